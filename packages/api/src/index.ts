@@ -1,1 +1,55 @@
-export {};
+// @wrenn/api: the REST API as data. Schemas with their static types, the route table, the OpenAPI document.
+export { openApiDocument } from "./openapi.ts";
+export {
+  documentedStatuses,
+  errorStatuses,
+  fastifyPath,
+  pathParams,
+  type Route,
+  type RouteAuth,
+  type RouteBody,
+  type RouteSuccess,
+  TAGS,
+  type Tag,
+} from "./route.ts";
+export { type OperationId, ROUTES } from "./routes/all.ts";
+export { SCHEMAS } from "./schemas/all.ts";
+export { ErrorBody } from "./schemas/error.ts";
+export { ExecRequest, ExecResponse, ExecStreamQuery, ExecTicket } from "./schemas/exec.ts";
+export {
+  ExecClientMessage,
+  ExecServerMessage,
+  SIGNALS,
+  type Signal,
+  StreamStart,
+} from "./schemas/exec-stream.ts";
+export { ReadFileRequest, WriteFileForm } from "./schemas/files.ts";
+export {
+  IdempotencyHeaders,
+  KEY_HEADER,
+  NEXT_TOKEN_HEADER,
+  REQUEST_ID_HEADER,
+} from "./schemas/headers.ts";
+export { Health } from "./schemas/health.ts";
+export { ApiKey, CreateApiKeyRequest, ListApiKeysQuery, NewApiKey } from "./schemas/key.ts";
+export { ApiKeyParams, SandboxParams, TemplateParams } from "./schemas/params.ts";
+export type { NamedSchema } from "./schemas/reference.ts";
+export {
+  CreateSandboxRequest,
+  EmptyRequest,
+  ForkRequest,
+  ListSandboxesQuery,
+  RestoreRequest,
+  Sandbox,
+} from "./schemas/sandbox.ts";
+export {
+  BUILD_LOG_LINES,
+  BuildLogQuery,
+  BuildTemplateRequest,
+  CreateSnapshotQuery,
+  CreateSnapshotRequest,
+  ListSnapshotsQuery,
+  Template,
+  TemplateBuild,
+  TemplateBuildLog,
+} from "./schemas/template.ts";

@@ -1,0 +1,95 @@
+// Routes: templates, their builds, and snapshots.
+import type { Route } from "../route.ts";
+import { IdempotencyHeaders } from "../schemas/headers.ts";
+import { TemplateParams } from "../schemas/params.ts";
+import {
+  BuildLogQuery,
+  BuildTemplateRequest,
+  CreateSnapshotQuery,
+  CreateSnapshotRequest,
+  ListSnapshotsQuery,
+  Template,
+  TemplateBuild,
+  TemplateBuildLog,
+} from "../schemas/template.ts";
+import { IDEMPOTENT, KEYED, ON_HOST, PLANNED, WITH_BODY } from "./errors.ts";
+import { json, jsonBody, jsonPage, noContent } from "./json.ts";
+
+export const TEMPLATE_ROUTES = [
+  {
+    method: "POST",
+    path: "/v1/templates",
+    operationId: "buildTemplate",
+    summary: "Build a base template",
+    description:
+      "Starts the build and answers at once; a build of the same name that is under way is joined. An existing template is a 409, an unknown built-in recipe a 404.",
+    tag: "templates",
+    auth: "key",
+    headers: IdempotencyHeaders,
+    body: jsonBody(BuildTemplateRequest),
+    success: json(202, "The build.", TemplateBuild),
+    errors: [...WITH_BODY, ...IDEMPOTENT, "not_found", "already_exists", "capacity", "no_space"],
+  },
+  {
+    method: "GET",
+    path: "/v1/templates/{name}/build",
+    operationId: "getTemplateBuild",
+    summary: "Follow a build",
+    description: "At most 1000 log lines an answer; go on at `next_offset`.",
+    tag: "templates",
+    auth: "key",
+    params: TemplateParams,
+    query: BuildLogQuery,
+    success: json(200, "The build and a piece of its log.", TemplateBuildLog),
+    errors: [...KEYED, "not_found"],
+  },
+  {
+    method: "DELETE",
+    path: "/v1/templates/{name}",
+    operationId: "deleteTemplate",
+    summary: "Delete a base template",
+    description: "Its content stays while a sandbox needs it.",
+    tag: "templates",
+    auth: "key",
+    params: TemplateParams,
+    success: noContent("The name is free."),
+    errors: [...KEYED, "not_found", "invalid_state"],
+  },
+  {
+    method: "POST",
+    path: "/v1/snapshots",
+    operationId: "createSnapshot",
+    summary: "Take a snapshot of a sandbox",
+    description: "A paused sandbox stays paused.",
+    tag: "templates",
+    auth: "key",
+    headers: IdempotencyHeaders,
+    query: CreateSnapshotQuery,
+    body: jsonBody(CreateSnapshotRequest),
+    success: json(201, "The snapshot, as a template.", Template),
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED, "already_exists"],
+  },
+  {
+    method: "GET",
+    path: "/v1/snapshots",
+    operationId: "listSnapshots",
+    summary: "List templates and snapshots, newest first",
+    tag: "templates",
+    auth: "key",
+    query: ListSnapshotsQuery,
+    success: jsonPage("What sandboxes can be made from.", Template),
+    errors: KEYED,
+  },
+  {
+    method: "DELETE",
+    path: "/v1/snapshots/{name}",
+    operationId: "deleteSnapshot",
+    summary: "Delete a template or snapshot",
+    description: "Its content stays while a sandbox needs it.",
+    tag: "templates",
+    auth: "key",
+    params: TemplateParams,
+    success: noContent("The name is free."),
+    errors: [...KEYED, "not_found", "invalid_state"],
+  },
+] as const satisfies readonly Route[];
