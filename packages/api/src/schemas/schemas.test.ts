@@ -12,12 +12,14 @@ const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: fals
 ajv.addFormat("binary", true);
 for (const schema of SCHEMAS) ajv.addSchema(JSON.parse(JSON.stringify(schema)));
 
+/** A header schema stays open: requests carry other headers too. */
 const inline = (ROUTES as readonly Route[]).flatMap((route) =>
-  [route.params, route.query, route.headers]
-    .filter((schema) => schema !== undefined)
-    .map((schema) => ({ name: `${route.operationId}: ${JSON.stringify(Object.keys(schema))}`, schema })),
+  (["params", "query", "headers"] as const).flatMap((part) => {
+    const schema = route[part];
+    return schema ? [{ name: `${route.operationId} ${part}`, schema, closed: part !== "headers" }] : [];
+  }),
 );
-const named = SCHEMAS.map((schema) => ({ name: schema.$id, schema }));
+const named = SCHEMAS.map((schema) => ({ name: schema.$id, schema, closed: true }));
 
 function validator(name: string): ValidateFunction {
   const validate = ajv.getSchema(name);
@@ -42,7 +44,7 @@ describe("schemas", () => {
     assert.equal(new Set(SCHEMAS.map((schema) => schema.$id)).size, SCHEMAS.length);
   });
 
-  for (const { name, schema } of [...named, ...inline]) {
+  for (const { name, schema, closed } of [...named, ...inline]) {
     const text = JSON.parse(JSON.stringify(schema)) as Node;
 
     it(`${name}: compiles with TypeBox and ajv, and its examples are valid in both`, () => {
@@ -56,13 +58,12 @@ describe("schemas", () => {
       }
     });
 
-    it(`${name}: every property has a description and every object is closed`, () => {
+    it(`${name}: every property has a description, every object is closed`, () => {
       for (const [way, node] of nodes(text, name)) {
         for (const [property, child] of Object.entries((node["properties"] ?? {}) as Record<string, Node>)) {
           assert.equal(typeof child["description"], "string", `${way}.${property} has a description`);
         }
-        const isHeaders = way.includes("idempotency-key");
-        if (node["type"] === "object" && !isHeaders) assert.equal(node["additionalProperties"], false, way);
+        if (closed && node["type"] === "object") assert.equal(node["additionalProperties"], false, way);
       }
     });
   }
