@@ -31,7 +31,8 @@ export function isName(value: string): boolean {
 
 /** Throws `invalid_argument` unless the value may name a template or a snapshot. */
 export function assertName(value: string, field = "name"): void {
-  if (!isName(value)) throw new WrennError("invalid_argument", `${field} must match ${NAME.source}`, { field });
+  if (!isName(value))
+    throw new WrennError("invalid_argument", `${field} must match ${NAME.source}`, { field });
 }
 
 /** A secret for one purpose: 32 random bytes as 64 hex digits. */

@@ -22,7 +22,11 @@ export class Scope implements AsyncDisposable {
   #closed = false;
 
   /** Runs `acquire` and records how its result is given back. Nothing is recorded when it throws. */
-  async take<T>(what: string, acquire: () => T | Promise<T>, release: (value: T) => void | Promise<void>): Promise<T> {
+  async take<T>(
+    what: string,
+    acquire: () => T | Promise<T>,
+    release: (value: T) => void | Promise<void>,
+  ): Promise<T> {
     this.#assertOpen();
     const value = await acquire();
     if (this.#closed) {

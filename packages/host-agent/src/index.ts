@@ -1,1 +1,2 @@
+// The host agent is a process (main.ts); it exports nothing.
 export {};

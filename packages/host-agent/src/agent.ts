@@ -1,0 +1,85 @@
+// The host agent put together: sweep, probe, prepare, serve; and the way back.
+import { mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
+import { Scope } from "@wrenn/core";
+import { buildEnvd } from "@wrenn/envd";
+import { SlotPool, sweepBlock } from "@wrenn/linux";
+import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
+import { proveAccelerator, QemuVmm } from "@wrenn/vmm";
+import type { Logger } from "pino";
+import type { Config } from "./config.ts";
+import { HostInfo } from "./host-info.ts";
+import { Qcow2RootfsStore } from "./rootfs/qcow2.ts";
+import { startReaper } from "./sandbox/reaper.ts";
+import { Capacity } from "./sandbox/capacity.ts";
+import { SandboxManager } from "./sandbox/manager.ts";
+import { ReportLog } from "./sandbox/reports.ts";
+import { listenOnSocket, listenOnTls } from "./server/listen.ts";
+import { TemplateBuilds } from "./template/builds.ts";
+import { TemplateRegistry } from "./template/registry.ts";
+
+/**
+ * Starts the agent. Everything that an earlier run of this block left on the machine is removed first. Closing the
+ * returned scope ends the sandboxes and gives everything back.
+ */
+export async function startAgent(config: Config, log: Logger): Promise<Scope> {
+  await using scope = new Scope();
+  const swept = await sweepBlock(config.block);
+  if (swept.length > 0) log.warn({ swept }, "removed what an earlier run left behind");
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+
+  const vmm = new QemuVmm();
+  const templates = await TemplateRegistry.open(config.dataDir);
+  const artifacts = await prepareGuest({
+    cacheDir: config.cacheDir,
+    buildEnvd,
+    onStep: (step) => log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
+  });
+  const images = await templates.setGuest(artifacts);
+  const khz = await tscKhz();
+  const commandLine = kernelCommandLine({ tscKhz: khz });
+  const accelerator = await proveAccelerator({ vmm, ...images, commandLine, block: config.block, log });
+
+  const reports = await ReportLog.open(config.dataDir);
+  const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
+  const slots = await scope.take(
+    "network slots",
+    () => SlotPool.open({ block: config.block, prepared: config.preparedSlots, dns: config.dns }),
+    (pool) => pool.close(),
+  );
+  const manager = new SandboxManager({
+    start: {
+      dataDir: config.dataDir,
+      cgroup: String(config.block),
+      vmm,
+      accelerator,
+      commandLine,
+      slots,
+      rootfs: new Qcow2RootfsStore(),
+      bootDeadlineMs: config.bootDeadlineMs,
+    },
+    templates,
+    capacity,
+    reports,
+    concurrentBoots: config.concurrentBoots,
+    log,
+  });
+  await manager.clearLeftovers();
+  scope.defer("sandboxes", () => manager.close());
+  scope.defer("reaper", startReaper(manager, config.reapIntervalMs, log));
+
+  const builds = new TemplateBuilds({ registry: templates, cacheDir: config.cacheDir, log });
+  scope.defer("template builds", () => builds.close());
+  const host = new HostInfo({
+    hostId: `${hostname()}-${config.block}`,
+    isolation: accelerator,
+    vmm: `${vmm.name} ${await vmm.version()}`,
+    capacity,
+  });
+  const context = { manager, templates, builds, reports, host };
+  const onSocket = await listenOnSocket(context, { path: config.socket, owner: config.socketOwner, log });
+  scope.defer("socket", onSocket);
+  if (config.tls) scope.defer("TLS", await listenOnTls(context, { ...config.tls, tls: config.tls, log }));
+  log.info({ socket: config.socket, isolation: accelerator }, "host agent is ready");
+  return scope.move();
+}

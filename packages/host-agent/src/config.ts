@@ -1,0 +1,92 @@
+// The host agent's settings, read once from the environment.
+import { totalmem } from "node:os";
+import { MIB, WrennError } from "@wrenn/core";
+
+export interface Config {
+  /** Private to root; sandboxes, templates and reports live below it. */
+  dataDir: string;
+  /** Built images, shared by all instances of the machine. */
+  cacheDir: string;
+  /** Number of this instance on the machine; all that it takes is named after it. */
+  block: number;
+  /** Unix socket of the RPC. */
+  socket: string;
+  /** User that may connect to it: the control plane's. */
+  socketOwner: number;
+  /** Upstream resolver of the guests, the one exception to their firewall; none when undefined. */
+  dns: string | undefined;
+  maxSandboxes: number;
+  /** Memory for all sandboxes together, `MiB`. */
+  memoryMb: number;
+  /** Network slots kept ready. */
+  preparedSlots: number;
+  concurrentBoots: number;
+  bootDeadlineMs: number;
+  /** How often idle sandboxes are looked for, `ms`. */
+  reapIntervalMs: number;
+  logLevel: string;
+  tls: { host: string; port: number; certFile: string; keyFile: string; caFile: string } | undefined;
+}
+
+/** Reads and checks the settings. Throws `invalid_argument` naming the variable. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const block = integer(env, "WRENN_BLOCK", { min: 0, max: 255 });
+  const tlsListen = env["WRENN_TLS_LISTEN"];
+  return {
+    dataDir: required(env, "WRENN_DATA_DIR"),
+    cacheDir: env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn",
+    block,
+    socket: required(env, "WRENN_SOCKET"),
+    socketOwner: integer(env, "WRENN_SOCKET_OWNER", { min: 0, max: 2 ** 31, fallback: 0 }),
+    dns: env["WRENN_DNS"] || undefined,
+    maxSandboxes: integer(env, "WRENN_MAX_SANDBOXES", { min: 1, max: 254, fallback: 254 }),
+    memoryMb: integer(env, "WRENN_MEMORY_MB", {
+      min: 256,
+      max: 2 ** 24,
+      fallback: Math.floor((totalmem() / MIB) * 0.85),
+    }),
+    preparedSlots: integer(env, "WRENN_PREPARED_SLOTS", { min: 0, max: 64, fallback: 4 }),
+    concurrentBoots: integer(env, "WRENN_CONCURRENT_BOOTS", { min: 1, max: 64, fallback: 4 }),
+    bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
+    reapIntervalMs: integer(env, "WRENN_REAP_INTERVAL_MS", { min: 10, max: 60_000, fallback: 1000 }),
+    logLevel: env["WRENN_LOG_LEVEL"] ?? "info",
+    tls: tlsListen === undefined ? undefined : { ...hostPort(tlsListen), ...tlsFiles(env) },
+  };
+}
+
+function tlsFiles(env: NodeJS.ProcessEnv) {
+  return {
+    certFile: required(env, "WRENN_TLS_CERT"),
+    keyFile: required(env, "WRENN_TLS_KEY"),
+    caFile: required(env, "WRENN_TLS_CA"),
+  };
+}
+
+function hostPort(value: string): { host: string; port: number } {
+  const at = value.lastIndexOf(":");
+  const port = Number(value.slice(at + 1));
+  if (at < 1 || !Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new WrennError("invalid_argument", `WRENN_TLS_LISTEN must be HOST:PORT, not "${value}"`);
+  }
+  return { host: value.slice(0, at).replace(/^\[|\]$/g, ""), port };
+}
+
+function required(env: NodeJS.ProcessEnv, name: string): string {
+  const value = env[name];
+  if (!value) throw new WrennError("invalid_argument", `${name} is not set`);
+  return value;
+}
+
+function integer(
+  env: NodeJS.ProcessEnv,
+  name: string,
+  bounds: { min: number; max: number; fallback?: number },
+): number {
+  const text = env[name];
+  if (text === undefined && bounds.fallback !== undefined) return bounds.fallback;
+  const value = Number(text);
+  if (text === undefined || text.trim() === "" || !Number.isInteger(value) || value < bounds.min || value > bounds.max) {
+    throw new WrennError("invalid_argument", `${name} must be a whole number from ${bounds.min} to ${bounds.max}`);
+  }
+  return value;
+}

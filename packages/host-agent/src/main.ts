@@ -1,0 +1,32 @@
+// wrenn-host-agent: the one process per machine that owns what is really there.
+import { pino } from "pino";
+import { startAgent } from "./agent.ts";
+import { readConfig } from "./config.ts";
+
+process.title = "wrenn-host-agent";
+const config = readConfig(process.env);
+const log = pino({ level: config.logLevel, base: { process: "host-agent" } });
+
+process.on("unhandledRejection", (err) => {
+  log.fatal({ err }, "unhandled rejection");
+  process.exit(1);
+});
+
+try {
+  const scope = await startAgent(config, log);
+  const stop = async (signal: string) => {
+    log.info({ signal }, "stopping");
+    try {
+      await scope.close();
+      process.exit(0);
+    } catch (err) {
+      log.error({ err }, "could not give everything back");
+      process.exit(1);
+    }
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+} catch (err) {
+  log.fatal({ err }, "the host agent could not start");
+  process.exit(1);
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Activity } from "./activity.ts";
+
+describe("Activity", () => {
+  it("expires exactly timeoutSec after the last use ended", () => {
+    let now = 1000;
+    const activity = new Activity(() => now);
+    const end = activity.begin();
+    now = 60_000;
+    assert.ok(!activity.isExpired(5), "an operation in progress is activity");
+    end();
+    now = 64_999;
+    assert.ok(!activity.isExpired(5));
+    now = 65_000;
+    assert.ok(activity.isExpired(5));
+    activity.touch();
+    assert.ok(!activity.isExpired(5));
+  });
+
+  it("0 means no time-out", () => {
+    const activity = new Activity(() => Number.MAX_SAFE_INTEGER);
+    assert.equal(activity.expiresAt(0), undefined);
+    assert.ok(!activity.isExpired(0));
+  });
+
+  it("never expires while any operation is open, however ends interleave and repeat", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(5), { maxLength: 40 }), (steps) => {
+        let now = 0;
+        const activity = new Activity(() => now);
+        const open: (() => void)[] = [];
+        const closed: (() => void)[] = [];
+        for (const step of steps) {
+          now += 10_000;
+          if (step < 3) open.push(activity.begin());
+          else {
+            const end = open.shift() ?? closed[0];
+            end?.();
+            if (end) closed.push(end);
+          }
+          if (open.length > 0) assert.ok(!activity.isExpired(1));
+        }
+        for (const end of open) end();
+        now += 1000;
+        assert.ok(activity.isExpired(1));
+      }),
+    );
+  });
+});

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { ReportLog } from "./reports.ts";
+
+describe("ReportLog", () => {
+  it("repeats reports, also after a restart, until they are acknowledged", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
+    try {
+      const log = await ReportLog.open(dir);
+      await log.add({ sandboxId: "sb-aaaaaaaaaaaaaaaa", status: "stopped", reason: "idle for 5 s" });
+      await log.add({ sandboxId: "sb-bbbbbbbbbbbbbbbb", status: "error", reason: "x" });
+      assert.equal(log.list().length, 2);
+      assert.equal(log.list().length, 2, "listing drains nothing");
+      const reopened = await ReportLog.open(dir);
+      assert.deepEqual(new Set(reopened.list().map((r) => r.sandboxId)), new Set(log.list().map((r) => r.sandboxId)));
+      const [first] = reopened.list();
+      assert.ok(first);
+      await reopened.acknowledge([first.id, "0".repeat(64), "../../etc/passwd"]);
+      assert.equal(reopened.list().length, 1);
+      assert.equal((await ReportLog.open(dir)).list().length, 1);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,59 @@
+// What happened to sandboxes without being asked for, kept on disk until the control plane has acknowledged it.
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { newToken } from "@wrenn/core";
+
+export interface SandboxReport {
+  id: string;
+  sandboxId: string;
+  status: "stopped" | "paused" | "error";
+  reason: string;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
+const ID = /^[0-9a-f]{64}$/;
+
+/** Reports are repeated on every list until they are acknowledged: one lost answer loses nothing. */
+export class ReportLog {
+  readonly #dir: string;
+  readonly #reports = new Map<string, SandboxReport>();
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Opens the log of a data directory, with what is still unacknowledged from before. */
+  static async open(dataDir: string): Promise<ReportLog> {
+    const log = new ReportLog(join(dataDir, "reports"));
+    await mkdir(log.#dir, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(log.#dir)) {
+      if (!ID.test(name)) continue;
+      log.#reports.set(name, JSON.parse(await readFile(join(log.#dir, name), "utf8")) as SandboxReport);
+    }
+    return log;
+  }
+
+  async add(report: Omit<SandboxReport, "id" | "at">): Promise<void> {
+    const entry: SandboxReport = { ...report, id: newToken(), at: Date.now() };
+    const path = join(this.#dir, entry.id);
+    await using file = await open(`${path}.new`, "w", 0o600);
+    await file.writeFile(JSON.stringify(entry));
+    await file.sync();
+    await rename(`${path}.new`, path);
+    this.#reports.set(entry.id, entry);
+  }
+
+  /** Oldest first. */
+  list(): SandboxReport[] {
+    return [...this.#reports.values()].sort((a, b) => a.at - b.at);
+  }
+
+  /** Forgets reports. Unknown ids are ignored: they were acknowledged before. */
+  async acknowledge(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      if (!this.#reports.delete(id)) continue;
+      await rm(join(this.#dir, id), { force: true });
+    }
+  }
+}

@@ -1,0 +1,52 @@
+// One sandbox in memory: its record, its lock, and what it holds while it runs.
+import { assertTransition, type SandboxStatus, Scope } from "@wrenn/core";
+import type { Slot } from "@wrenn/linux";
+import type { Machine } from "@wrenn/vmm";
+import { Mutex } from "async-mutex";
+import type { GuestClient } from "../guest/client.ts";
+import { Activity } from "./activity.ts";
+import type { SandboxRecord } from "./record.ts";
+
+/** What exists only while a sandbox runs. */
+export interface Running {
+  machine: Machine;
+  guest: GuestClient;
+  slot: Slot;
+}
+
+/**
+ * Invariants: `running` is set exactly while the status is `running`; every change of status happens under `lock`;
+ * everything taken for the sandbox is in `scope`, so that closing it frees the machine, the network and the disk.
+ */
+export class Sandbox {
+  readonly lock = new Mutex();
+  readonly activity: Activity;
+  readonly token: string;
+  readonly envs: Record<string, string>;
+  /** Aborted when the sandbox leaves `running`: ends the streams that are open on it. */
+  readonly gone = new AbortController();
+  scope = new Scope();
+  running: Running | undefined;
+  record: SandboxRecord;
+
+  constructor(options: { record: SandboxRecord; token: string; envs: Record<string, string> }) {
+    this.record = options.record;
+    this.token = options.token;
+    this.envs = options.envs;
+    this.activity = new Activity();
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get status(): SandboxStatus {
+    return this.record.status;
+  }
+
+  /** Moves to another status. Throws `invalid_state` when the state machine has no such transition. */
+  become(status: SandboxStatus): void {
+    assertTransition(this.id, this.record.status, status);
+    this.record = { ...this.record, status };
+  }
+}

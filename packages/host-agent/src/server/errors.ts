@@ -1,0 +1,57 @@
+// WrennErrors on the wire: as ConnectErrors for the RPCs, as JSON for the raw routes.
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { ERROR_CODES, WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
+
+const CONNECT_CODES: Record<(typeof ERROR_CODES)[keyof typeof ERROR_CODES]["connect"], Code> = {
+  invalid_argument: Code.InvalidArgument,
+  unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
+  not_found: Code.NotFound,
+  already_exists: Code.AlreadyExists,
+  failed_precondition: Code.FailedPrecondition,
+  resource_exhausted: Code.ResourceExhausted,
+  internal: Code.Internal,
+  unimplemented: Code.Unimplemented,
+  unavailable: Code.Unavailable,
+  deadline_exceeded: Code.DeadlineExceeded,
+};
+
+/** A WrennError as a ConnectError that carries the precise code (`wrenn-code`) and field (`wrenn-field`) as metadata. */
+export function toConnectError(error: WrennError): ConnectError {
+  const metadata = new Headers({ "wrenn-code": error.code });
+  if (error.field !== undefined) metadata.set("wrenn-field", error.field);
+  if (error.retryAfterSec !== undefined) metadata.set("wrenn-retry-after", String(error.retryAfterSec));
+  return new ConnectError(error.message, CONNECT_CODES[ERROR_CODES[error.code].connect], metadata);
+}
+
+/** The JSON body of a failed raw route. */
+export function errorBody(error: WrennError): string {
+  return JSON.stringify({ code: error.code, message: error.message, field: error.field });
+}
+
+/**
+ * Logs each call with the request id that came with it, and turns what was thrown into a ConnectError. Expected
+ * failures (a missing file, a full host) are one line; unexpected ones carry their cause.
+ */
+export function errorInterceptor(log: Logger): Interceptor {
+  return (next) => async (call) => {
+    const began = performance.now();
+    const fields = { rpc: call.method.name, request_id: call.header.get("x-request-id") ?? undefined };
+    try {
+      const response = await next(call);
+      if (!response.stream) log.debug({ ...fields, ms: elapsed(began) }, "rpc");
+      return response;
+    } catch (reason) {
+      if (reason instanceof ConnectError) throw reason;
+      const error = WrennError.from(reason, "the host agent failed; its log has the reason");
+      const level = error.code === "internal" ? "error" : "info";
+      log[level]({ ...fields, ms: elapsed(began), code: error.code, err: error }, "rpc failed");
+      throw toConnectError(error);
+    }
+  };
+}
+
+function elapsed(began: number): number {
+  return Math.round((performance.now() - began) * 100) / 100;
+}

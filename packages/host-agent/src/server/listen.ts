@@ -1,0 +1,70 @@
+// Where the RPC is served: a private Unix socket on one machine, mutual TLS between machines, never openly.
+import { chmod, chown, readFile, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { createSecureServer, type Http2SecureServer } from "node:http2";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Logger } from "pino";
+import { errorInterceptor } from "./errors.ts";
+import { rawRoutes } from "./raw.ts";
+import { hostAgentRoutes, type ServiceContext } from "./rpc.ts";
+
+export interface TlsFiles {
+  /** PEM files: this host's certificate and key, and the authority that signs the control planes' certificates. */
+  certFile: string;
+  keyFile: string;
+  caFile: string;
+}
+
+/** Stops accepting, ends what is open, and resolves once all connections are closed. */
+export type StopListening = () => Promise<void>;
+
+/** Serves on a Unix socket that only root and `owner` may connect to. An earlier run's socket is replaced. */
+export async function listenOnSocket(
+  context: ServiceContext,
+  options: { path: string; owner: number; log: Logger },
+): Promise<StopListening> {
+  await rm(options.path, { force: true });
+  const server = createServer({ requestTimeout: 0 }, handler(context, options.log));
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.path, resolve));
+  await chown(options.path, options.owner, options.owner);
+  await chmod(options.path, 0o600);
+  return () => stop(server);
+}
+
+/** Serves on TCP with mutual TLS: HTTP/2 and HTTP/1.1, only for clients whose certificate the authority has signed. */
+export async function listenOnTls(
+  context: ServiceContext,
+  options: { host: string; port: number; tls: TlsFiles; log: Logger },
+): Promise<StopListening> {
+  const [cert, key, ca] = await Promise.all([
+    readFile(options.tls.certFile),
+    readFile(options.tls.keyFile),
+    readFile(options.tls.caFile),
+  ]);
+  const server = createSecureServer(
+    { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3", allowHTTP1: true },
+    handler(context, options.log),
+  );
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, options.host, resolve));
+  return () => stop(server);
+}
+
+function handler(context: ServiceContext, log: Logger) {
+  const raw = rawRoutes(context.manager, log);
+  const rpc = connectNodeAdapter({
+    routes: hostAgentRoutes(context),
+    interceptors: [errorInterceptor(log)],
+    grpc: false,
+    grpcWeb: false,
+  });
+  return (request: Parameters<typeof rpc>[0], response: Parameters<typeof rpc>[1]) => {
+    if (!raw(request, response)) rpc(request, response);
+  };
+}
+
+function stop(server: Server | Http2SecureServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  });
+}

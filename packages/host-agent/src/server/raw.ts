@@ -1,0 +1,72 @@
+// Bulk bytes as plain HTTP bodies beside the RPCs: PUT and GET /raw/v1/sandboxes/{id}/files?path=P.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { pipeline } from "node:stream/promises";
+import { WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
+import type { SandboxManager } from "../sandbox/manager.ts";
+import { errorBody } from "./errors.ts";
+import { assertGuestPath } from "./validate.ts";
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+const ROUTE = /^\/raw\/v1\/sandboxes\/([^/]+)\/files$/;
+
+/** Handles a raw route; false when the URL is none. */
+export function rawRoutes(manager: SandboxManager, log: Logger): (request: Request, response: Response) => boolean {
+  return (request, response) => {
+    const url = new URL(request.url ?? "/", "http://agent");
+    const id = ROUTE.exec(url.pathname)?.[1];
+    if (id === undefined) return false;
+    transfer(manager, { id, path: url.searchParams.get("path") ?? "", request, response }).catch((reason: unknown) => {
+      const error = WrennError.from(reason, "the transfer failed; the host agent's log has the reason");
+      log.info({ request_id: header(request, "x-request-id"), sandbox_id: id, code: error.code, err: error }, "transfer");
+      // After the first byte the only honest answer is a broken connection.
+      if (response.headersSent) response.destroy();
+      else respond(response, error);
+    });
+    return true;
+  };
+}
+
+interface Transfer {
+  id: string;
+  path: string;
+  request: Request;
+  response: Response;
+}
+
+async function transfer(manager: SandboxManager, { id, path, request, response }: Transfer): Promise<void> {
+  assertGuestPath(path);
+  const left = new AbortController();
+  response.once("close", () => left.abort());
+  const requestId = header(request, "x-request-id");
+  const common = requestId === undefined ? {} : { requestId };
+  await manager.use(id, async (guest, gone) => {
+    const signal = AbortSignal.any([left.signal, gone]);
+    if (request.method === "PUT") {
+      const length = header(request, "content-length");
+      const options = { ...common, signal, ...(length === undefined ? {} : { contentLength: Number(length) }) };
+      await guest.writeFile(path, request, options);
+      response.writeHead(204).end();
+    } else if (request.method === "GET") {
+      const { body, contentLength } = await guest.readFile(path, { ...common, signal });
+      response.writeHead(200, {
+        "content-type": "application/octet-stream",
+        ...(contentLength === undefined ? {} : { "content-length": contentLength }),
+      });
+      await pipeline(body, response);
+    } else throw new WrennError("invalid_argument", `${request.method} is not for files: use PUT or GET`);
+  });
+}
+
+function respond(response: Response, error: WrennError): void {
+  response.writeHead(error.httpStatus, { "content-type": "application/json" });
+  response.end(errorBody(error));
+}
+
+function header(request: Request, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -1,0 +1,203 @@
+// hostagent.v1.HostAgentService: each method translates between the wire and the sandbox manager.
+import { Readable } from "node:stream";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { LIMITS, newSandboxId, WrennError } from "@wrenn/core";
+import { HostAgentService } from "@wrenn/rpc/hostagent";
+import { runCaptured } from "../guest/exec.ts";
+import type { HostInfo } from "../host-info.ts";
+import type { CreateSpec, SandboxManager } from "../sandbox/manager.ts";
+import type { ReportLog } from "../sandbox/reports.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { TemplateBuilds } from "../template/builds.ts";
+import type { TemplateRegistry } from "../template/registry.ts";
+import { execStream, sendExecInput } from "./exec-stream.ts";
+import { buildTemplate, templateInfo } from "./template-rpc.ts";
+import { assertGuestPath, assertIsolation, later } from "./validate.ts";
+
+export interface ServiceContext {
+  manager: SandboxManager;
+  templates: TemplateRegistry;
+  builds: TemplateBuilds;
+  reports: ReportLog;
+  host: HostInfo;
+}
+
+/** Registers the service on a Connect router. */
+export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter) => void {
+  const { manager, templates, builds, reports, host } = context;
+  return (router) => {
+    router.service(HostAgentService, {
+      // Not tied to the caller's lifetime: a create that was asked for is finished, the control plane finds it by its id.
+      async createSandbox(request) {
+        assertIsolation(request.minIsolation, host.isolation);
+        if (request.onTimeout === "pause" || request.start === "clone") later("snapshots");
+        const spec: CreateSpec = {
+          id: request.sandboxId === "" ? newSandboxId() : request.sandboxId,
+          template: request.template,
+          vcpus: request.vcpus,
+          memoryMb: request.memoryMb,
+          diskMb: request.diskMb,
+          timeoutSec: request.timeoutSec,
+          envs: request.envs,
+        };
+        const sandbox = await manager.create(spec);
+        return {
+          sandboxId: sandbox.id,
+          status: sandbox.status,
+          hostIp: sandbox.running?.slot.hostIp ?? "",
+          guestIp: sandbox.running?.slot.guestIp ?? "",
+          isolation: host.isolation,
+          onTimeout: sandbox.record.onTimeout,
+        };
+      },
+      async destroySandbox(request) {
+        await manager.destroy(request.sandboxId);
+        return {};
+      },
+      async exec(request, call) {
+        assertCommand(request.cmd);
+        return manager.use(request.sandboxId, async (guest, gone) => {
+          const began = performance.now();
+          const result = await runCaptured(
+            guest,
+            { ...request, requestId: requestId(call) },
+            { stdin: request.stdin, signal: AbortSignal.any([call.signal, gone]) },
+          );
+          return { ...result, guestMicros: BigInt(Math.round((performance.now() - began) * 1000)) };
+        });
+      },
+      async *execStream(request, call) {
+        assertCommand(request.cmd);
+        yield* execStream(manager, request, { requestId: requestId(call), signal: call.signal });
+      },
+      async sendExecInput(request) {
+        await sendExecInput(manager, request);
+        return {};
+      },
+      listSandboxes() {
+        return { sandboxes: manager.list().map((sandbox) => sandboxInfo(sandbox, host.isolation)) };
+      },
+      async writeFile(request, call) {
+        assertGuestPath(request.path);
+        await manager.use(request.sandboxId, (guest, gone) =>
+          guest.writeFile(request.path, Readable.from([request.content]), {
+            contentLength: request.content.length,
+            signal: AbortSignal.any([call.signal, gone]),
+            ...withRequestId(call),
+          }),
+        );
+        return {};
+      },
+      async readFile(request, call) {
+        assertGuestPath(request.path);
+        const content = await manager.use(request.sandboxId, async (guest, gone) => {
+          const signal = AbortSignal.any([call.signal, gone]);
+          const { body } = await guest.readFile(request.path, { signal, ...withRequestId(call) });
+          return collect(body, LIMITS.filesWriteBytes, request.path);
+        });
+        return { content };
+      },
+      async writeFileStream(requests, call) {
+        const iterator = requests[Symbol.asyncIterator]();
+        const first = await iterator.next();
+        const meta = first.done ? undefined : first.value.content;
+        if (meta?.case !== "meta") {
+          throw new WrennError("invalid_argument", "the first message of a file must be its meta", { field: "meta" });
+        }
+        const { sandboxId, path } = meta.value;
+        assertGuestPath(path);
+        const chunks = async function* () {
+          for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+            if (next.value.content.case === "chunk") yield next.value.content.value;
+          }
+        };
+        await manager.use(sandboxId, (guest, gone) =>
+          guest.writeFile(path, Readable.from(chunks(), { objectMode: false }), {
+            signal: AbortSignal.any([call.signal, gone]),
+            ...withRequestId(call),
+          }),
+        );
+        return {};
+      },
+      async *readFileStream(request, call) {
+        assertGuestPath(request.path);
+        const { guest, gone, end } = manager.enter(request.sandboxId);
+        try {
+          const signal = AbortSignal.any([call.signal, gone]);
+          const { body } = await guest.readFile(request.path, { signal, ...withRequestId(call) });
+          for await (const chunk of body as AsyncIterable<Buffer>) yield { chunk };
+        } finally {
+          end();
+        }
+      },
+      pingSandbox(request) {
+        manager.enter(request.sandboxId).end();
+        return {};
+      },
+      pauseSandbox: () => later("pause"),
+      resumeSandbox: () => later("resume"),
+      createSnapshot: () => later("snapshots"),
+      deleteSnapshot: () => later("snapshots"),
+      listTemplates() {
+        return { templates: templates.list().map(templateInfo) };
+      },
+      buildTemplate: (request) => buildTemplate(builds, request),
+      async deleteTemplate(request) {
+        await templates.remove(request.name);
+        return {};
+      },
+      getHost: () => host.describe(manager.list().length),
+      listReports() {
+        return {
+          reports: reports.list().map((report) => ({ ...report, atUnixMs: BigInt(report.at) })),
+        };
+      },
+      async acknowledgeReports(request) {
+        await reports.acknowledge(request.ids);
+        return {};
+      },
+    });
+  };
+}
+
+function sandboxInfo(sandbox: Sandbox, isolation: string) {
+  const { record, running, activity } = sandbox;
+  return {
+    sandboxId: record.id,
+    status: record.status,
+    template: record.template,
+    vcpus: record.vcpus,
+    memoryMb: record.memoryMb,
+    hostIp: running?.slot.hostIp ?? "",
+    createdAtUnix: BigInt(Math.floor(record.createdAt / 1000)),
+    lastActiveAtUnix: BigInt(Math.floor(activity.lastActiveAt / 1000)),
+    timeoutSec: record.timeoutSec,
+    isolation,
+  };
+}
+
+function assertCommand(cmd: string): void {
+  if (cmd === "" || cmd.includes("\0")) {
+    throw new WrennError("invalid_argument", "cmd must name a command", { field: "cmd" });
+  }
+}
+
+function requestId(call: HandlerContext): string | undefined {
+  return call.requestHeader.get("x-request-id") ?? undefined;
+}
+
+function withRequestId(call: HandlerContext): { requestId?: string } {
+  const id = requestId(call);
+  return id === undefined ? {} : { requestId: id };
+}
+
+async function collect(body: Readable, limit: number, path: string): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw new WrennError("too_large", `${path} is larger than ${limit} bytes; read it as a stream`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

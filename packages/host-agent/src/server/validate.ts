@@ -1,0 +1,28 @@
+// Checks that the agent makes itself, whatever the control plane has checked before: it runs as root.
+import { LIMITS, WrennError } from "@wrenn/core";
+import type { Accelerator } from "@wrenn/vmm";
+
+/** Throws `invalid_argument` unless the path is absolute, without NUL, and short enough for the guest's kernel. */
+export function assertGuestPath(path: string): void {
+  if (!path.startsWith("/") || path.includes("\0") || Buffer.byteLength(path) > LIMITS.pathBytes) {
+    throw new WrennError("invalid_argument", "path must be absolute, without NUL, of at most 4096 bytes", {
+      field: "path",
+    });
+  }
+}
+
+/** Throws `isolation_unavailable` when this host proves less than what is asked for. */
+export function assertIsolation(wanted: string, proven: Accelerator): void {
+  if (wanted === "" || wanted === "tcg" || wanted === proven) return;
+  if (wanted !== "kvm") {
+    throw new WrennError("invalid_argument", 'min_isolation must be "kvm" or "tcg"', { field: "min_isolation" });
+  }
+  throw new WrennError("isolation_unavailable", "this host runs guests by emulation (tcg); it cannot give kvm isolation", {
+    field: "min_isolation",
+  });
+}
+
+/** For what is in the contract but not yet on this host. */
+export function later(feature: string): never {
+  throw new WrennError("not_implemented", `${feature}: not available on this host yet`);
+}

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { MachineSpec } from "../vmm.ts";
+import { qemuArguments } from "./arguments.ts";
+
+const SPEC: MachineSpec = {
+  id: "sb-aaaaaaaaaaaaaaaa",
+  vcpus: 2,
+  memoryMb: 512,
+  accelerator: "tcg",
+  kernel: "/data/k",
+  initramfs: "/data/i",
+  commandLine: "console=ttyS0 quiet",
+  disks: [
+    {
+      id: "root",
+      readOnly: false,
+      layers: [
+        { path: "/data/base.ext4", format: "raw" },
+        { path: "/data/sb/vm/root.qcow2", format: "qcow2" },
+      ],
+    },
+    { id: "agent", readOnly: true, layers: [{ path: "/data/agent.erofs", format: "raw" }] },
+  ],
+  net: { netns: "wrenn-0-1", tap: "tap0", guestMac: "02:fc:00:00:00:05" },
+  uid: 1_900_000_002,
+  dir: "/data/sb/vm",
+  cgroup: "0/sb-aaaaaaaaaaaaaaaa",
+  maxFileBytes: 1,
+};
+
+/** All values that follow an option. */
+function values(argv: string[], option: string): string[] {
+  return argv.flatMap((arg, i) => (arg === option ? [argv[i + 1] ?? ""] : []));
+}
+
+describe("qemuArguments()", () => {
+  it("denies all four groups of system calls", () => {
+    assert.deepEqual(values(qemuArguments(SPEC), "-sandbox"), [
+      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ]);
+  });
+
+  it("keeps the command line of the guest one argument, whatever is in it", () => {
+    const commandLine = 'a="b c",d -monitor stdio';
+    const argv = qemuArguments({ ...SPEC, commandLine });
+    assert.deepEqual(values(argv, "-append"), [commandLine]);
+    assert.ok(!argv.includes("-monitor"));
+  });
+
+  it("opens only the top layer of a writable disk for writing and names every backing node itself", () => {
+    const nodes = values(qemuArguments(SPEC), "-blockdev").map((text) => JSON.parse(text) as Record<string, unknown>);
+    const writable = nodes.filter((node) => node["read-only"] === false).map((node) => node["node-name"]);
+    assert.deepEqual(writable, ["root1f", "root1"]);
+    assert.equal(nodes.find((node) => node["node-name"] === "root1")?.["backing"], "root0");
+  });
+
+  it("gives a lone qcow2 layer no backing at all", () => {
+    const disks = [{ id: "root", readOnly: false, layers: [{ path: "/data/sb/vm/a.qcow2", format: "qcow2" as const }] }];
+    const nodes = values(qemuArguments({ ...SPEC, disks }), "-blockdev").map((text) => JSON.parse(text));
+    assert.equal(nodes[1].backing, null);
+  });
+
+  it("uses paths that are the same for every sandbox", () => {
+    const other = structuredClone(SPEC);
+    other.dir = "/data/other/vm";
+    const layers = other.disks[0]?.layers as { path: string }[];
+    if (layers[1]) layers[1].path = "/data/other/vm/root.qcow2";
+    assert.deepEqual(values(qemuArguments(other), "-blockdev"), values(qemuArguments(SPEC), "-blockdev"));
+  });
+
+  it("turns PIT and PIC off under KVM only: TCG hangs without them", () => {
+    assert.doesNotMatch(values(qemuArguments(SPEC), "-machine")[0] ?? "", /pi[tc]=off/);
+    assert.match(values(qemuArguments({ ...SPEC, accelerator: "kvm" }), "-machine")[0] ?? "", /pit=off,pic=off/);
+  });
+});
