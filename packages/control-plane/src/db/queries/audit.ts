@@ -1,0 +1,26 @@
+// The record of who did what.
+import type { Db } from "../connect.ts";
+
+export interface AuditEvent {
+  /** `sandbox.create`, `key.revoke` and the like. */
+  action: string;
+  /** Id or name of what it was done to. */
+  subject: string;
+  /** Left out: the platform itself did it. */
+  by?: { owner: string; keyId: string; requestId: string };
+  detail?: Record<string, unknown>;
+}
+
+export async function recordAudit(db: Db, { action, subject, by, detail = {} }: AuditEvent): Promise<void> {
+  await db
+    .insertInto("audit_events")
+    .values({
+      action,
+      subject,
+      detail: JSON.stringify(detail),
+      owner: by?.owner ?? null,
+      key_id: by?.keyId ?? null,
+      request_id: by?.requestId ?? null,
+    })
+    .execute();
+}

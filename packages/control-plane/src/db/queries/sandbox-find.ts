@@ -1,0 +1,67 @@
+// Finding sandboxes: one by its id, or a page of an owner's.
+import type { SandboxStatus } from "@wrenn/core";
+import { sql } from "kysely";
+import type { Db } from "../connect.ts";
+import type { SandboxRow } from "../schema.ts";
+
+/** How long a stopped sandbox still answers. */
+export const STOPPED_VISIBLE = "24 hours";
+
+/** A position in a list that is sorted newest first: the last row that was given out. */
+export interface Position {
+  /** Milliseconds since the epoch. */
+  createdAt: number;
+  id: string;
+}
+
+export interface SandboxFilter {
+  owner: string;
+  status?: SandboxStatus | undefined;
+  template?: string | undefined;
+  metadata?: Record<string, string> | undefined;
+  /** Rows behind this position only. */
+  after?: Position | undefined;
+  limit?: number | undefined;
+}
+
+/** One row that the owner may see, or nothing. */
+export async function findSandbox(db: Db, owner: string, id: string): Promise<SandboxRow | undefined> {
+  return await visible(db, owner).where("id", "=", id).executeTakeFirst();
+}
+
+/** An owner's sandboxes, newest first. */
+export async function listSandboxes(db: Db, filter: SandboxFilter): Promise<SandboxRow[]> {
+  let query = visible(db, filter.owner).orderBy("created_at", "desc").orderBy("id", "desc");
+  if (filter.status) query = query.where("status", "=", filter.status);
+  if (filter.template !== undefined) query = query.where("template", "=", filter.template);
+  if (filter.metadata)
+    query = query.where(sql<boolean>`metadata @> ${JSON.stringify(filter.metadata)}::jsonb`);
+  if (filter.after) {
+    const { createdAt, id } = filter.after;
+    query = query.where(sql<boolean>`(created_at, id) < (${new Date(createdAt)}, ${id})`);
+  }
+  if (filter.limit !== undefined) query = query.limit(filter.limit);
+  return await query.execute();
+}
+
+/** How many sandboxes there are in each status, over all owners. */
+export async function countByStatus(db: Db): Promise<{ status: SandboxStatus; count: number }[]> {
+  return await db
+    .selectFrom("sandboxes")
+    .select(["status", sql<number>`count(*)`.as("count")])
+    .groupBy("status")
+    .execute();
+}
+
+function visible(db: Db, owner: string) {
+  return db
+    .selectFrom("sandboxes")
+    .selectAll()
+    .where("owner", "=", owner)
+    .where((eb) =>
+      eb.or([
+        eb("status", "<>", "stopped"),
+        eb("stopped_at", ">", sql<Date>`now() - ${sql.lit(STOPPED_VISIBLE)}::interval`),
+      ]),
+    );
+}

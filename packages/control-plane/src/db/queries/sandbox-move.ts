@@ -1,0 +1,66 @@
+// Status changes of sandboxes: compare-and-set, guarded by the state machine.
+import { canTransition, predecessors, type SandboxStatus } from "@wrenn/core";
+import { sql } from "kysely";
+import type { Db } from "../connect.ts";
+import type { Isolation, OnTimeout, SandboxRow } from "../schema.ts";
+
+export interface Move {
+  id: string;
+  to: SandboxStatus;
+  /** Statuses to come from; default: all that the state machine allows. */
+  from?: readonly SandboxStatus[];
+  /** Only if the row was not changed since it was read. */
+  unchangedSince?: Date;
+  /** The control plane that takes it through an unsettled status. Left out: it is settled now. */
+  worker?: number;
+  set?: {
+    guest_ip?: string | null;
+    host_ip?: string | null;
+    isolation?: Isolation;
+    on_timeout?: OnTimeout;
+    error?: string | null;
+  };
+}
+
+/** The row after the change; nothing when it was not in a status to come from. */
+export async function moveSandbox(
+  db: Db,
+  { id, to, from, unchangedSince, worker, set = {} }: Move,
+): Promise<SandboxRow | undefined> {
+  const sources = (from ?? predecessors(to)).filter((status) => canTransition(status, to));
+  let query = db
+    .updateTable("sandboxes")
+    .set({ ...set, status: to, worker: worker ?? null, last_updated: sql<Date>`now()` })
+    .where("id", "=", id)
+    .where("status", "in", sources);
+  if (to === "stopped") query = query.set({ stopped_at: sql<Date>`now()`, host_ip: null, guest_ip: null });
+  if (to === "running") {
+    query = query.set({
+      started_at: sql<Date>`coalesce(started_at, now())`,
+      last_active_at: sql<Date>`now()`,
+    });
+  }
+  if (unchangedSince) query = query.where("last_updated", "=", unchangedSince);
+  return await query.returningAll().executeTakeFirst();
+}
+
+/** Takes a row away whose sandbox was refused before anything was made. */
+export async function forgetSandbox(db: Db, id: string, worker: number): Promise<void> {
+  await db
+    .deleteFrom("sandboxes")
+    .where("id", "=", id)
+    .where("worker", "=", worker)
+    .where("status", "in", ["pending", "starting"])
+    .execute();
+}
+
+/** Notes activity of many sandboxes at once. Never turns a clock back. */
+export async function noteActivity(db: Db, seen: ReadonlyMap<string, number>): Promise<void> {
+  if (seen.size === 0) return;
+  await sql`
+    update sandboxes set last_active_at = seen.at
+    from (select unnest(${[...seen.keys()]}::text[]) as id,
+                 unnest(${[...seen.values()].map((ms) => new Date(ms))}::timestamptz[]) as at) as seen
+    where sandboxes.id = seen.id and status = 'running'
+      and (last_active_at is null or last_active_at < seen.at)`.execute(db);
+}

@@ -1,0 +1,138 @@
+// The hosts: who they are, which of them answer, what they hold.
+import { WrennError } from "@wrenn/core";
+import type { Db } from "../db/connect.ts";
+import { recordHost } from "../db/queries/hosts.ts";
+import { recordBaseTemplate } from "../db/queries/templates.ts";
+import type { Isolation } from "../db/schema.ts";
+import { baseTemplate } from "./base-template.ts";
+import { openEndpoint, type TlsFiles } from "./endpoint.ts";
+import type { Host } from "./host.ts";
+import { type CallObserver, HostClient } from "./host-client.ts";
+
+/** A host that does not describe itself within this time counts as unreachable. */
+const DESCRIBE_TIMEOUT_MS = 5_000;
+
+/** How old an answer may be for `fresh()`: spares the hosts a storm of health checks. */
+const FRESH_MS = 1_000;
+
+export interface DirectoryOptions {
+  db: Db;
+  addresses: readonly string[];
+  tls: TlsFiles | undefined;
+  observe: CallObserver;
+  /** Told when a host stops or starts answering. */
+  onChange: (address: string, failure: WrennError | undefined) => void;
+}
+
+interface Entry {
+  client: HostClient;
+  host: Host | undefined;
+  failure: WrennError | undefined;
+}
+
+/** A host's id is its own word; one is known as soon as it has answered once. */
+export class HostDirectory {
+  readonly #entries: Map<string, Entry>;
+  readonly #db: Db;
+  readonly #onChange: DirectoryOptions["onChange"];
+  #refreshing: Promise<void> | undefined;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+
+  constructor({ db, addresses, tls, observe, onChange }: DirectoryOptions) {
+    this.#db = db;
+    this.#onChange = onChange;
+    this.#entries = new Map(
+      addresses.map((address) => {
+        const client = new HostClient(openEndpoint(address, tls), observe);
+        return [address, { client, host: undefined, failure: undefined }];
+      }),
+    );
+  }
+
+  /** Hosts that answered when they were last asked. */
+  reachable(): Host[] {
+    return [...this.#entries.values()].filter((entry) => !entry.failure).flatMap((entry) => entry.host ?? []);
+  }
+
+  /** Whether every configured host answered when it was last asked. */
+  get complete(): boolean {
+    return this.reachable().length === this.#entries.size;
+  }
+
+  /** The host of that id. Throws `unavailable` when it has not answered since this process started. */
+  get(id: string | null): Host {
+    for (const { host } of this.#entries.values()) if (host?.id === id) return host as Host;
+    throw new WrennError("unavailable", `host ${id} cannot be reached; try again`, { retryAfterSec: 1 });
+  }
+
+  /** The reachable hosts as they were at most a second ago. */
+  async fresh(): Promise<Host[]> {
+    if (performance.now() - this.#refreshedAt > FRESH_MS) await this.refresh();
+    return this.reachable();
+  }
+
+  /** Asks every host to describe itself, and records the answers. Calls at the same time share one round. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refreshAll().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  close(): void {
+    for (const { client } of this.#entries.values()) client.close();
+  }
+
+  async #refreshAll(): Promise<void> {
+    await Promise.all([...this.#entries].map(([address, entry]) => this.#refreshOne(address, entry)));
+    this.#refreshedAt = performance.now();
+  }
+
+  async #refreshOne(address: string, entry: Entry): Promise<void> {
+    const before = { known: entry.host !== undefined, failure: entry.failure };
+    try {
+      entry.host = await this.#describe(address, entry.client);
+      entry.failure = undefined;
+    } catch (reason) {
+      entry.failure = WrennError.from(reason, `describing host ${address} failed`);
+    }
+    if (!before.known || !before.failure !== !entry.failure) this.#onChange(address, entry.failure);
+  }
+
+  async #describe(address: string, client: HostClient): Promise<Host> {
+    const context = {
+      attempted: `describing host ${address}`,
+      requestId: "refresh",
+      timeoutMs: DESCRIBE_TIMEOUT_MS,
+    };
+    const [facts, { templates }] = await Promise.all([
+      client.call("getHost", {}, context),
+      client.call("listTemplates", {}, context),
+    ]);
+    const isolation: Isolation = facts.isolation === "kvm" ? "kvm" : "tcg";
+    await recordHost(this.#db, {
+      id: facts.hostId,
+      address,
+      isolation,
+      cpus: facts.cpus,
+      memory_bytes: Number(facts.memoryBytes),
+      memory_free_bytes: Number(facts.memoryFreeBytes),
+      sandboxes: facts.sandboxes,
+      max_sandboxes: facts.maxSandboxes,
+      version: facts.version,
+      vmm: facts.vmm,
+    });
+    for (const template of templates) {
+      if (template.type === "base") await recordBaseTemplate(this.#db, baseTemplate(template));
+    }
+    return {
+      id: facts.hostId,
+      address,
+      client,
+      isolation,
+      sandboxes: facts.sandboxes,
+      maxSandboxes: facts.maxSandboxes,
+      templates: new Set(templates.map((template) => template.name)),
+    };
+  }
+}

@@ -1,0 +1,74 @@
+// How a host agent is reached: its private Unix socket, or mutual TLS.
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+
+export interface TlsFiles {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export interface Endpoint {
+  address: string;
+  /** For RPCs. */
+  transport: Transport;
+  /** For the raw routes: the same connections. */
+  request(options: { method: string; path: string; headers: http.OutgoingHttpHeaders }): http.ClientRequest;
+  close(): void;
+}
+
+/** No RPC answers with more: two captured streams of 10 MiB and what surrounds them. */
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Opens nothing yet; connections are made on demand and kept. HTTP/1.1 because each stream then has a
+ * connection, and so a back-pressure, of its own.
+ */
+export function openEndpoint(address: string, tls: TlsFiles | undefined): Endpoint {
+  return address.startsWith("unix:") ? unixEndpoint(address) : tlsEndpoint(address, tls);
+}
+
+function unixEndpoint(address: string): Endpoint {
+  const socketPath = address.slice("unix:".length);
+  const agent = new http.Agent({ keepAlive: true });
+  return {
+    address,
+    transport: createConnectTransport({
+      baseUrl: "http://host",
+      httpVersion: "1.1",
+      useBinaryFormat: true,
+      readMaxBytes: MAX_MESSAGE_BYTES,
+      nodeOptions: { agent, socketPath },
+    }),
+    request: (options) => http.request({ ...options, agent, socketPath, host: "host" }),
+    close: () => agent.destroy(),
+  };
+}
+
+function tlsEndpoint(address: string, files: TlsFiles | undefined): Endpoint {
+  if (!files)
+    throw new Error(`${address} needs WRENN_HOST_TLS_CA, WRENN_HOST_TLS_CERT and WRENN_HOST_TLS_KEY`);
+  const agent = new https.Agent({
+    keepAlive: true,
+    ca: readFileSync(files.ca),
+    cert: readFileSync(files.cert),
+    key: readFileSync(files.key),
+    minVersion: "TLSv1.3",
+  });
+  const { hostname, port } = new URL(address);
+  return {
+    address,
+    transport: createConnectTransport({
+      baseUrl: address,
+      httpVersion: "1.1",
+      useBinaryFormat: true,
+      readMaxBytes: MAX_MESSAGE_BYTES,
+      nodeOptions: { agent },
+    }),
+    request: (options) => https.request({ ...options, agent, host: hostname, port: port || 443 }),
+    close: () => agent.destroy(),
+  };
+}

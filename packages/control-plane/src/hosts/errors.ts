@@ -1,0 +1,82 @@
+// What goes wrong between a control plane and a host, as the platform's own errors.
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ERROR_CODES, type ErrorCode, isErrorCode, WrennError } from "@wrenn/core";
+
+/** Metadata of a host's error: the exact code, and the request field that is wrong. */
+export const CODE_METADATA = "wrenn-code";
+export const FIELD_METADATA = "wrenn-field";
+
+/** Wait that is proposed when a host is full or cannot be reached. */
+const RETRY_AFTER_SEC: Partial<Record<ErrorCode, number>> = { capacity: 5, unavailable: 1 };
+
+const FROM_CONNECT: Partial<Record<Code, ErrorCode>> = {
+  [Code.InvalidArgument]: "invalid_argument",
+  [Code.OutOfRange]: "invalid_argument",
+  [Code.NotFound]: "not_found",
+  [Code.AlreadyExists]: "already_exists",
+  [Code.FailedPrecondition]: "invalid_state",
+  [Code.Aborted]: "invalid_state",
+  [Code.ResourceExhausted]: "capacity",
+  [Code.Unimplemented]: "not_implemented",
+  [Code.DeadlineExceeded]: "deadline_exceeded",
+};
+
+/**
+ * A failed RPC as a WrennError. The host's own code wins; without one, the Connect code decides. A connection
+ * that could not be made or broke is `unavailable`: whether anything was done there is unknown.
+ */
+export function fromRpc(reason: unknown, attempted: string): WrennError {
+  if (reason instanceof WrennError) return reason;
+  const error = ConnectError.from(reason);
+  const named = error.metadata.get(CODE_METADATA) ?? "";
+  const field = error.metadata.get(FIELD_METADATA) ?? undefined;
+  if (isErrorCode(named)) return make(named, error.rawMessage, { cause: reason, field });
+  const mapped = FROM_CONNECT[error.code];
+  if (mapped === "deadline_exceeded") return make(mapped, `${attempted} took too long`, { cause: reason });
+  if (mapped) return make(mapped, error.rawMessage, { cause: reason, field });
+  if (error.code === Code.Unavailable || error.code === Code.Canceled || isSystemError(error.cause)) {
+    return unreachable(attempted, reason);
+  }
+  return make("internal", `${attempted} failed on the host`, { cause: reason });
+}
+
+/** A JSON error body of a raw route as a WrennError. */
+export function fromRawBody(status: number, text: string, attempted: string): WrennError {
+  const { code = "", message, field } = parseBody(text);
+  if (isErrorCode(code)) return make(code, message ?? `${attempted} failed`, { field });
+  return make("internal", `${attempted} failed on the host`, {
+    cause: new Error(`status ${status}: ${text}`),
+  });
+}
+
+/** The host did not answer, or stopped answering. */
+export function unreachable(attempted: string, cause: unknown): WrennError {
+  return make("unavailable", `${attempted}: the host cannot be reached; try again`, { cause });
+}
+
+function make(
+  code: ErrorCode,
+  message: string,
+  options: { cause?: unknown; field?: string | undefined },
+): WrennError {
+  return new WrennError(code, message || ERROR_CODES[code].connect, {
+    ...options,
+    retryAfterSec: RETRY_AFTER_SEC[code],
+  });
+}
+
+/** Whether Node's networking failed, as against a host that answered. */
+function isSystemError(cause: unknown): boolean {
+  return cause instanceof Error && "syscall" in cause;
+}
+
+function parseBody(text: string): { code?: string; message?: string; field?: string } {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body !== "object" || body === null) return {};
+    const strings = Object.entries(body).filter(([, value]) => typeof value === "string");
+    return Object.fromEntries(strings) as Record<string, string>;
+  } catch {
+    return {};
+  }
+}

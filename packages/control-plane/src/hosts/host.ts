@@ -1,0 +1,14 @@
+// What the control plane knows about a host.
+import type { Isolation } from "../db/schema.ts";
+import type { HostClient } from "./host-client.ts";
+
+export interface Host {
+  id: string;
+  address: string;
+  client: HostClient;
+  isolation: Isolation;
+  sandboxes: number;
+  maxSandboxes: number;
+  /** Store names of the templates and snapshots that it holds. */
+  templates: ReadonlySet<string>;
+}

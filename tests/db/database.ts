@@ -1,0 +1,56 @@
+// A migrated database for one test file, cloned from a template that is migrated once per process.
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { connectDatabase, type Db } from "../../packages/control-plane/src/db/connect.ts";
+import { migrateUp } from "../../packages/control-plane/src/db/migrator.ts";
+import { type PostgresServer, startPostgres } from "./postgres.ts";
+
+const TEMPLATE = "wrenn_template";
+
+export interface TestDatabase extends AsyncDisposable {
+  url: string;
+  db: Db;
+}
+
+/** Test files of one process share a server; the last one to dispose stops it. */
+let server: Promise<PostgresServer> | undefined;
+let users = 0;
+
+/** A fresh database with the current schema. Dispose it in `after`. */
+export async function testDatabase(): Promise<TestDatabase> {
+  users += 1;
+  server ??= startMigrated();
+  const running = await server;
+  const name = `wrenn_${randomBytes(6).toString("hex")}`;
+  await execute(running.url, `create database ${name} template ${TEMPLATE}`);
+  const url = running.databaseUrl(name);
+  const db = connectDatabase({ url, onIdleError: () => undefined });
+  return { url, db, [Symbol.asyncDispose]: () => dispose(db, running) };
+}
+
+async function startMigrated(): Promise<PostgresServer> {
+  const started = await startPostgres();
+  await execute(started.url, `create database ${TEMPLATE}`);
+  const db = connectDatabase({ url: started.databaseUrl(TEMPLATE), onIdleError: () => undefined });
+  await migrateUp(db);
+  await db.destroy();
+  return started;
+}
+
+async function dispose(db: Db, running: PostgresServer): Promise<void> {
+  await db.destroy();
+  users -= 1;
+  if (users > 0) return;
+  server = undefined;
+  await running.stop();
+}
+
+async function execute(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
