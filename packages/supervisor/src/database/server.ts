@@ -1,0 +1,114 @@
+// The database server of an instance: a child process on a private Unix socket.
+import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { until } from "@wrenn/linux";
+import { WrennError } from "@wrenn/core";
+import pg from "pg";
+import { ManagedProcess } from "../process/managed.ts";
+import { confinedCommand } from "../process/unprivileged.ts";
+import type { RotatingLog } from "../rotating-log.ts";
+import { ensureCluster } from "./cluster.ts";
+import { findInstallation } from "./installation.ts";
+import { scramVerifier } from "./scram.ts";
+import { ADMIN_ROLE, ROLE, serverSettings } from "./settings.ts";
+import { endStrayServers } from "./stray.ts";
+import { databaseUser } from "./system-user.ts";
+
+export interface DatabaseOptions {
+  dataDir: string;
+  socketDirectory: string;
+  /** The group that may reach the socket: the control plane's. */
+  clientGid: number;
+  /** What the role `wrenn` shows; 64 hex digits. */
+  password: string;
+  log: RotatingLog;
+  say: (line: string) => void;
+}
+
+const READY_MS = 60_000;
+
+/** Starts the server, with its files if there are none, and returns it when it takes connections. */
+export async function startDatabase(options: DatabaseOptions): Promise<ManagedProcess> {
+  const { dataDir, socketDirectory, clientGid, password, log, say } = options;
+  const installation = await findInstallation(dataDir);
+  const user = await databaseUser();
+  const strays = await endStrayServers(dataDir);
+  if (strays > 0) say(`ended ${strays} database processes that an earlier start left behind`);
+  await ensureCluster({ dataDir, installation, user });
+  await mkdir(socketDirectory, { recursive: true });
+  await chown(socketDirectory, user.uid, clientGid);
+  await chmod(socketDirectory, 0o710);
+
+  const prepare = async (): Promise<void> => {
+    await endStrayServers(dataDir);
+    await forgetPostmaster(dataDir);
+  };
+  const server = new ManagedProcess({
+    name: "database",
+    log,
+    say,
+    env: { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
+    reportsPid: true,
+    beforeRestart: prepare,
+    command: (statusFd) =>
+      confinedCommand(
+        {
+          ...user,
+          write: [dataDir, socketDirectory],
+          deathSignal: "INT",
+          command: [join(installation.bin, "postgres"), "-D", dataDir, ...serverSettings(socketDirectory)],
+        },
+        statusFd,
+      ),
+  });
+  await prepare();
+  await server.start();
+  try {
+    await server.orDeath(ready(dataDir));
+    await ensureRole(socketDirectory, password);
+  } catch (error) {
+    await stopDatabase(server);
+    throw error;
+  }
+  return server;
+}
+
+/** Ends the server. It waits for nobody, and everything committed is kept. */
+export async function stopDatabase(server: ManagedProcess): Promise<void> {
+  await server.stop({ signal: "SIGINT", patienceMs: 30_000 });
+}
+
+/**
+ * Removes the note of a server that has ended: its process id may be another process by now, and PostgreSQL
+ * would refuse to start. Only right after {@link endStrayServers}.
+ */
+async function forgetPostmaster(dataDir: string): Promise<void> {
+  await rm(join(dataDir, "postmaster.pid"), { force: true });
+}
+
+/** Resolves when the server says that it takes connections: the eighth line of its pid file. */
+async function ready(dataDir: string): Promise<void> {
+  const file = join(dataDir, "postmaster.pid");
+  const isReady = async (): Promise<boolean> => {
+    const lines = await readFile(file, "utf8").catch(() => "");
+    return lines.split("\n")[7]?.trim() === "ready";
+  };
+  if (!(await until(isReady, { timeoutMs: READY_MS }))) {
+    throw new WrennError("deadline_exceeded", `the database was not ready after ${READY_MS / 1000} s`);
+  }
+}
+
+/** Makes role and database, and gives the role the password that the file holds now. */
+async function ensureRole(socketDirectory: string, password: string): Promise<void> {
+  const client = new pg.Client({ host: socketDirectory, user: ADMIN_ROLE, database: "postgres" });
+  await client.connect();
+  try {
+    const known = await client.query("SELECT 1 FROM pg_roles WHERE rolname = $1", [ROLE]);
+    const verb = known.rowCount === 0 ? "CREATE" : "ALTER";
+    await client.query(`${verb} ROLE ${ROLE} LOGIN PASSWORD '${scramVerifier(password)}'`);
+    const databases = await client.query("SELECT 1 FROM pg_database WHERE datname = $1", [ROLE]);
+    if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${ROLE} OWNER ${ROLE}`);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,52 @@
+// Which suites there are, and the files of each.
+import { globSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+export interface Suite {
+  name: string;
+  /** Test files, absolute and sorted. Empty for `check`, which runs tools instead. */
+  files: string[];
+  /** How many files run at a time. */
+  concurrency: number;
+  /** Runs only when it is named: it downloads a lot, or takes more than minutes. */
+  onRequest: boolean;
+}
+
+/** The type checker, the linter and the schema linter. */
+export const CHECK = "check";
+
+/** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
+const ORDER = [CHECK, "unit", "db"];
+const ON_REQUEST = new Set(["bootstrap", "soak"]);
+/** Suites whose files share nothing; in the others one file at a time has the machine. */
+const PARALLEL = new Set(["unit"]);
+
+/** `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
+export function findSuites(repository: string): Suite[] {
+  const folders = readdirSync(join(repository, "tests"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== "node_modules")
+    .map((entry) => entry.name);
+  const names = [...new Set([CHECK, "unit", ...folders])];
+  return names
+    .map((name) => ({
+      name,
+      files: testFiles(repository, name),
+      concurrency: PARALLEL.has(name) ? 2 : 1,
+      onRequest: ON_REQUEST.has(name),
+    }))
+    .filter(({ name, files }) => name === CHECK || files.length > 0)
+    .sort((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
+}
+
+function testFiles(repository: string, suite: string): string[] {
+  const patterns = [`tests/${suite}/**/*.test.ts`];
+  if (suite === "unit") patterns.push("packages/*/src/**/*.test.ts");
+  return globSync(patterns, { cwd: repository })
+    .map((file) => join(repository, file))
+    .sort();
+}
+
+function rank(name: string): number {
+  const at = ORDER.indexOf(name);
+  return at < 0 ? ORDER.length : at;
+}
