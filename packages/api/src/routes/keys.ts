@@ -27,7 +27,7 @@ export const KEY_ROUTES = [
     auth: "key",
     body: jsonBody(CreateApiKeyRequest),
     success: json(201, "The key with its secret.", NewApiKey),
-    errors: WITH_BODY,
+    errors: [...WITH_BODY, "forbidden"],
   },
   {
     method: "DELETE",

@@ -25,7 +25,7 @@ export const SANDBOX_ROUTES = [
     headers: IdempotencyHeaders,
     body: optionalJsonBody(CreateSandboxRequest),
     success: json(201, "The sandbox, running.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, "isolation_unavailable"],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED, "isolation_unavailable"],
   },
   {
     method: "GET",

@@ -32,7 +32,12 @@ export const ApiKey = Type.Object(metadata, {
 export type ApiKey = Static<typeof ApiKey>;
 
 export const CreateApiKeyRequest = Type.Object(
-  { name: label("What it is for.") },
+  {
+    name: label("What it is for."),
+    owner: Type.Optional(
+      Name("Whose key it will be. Another owner than yourself is the operator's to name.", "team-a"),
+    ),
+  },
   {
     $id: "CreateApiKeyRequest",
     additionalProperties: false,
