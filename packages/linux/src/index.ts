@@ -1,1 +1,46 @@
-export {};
+// @wrenn/linux: everything that needs root. Pure plans, and small executors for them.
+export type { Cgroup, Cgroups } from "./cgroup/cgroup.ts";
+export { type CgroupLayout, cgroupLayout, detectCgroups } from "./cgroup/detect.ts";
+export type { CgroupLimits } from "./cgroup/limits.ts";
+export {
+  type Bind,
+  type Confinement,
+  confine,
+  MERGED_USR,
+  type ResourceLimits,
+  SYSTEM_BINDS,
+} from "./confine/confine.ts";
+export {
+  type ConfinedExit,
+  type ConfinedProcess,
+  confinedFd,
+  type SpawnConfinedOptions,
+  spawnConfined,
+} from "./confine/spawn.ts";
+export { applyHostRules, applySlotRules, removeHostRules } from "./firewall/apply.ts";
+export { FORBIDDEN_IPV4 } from "./firewall/forbidden.ts";
+export { type ForeignForwardRule, foreignForwardRules } from "./firewall/foreign.ts";
+export { type FirewallMode, type HostRules, hostRuleset } from "./firewall/host-rules.ts";
+export { MAX_GUEST_CONNECTIONS, type SlotRules, slotRuleset } from "./firewall/slot-rules.ts";
+export { formatIpv4, inPrefix, parseIpv4 } from "./plan/address.ts";
+export {
+  BLOCKS,
+  type BlockPlan,
+  GUEST,
+  planBlock,
+  planSlot,
+  SLOTS_PER_BLOCK,
+  type SlotPlan,
+  UPLINK,
+} from "./plan/plan.ts";
+export { identitiesOf, processesOfUids } from "./process/enumerate.ts";
+export { isAlive, type ProcessIdentity, processIdentity } from "./process/identity.ts";
+export { kill, killAll, waitForExit } from "./process/signal.ts";
+export { CommandError, type CommandFailure } from "./run/command-error.ts";
+export { type Argv, DEFAULT_RUN_DIR, type HostSide, inNetns } from "./run/host-side.ts";
+export { type RunOptions, type RunResult, run } from "./run/run.ts";
+export { type UntilOptions, until } from "./run/until.ts";
+export type { GuestDevice } from "./slot/commands.ts";
+export { hasLink, hasNetns, listLinks, listNetns } from "./slot/links.ts";
+export { SlotPool, type SlotPoolOptions } from "./slot/pool.ts";
+export { type CreateSlotOptions, createSlot, destroySlot } from "./slot/slot.ts";

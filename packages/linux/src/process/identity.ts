@@ -1,0 +1,44 @@
+// Who a process is: its id together with its start time, because ids are reused.
+import { readFileSync } from "node:fs";
+
+export interface ProcessIdentity {
+  pid: number;
+  /** Clock ticks between the boot of the machine and the start of the process. */
+  startTime: number;
+}
+
+interface Stat extends ProcessIdentity {
+  /** One letter; `Z` and `X` are processes that have ended. */
+  state: string;
+}
+
+/** The process that has this id now, or undefined when there is none (a zombie counts as none). */
+export function processIdentity(pid: number): ProcessIdentity | undefined {
+  const stat = readStat(pid);
+  return stat && { pid, startTime: stat.startTime };
+}
+
+/** Whether that very process still runs. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return readStat(identity.pid)?.startTime === identity.startTime;
+}
+
+function readStat(pid: number): Stat | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined; // ENOENT or, when it ends while being read, ESRCH
+  }
+  const stat = parseStat(text);
+  return stat.state === "Z" || stat.state === "X" ? undefined : stat;
+}
+
+/**
+ * Reads `/proc/PID/stat`, proc_pid_stat(5). The second field is the program's name in parentheses and
+ * may itself hold spaces and parentheses, so fields are counted from the last one.
+ */
+export function parseStat(text: string): Stat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { pid: Number.parseInt(text, 10), state: fields[0] ?? "", startTime: Number(fields[19]) };
+}
