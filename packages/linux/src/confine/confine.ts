@@ -68,7 +68,7 @@ const SETPRIV_CAPABILITIES = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"];
  * - `nsenter` joins the network namespace,
  * - `bwrap` makes mount, pid, ipc, uts and cgroup namespaces; the root is an empty read-only tmpfs with
  *   the binds in it, all without setuid; the program is process 1 of its pid namespace, so its end is
- *   the end of all it started,
+ *   the end of all it started; a signal that it has no handler for does not end it, SIGKILL excepted,
  * - `setpriv` becomes the uid, with no capability in any set and no way to gain one.
  *
  * `setpriv` must be visible inside: {@link SYSTEM_BINDS} hold it. The program's environment is that of

@@ -10,6 +10,7 @@ import { kill } from "../process/signal.ts";
 import { CommandError } from "../run/command-error.ts";
 import type { Argv } from "../run/host-side.ts";
 import { type Confinement, confine } from "./confine.ts";
+import { withoutStrayFds } from "./stray-fds.ts";
 
 export interface SpawnConfinedOptions {
   /** Control group that the program starts in. */
@@ -62,11 +63,10 @@ export async function spawnConfined(
   options: SpawnConfinedOptions,
 ): Promise<ConfinedProcess> {
   const [argv0, ...args] = confine(confinement, argv, { info: 3, block: 4 });
-  const child = spawn(argv0, args, {
-    stdio: ["ignore", options.stdout, options.stderr, "pipe", "pipe", ...(options.fds ?? [])],
-    env: options.env,
-    detached: true,
-  });
+  const wanted = ["ignore", options.stdout, options.stderr, "pipe", "pipe", ...(options.fds ?? [])] as const;
+  const child = withoutStrayFds(wanted, (stdio) =>
+    spawn(argv0, args, { stdio, env: options.env, detached: true }),
+  );
   const exited = exitOf(child);
   const info = child.stdio[3] as Readable;
   const release = child.stdio[4] as Writable;
@@ -80,9 +80,10 @@ export async function spawnConfined(
     child.unref();
     return { identity, exited };
   } catch (error) {
-    // In this order: without bwrap, the held program would take the end of `release` for its start.
+    // Never bwrap alone: the held program would take the end of `release` for its start. The end of the
+    // program is the end of bwrap.
     if (identity) kill(identity, "SIGKILL");
-    child.kill("SIGKILL");
+    else child.kill("SIGKILL");
     await exited;
     throw error instanceof WrennError ? error : failed(child, options, error);
   } finally {
