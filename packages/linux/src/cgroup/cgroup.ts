@@ -13,6 +13,8 @@ export interface Cgroup {
   kill(): Promise<void>;
   /** Removes the group, which must be empty. Already gone is success. */
   remove(): Promise<void>;
+  /** Removes the group when nothing is in it, neither process nor group. */
+  removeIfUnused(): void;
 }
 
 export interface Cgroups {

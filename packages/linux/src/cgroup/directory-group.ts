@@ -46,6 +46,10 @@ export class DirectoryGroup implements Cgroup {
     }
   }
 
+  removeIfUnused(): void {
+    for (const directory of this.#directories) removeDirectory(directory);
+  }
+
   /** Version 2 since Linux 5.14 kills all members in one step, so that none can fork away. */
   #killAtOnce(): void {
     for (const directory of this.#directories) {

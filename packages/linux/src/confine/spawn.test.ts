@@ -259,7 +259,13 @@ describe("spawnConfined()", () => {
     const refusal = new Error("no");
     let held = 0;
     const cgroup = {
-      ...{ path: "x", members: () => [], kill: async () => {}, remove: async () => {} },
+      ...{
+        path: "x",
+        members: () => [],
+        kill: async () => {},
+        remove: async () => {},
+        removeIfUnused: () => {},
+      },
       add(pid: number) {
         held = pid;
         throw refusal;

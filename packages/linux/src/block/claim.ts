@@ -1,0 +1,135 @@
+// Which instance owns which block number on this machine.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { BLOCKS } from "../plan/plan.ts";
+import { isAlive, type ProcessIdentity, processIdentity } from "../process/identity.ts";
+import { DEFAULT_RUN_DIR } from "../run/host-side.ts";
+import { withMachineLock } from "./machine-lock.ts";
+
+export interface ClaimOptions {
+  /** The instance's data directory, which must exist. It is what a block belongs to. */
+  dataDir: string;
+  /** Default: `/run/wrenn`. */
+  runDir?: string | undefined;
+  /** The process that holds the claim. Default: this one. */
+  holder?: ProcessIdentity | undefined;
+}
+
+export interface BlockClaim {
+  block: number;
+  dataDir: string;
+  runDir: string;
+  holder: ProcessIdentity;
+}
+
+/** What is in `blocks/N`. */
+interface Record {
+  data_dir: string;
+  pid: number;
+  start_time: number;
+}
+
+/**
+ * Claims a block number for a data directory. A claim outlives its holder: what is left of a crashed
+ * instance is named after the block, and only the same data directory knows what it was. So
+ *
+ * - the data directory's own claim is taken over when its holder has ended; when that lives, this
+ *   throws `invalid_state`;
+ * - another's claim is respected while its holder lives or its data directory exists;
+ * - a claim with neither is up for reuse, after the numbers that were never claimed.
+ *
+ * The new holder sweeps before it uses the block ({@link sweepBlock}). `/run` is empty after a boot, as
+ * is everything that a claim stands for. Throws `capacity` when all numbers are taken.
+ */
+export async function claimBlock(options: ClaimOptions): Promise<BlockClaim> {
+  const runDir = options.runDir ?? DEFAULT_RUN_DIR;
+  const dataDir = realpathSync(options.dataDir);
+  const holder = options.holder ?? processIdentity(process.pid);
+  if (!holder) throw new WrennError("internal", "the claiming process has no entry in /proc");
+  return withMachineLock(runDir, async () => {
+    const block = chooseBlock(readClaims(runDir), dataDir, holder);
+    writeClaim(runDir, block, { data_dir: dataDir, pid: holder.pid, start_time: holder.startTime });
+    return { block, dataDir, runDir, holder };
+  });
+}
+
+/** Gives a block number back. Does nothing when the claim is somebody else's by now. */
+export async function releaseBlock(claim: BlockClaim): Promise<void> {
+  await withMachineLock(claim.runDir, async () => {
+    const record = readClaims(claim.runDir).get(claim.block);
+    if (record && isHeldBy(record, claim.holder)) rmSync(claimFile(claim.runDir, claim.block));
+  });
+}
+
+function chooseBlock(claims: Map<number, Record>, dataDir: string, holder: ProcessIdentity): number {
+  for (const [block, record] of claims) {
+    if (record.data_dir !== dataDir) continue;
+    if (isAlive(holderOf(record)) && !isHeldBy(record, holder)) {
+      throw new WrennError(
+        "invalid_state",
+        `an instance with the data directory ${dataDir} is running (process ${record.pid})`,
+      );
+    }
+    return block;
+  }
+  const numbers = Array.from({ length: BLOCKS }, (_, block) => block);
+  const block =
+    numbers.find((number) => !claims.has(number)) ??
+    numbers.find((number) => isAbandoned(claims.get(number)));
+  if (block === undefined) {
+    throw new WrennError("capacity", `all ${BLOCKS} blocks of this machine are taken; stop an instance`);
+  }
+  return block;
+}
+
+function isAbandoned(record: Record | undefined): boolean {
+  return record !== undefined && !isAlive(holderOf(record)) && !existsSync(record.data_dir);
+}
+
+function holderOf(record: Record): ProcessIdentity {
+  return { pid: record.pid, startTime: record.start_time };
+}
+
+function isHeldBy(record: Record, holder: ProcessIdentity): boolean {
+  return record.pid === holder.pid && record.start_time === holder.startTime;
+}
+
+function claimFile(runDir: string, block: number): string {
+  return join(runDir, "blocks", String(block));
+}
+
+/** Claims are written whole, so a file that is none of ours is an error and not a free number. */
+function readClaims(runDir: string): Map<number, Record> {
+  const directory = join(runDir, "blocks");
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const numbers = readdirSync(directory)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  return new Map(numbers.map((block) => [block, readClaim(claimFile(runDir, block))]));
+}
+
+function readClaim(file: string): Record {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Record;
+  } catch (cause) {
+    throw new WrennError("internal", `${file} is not a block claim; remove it if no instance uses it`, {
+      cause,
+    });
+  }
+}
+
+function writeClaim(runDir: string, block: number, record: Record): void {
+  const file = claimFile(runDir, block);
+  writeFileSync(`${file}.new`, `${JSON.stringify(record)}\n`, { mode: 0o644 });
+  renameSync(`${file}.new`, file);
+}
