@@ -1,1 +1,3 @@
-export {};
+// @wrenn/envd: the guest agent. Other packages see only how to build it and where it listens.
+export { buildEnvd } from "./build.ts";
+export { ENVD_PORT, ENVD_VERSION } from "./version.ts";

@@ -1,0 +1,76 @@
+// multipart/form-data with files in it.
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Busboy } from "@fastify/busboy";
+import { WrennError } from "@wrenn/core";
+import { bodyChunks } from "./upload.ts";
+
+const PART_NAME = "file";
+
+/** Parts and their headers; a file may have any size. */
+const LIMITS = {
+  parts: 1024,
+  fields: 16,
+  fieldSize: 4096,
+  headerPairs: 16,
+  fileSize: Number.POSITIVE_INFINITY,
+};
+
+interface Writable {
+  write(bytes: Uint8Array): void;
+}
+
+/**
+ * Writes each part named `file` to what `stage` gives for `path`, or, without that, for the part's own file
+ * name with its directories. Resolves when the closing boundary has arrived.
+ */
+export async function receiveMultipart(
+  request: Request,
+  path: string | undefined,
+  stage: (path: string) => Writable,
+): Promise<void> {
+  const parser = openParser(request);
+  let files = 0;
+  parser.on("file", (part, stream, filename) => {
+    const target = path ?? filename;
+    if (part !== PART_NAME || !target) {
+      parser.destroy(
+        invalid(`every part must be named '${PART_NAME}' and have a file name unless path is given`),
+      );
+      return;
+    }
+    files++;
+    try {
+      const file = stage(target);
+      stream.on("data", (chunk: Buffer) => {
+        try {
+          file.write(chunk);
+        } catch (error) {
+          parser.destroy(error as Error);
+        }
+      });
+    } catch (error) {
+      parser.destroy(error as Error);
+    }
+  });
+  parser.on("partsLimit", () => parser.destroy(invalid(`more than ${LIMITS.parts} parts`)));
+  try {
+    await pipeline(Readable.from(bodyChunks(request), { objectMode: false }), parser);
+  } catch (error) {
+    throw error instanceof WrennError ? error : invalid("the multipart body is malformed", error);
+  }
+  if (files === 0) throw invalid(`the multipart body has no part named '${PART_NAME}'`);
+}
+
+function openParser(request: Request): InstanceType<typeof Busboy> {
+  try {
+    const type = request.headers.get("content-type") ?? "";
+    return new Busboy({ headers: { "content-type": type }, preservePath: true, limits: LIMITS });
+  } catch (cause) {
+    throw invalid("the multipart content-type has no usable boundary", cause);
+  }
+}
+
+function invalid(message: string, cause?: unknown): WrennError {
+  return new WrennError("invalid_argument", message, { field: "file", cause });
+}

@@ -1,0 +1,118 @@
+// A file under a temporary name until all of it is there.
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, posix } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { systemError } from "../agent/system-error.ts";
+import { makeParents } from "../filesystem/parents.ts";
+import { randomHex } from "../platform/machine.ts";
+
+const NEW_FILE_MODE = 0o644;
+/** Of an existing file's mode, what is kept: set-user-id and set-group-id go, as with any write by another. */
+const KEPT_MODE = 0o1777;
+/** Links that are followed to the file to be replaced (the kernel's own limit). */
+const MAX_LINKS = 40;
+
+interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/**
+ * Receives the new content of `path` in a file beside it. {@link commit} puts it in place in one step
+ * (rename), {@link abandon} leaves everything as it was, but for parent directories that were made.
+ * No fsync: a guest's disk and page cache live and are snapshotted together.
+ */
+export class StagedFile {
+  readonly #target: string;
+  readonly #temporary: string;
+  readonly #fd: number;
+  readonly #owner: Owner;
+  #open = true;
+
+  private constructor(target: string, temporary: string, owner: Owner) {
+    this.#target = target;
+    this.#temporary = temporary;
+    this.#owner = owner;
+    this.#fd = openSync(temporary, "wx", 0o600);
+  }
+
+  /** Errors: `not_a_file` when something other than a file has that name, and what the kernel refuses. */
+  static create(path: string, owner: Owner): StagedFile {
+    try {
+      makeParents(path, owner);
+      const target = followLinks(path);
+      checkReplaceable(target);
+      return new StagedFile(target, `${dirname(target)}/.wrenn-upload-${randomHex(8)}`, owner);
+    } catch (error) {
+      throw systemError(error, `write '${path}'`, "path");
+    }
+  }
+
+  get name(): string {
+    return basename(this.#target);
+  }
+
+  /** Appends. Synchronous: a write into the page cache is quicker than handing it to another thread. */
+  write(bytes: Uint8Array): void {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      throw systemError(error, `write '${this.#target}'`, "path");
+    }
+  }
+
+  commit(): void {
+    try {
+      const existing = checkReplaceable(this.#target);
+      if (process.geteuid?.() === 0) fchownSync(this.#fd, this.#owner.uid, this.#owner.gid);
+      fchmodSync(this.#fd, existing === undefined ? NEW_FILE_MODE : existing.mode & KEPT_MODE);
+      renameSync(this.#temporary, this.#target);
+      this.#close();
+    } catch (error) {
+      this.abandon();
+      throw systemError(error, `write '${this.#target}'`, "path");
+    }
+  }
+
+  /** Removes what was received. After a commit: does nothing. */
+  abandon(): void {
+    if (!this.#open) return;
+    this.#close();
+    unlinkSync(this.#temporary);
+  }
+
+  #close(): void {
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+}
+
+/** Where a path's symbolic links lead, also when nothing is there yet. */
+function followLinks(path: string): string {
+  let target = path;
+  for (let count = 0; count <= MAX_LINKS; count++) {
+    if (!lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) return target;
+    target = posix.resolve(dirname(target), readlinkSync(target));
+  }
+  throw new WrennError("invalid_argument", `'${path}' is a loop of symbolic links`, { field: "path" });
+}
+
+function checkReplaceable(path: string): Stats | undefined {
+  const existing = statSync(path, { throwIfNoEntry: false });
+  if (existing !== undefined && !existing.isFile()) {
+    throw new WrennError("not_a_file", `'${path}' exists and is not a regular file`, { field: "path" });
+  }
+  return existing;
+}

@@ -1,0 +1,68 @@
+// The guest agent's program.
+import { parseArgs } from "node:util";
+import { Log } from "./agent/log.ts";
+import { AgentState } from "./agent/state.ts";
+import { createHandler } from "./http/handler.ts";
+import { foreignMachine, guestMachine } from "./platform/machine.ts";
+import { fileBody, serve } from "./platform/server.ts";
+import { CGROUP_ROOT, ControlGroups } from "./process/control-groups.ts";
+import { ProcessTable } from "./process/process-table.ts";
+import { UserDirectory } from "./users/user-directory.ts";
+import { ENVD_PORT, ENVD_VERSION } from "./version.ts";
+
+const USAGE = `envd ${ENVD_VERSION}, the guest agent
+  --port N             TCP port (${ENVD_PORT}); 0 = any
+  --host ADDRESS       address to listen on (0.0.0.0)
+  --machine guest|foreign
+                       whether /init may set the clock, host name and entropy of this machine
+                       (guest for the compiled agent, foreign when run from source)
+  --cgroup-root DIR    cgroup v2 to put processes into (${CGROUP_ROOT})
+  --stall-ms N         time after which a reader that takes nothing is cut off (60000)
+  --version            print the version
+`;
+
+/** Replaced by the compiler; see build.ts. */
+declare const WRENN_ENVD_COMPILED: boolean | undefined;
+const COMPILED = typeof WRENN_ENVD_COMPILED !== "undefined" && WRENN_ENVD_COMPILED === true;
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: String(ENVD_PORT) },
+      host: { type: "string", default: "0.0.0.0" },
+      machine: { type: "string", default: COMPILED ? "guest" : "foreign" },
+      "cgroup-root": { type: "string", default: CGROUP_ROOT },
+      "stall-ms": { type: "string", default: "60000" },
+      version: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.version || values.help) {
+    process.stdout.write(values.version ? `${ENVD_VERSION}\n` : USAGE);
+    return;
+  }
+  const log = new Log();
+  const state = new AgentState();
+  const groups = ControlGroups.open(values["cgroup-root"]);
+  const table = new ProcessTable(state, groups, natural("stall-ms", values["stall-ms"]));
+  const machine = values.machine === "guest" ? guestMachine : foreignMachine;
+  const handle = createHandler({ state, users: new UserDirectory(), table, machine, log, fileBody });
+  const server = serve({ port: natural("port", values.port), hostname: values.host, handle });
+  log.write("info", "listening", { port: server.port, version: ENVD_VERSION, cgroups: groups !== undefined });
+  log.flush();
+
+  const end = () => {
+    table.close();
+    log.flush();
+    process.exit(0);
+  };
+  process.once("SIGTERM", end);
+  process.once("SIGINT", end);
+}
+
+function natural(option: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`--${option} must be a number, not '${text}'`);
+  return Number(text);
+}
+
+main();

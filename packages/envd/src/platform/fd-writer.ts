@@ -1,0 +1,29 @@
+// Writing to a pipe or a terminal, waiting while it is full.
+import { closeSync } from "node:fs";
+
+/** Writes to a descriptor that is in non-blocking mode, in order, and says when the kernel has it all. */
+export class FdWriter {
+  readonly #fd: number;
+  readonly #sink: Bun.FileSink;
+  #closed = false;
+
+  /** Takes over the descriptor. */
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.#sink = Bun.file(fd).writer();
+  }
+
+  /** Resolves when the kernel has taken the bytes; rejects (EPIPE) when nobody can read them any more. */
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#sink.write(bytes);
+    await this.#sink.flush();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    // `end` resolves with what was flushed; whoever wrote has been told about a failure by `write`.
+    void Promise.resolve(this.#sink.end()).catch(() => undefined);
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,35 @@
+// The HTTP server.
+import type { RequestControl } from "../http/handler.ts";
+
+export interface ServeOptions {
+  port: number;
+  hostname: string;
+  handle: (request: Request, control: RequestControl) => Promise<Response>;
+}
+
+/** Bodies have no size limit here: uploads are as large as the disk, RPC messages are limited where they are read. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/** Listens; the result says on which port (0 asks for any). Streams stay open however quiet they are. */
+export function serve({ port, hostname, handle }: ServeOptions): { port: number; stop(): Promise<void> } {
+  const server = Bun.serve({
+    port,
+    hostname,
+    idleTimeout: 0,
+    maxRequestBodySize: NO_LIMIT,
+    development: false,
+    fetch: (request, own) => handle(request, { setIdleTimeout: (seconds) => own.timeout(request, seconds) }),
+    // A file that vanished between its check and its sending ends up here.
+    error: () =>
+      Response.json(
+        { code: 500, message: "the answer could not be sent", error_code: "internal" },
+        { status: 500 },
+      ),
+  });
+  return { port: server.port ?? port, stop: () => server.stop(true) };
+}
+
+/** A body that {@link serve} sends with sendfile(2), honouring Range. */
+export function fileBody(path: string): Blob {
+  return Bun.file(path);
+}
