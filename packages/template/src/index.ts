@@ -1,1 +1,15 @@
-export {};
+// @wrenn/template: what a guest boots from. Recipes, root file systems, kernel, initramfs, agent drive.
+export {
+  type BuildEnvd,
+  type GuestArtifacts,
+  type PrepareGuestOptions,
+  prepareGuest,
+} from "./guest/guest.ts";
+export { HOST_PACKAGES } from "./host-packages.ts";
+export { type CommandLineOptions, kernelCommandLine } from "./kernel/command-line.ts";
+export { tscKhz } from "./kernel/tsc.ts";
+export type { BuildOptions, BuildStep } from "./progress.ts";
+export { builtinRecipe, builtinRecipes } from "./recipe/builtin.ts";
+export { parseRecipe } from "./recipe/parse.ts";
+export type { Recipe, RecipeUser } from "./recipe/recipe.ts";
+export { type BuildRootfsOptions, buildRootfs, type RootfsImage } from "./rootfs/rootfs.ts";

@@ -1,0 +1,36 @@
+// What the guest's kernel is told at its start.
+import { WrennError } from "@wrenn/core";
+
+export interface CommandLineOptions {
+  /** Frequency of the host's time stamp counter, `kHz`; see `tscKhz()`. */
+  tscKhz: number;
+  /** Further parameters, each without white space. */
+  extra?: readonly string[] | undefined;
+}
+
+/**
+ * The kernel's command line. Each parameter has a reason:
+ * - `console=ttyS0`: the console goes to the host, which shows its tail when a boot fails.
+ * - `quiet`: only warnings are printed there; a serial line costs emulated time by the character.
+ * - `panic=-1`: a guest that cannot go on resets at once, which ends its VMM (`-no-reboot`).
+ * - `tsc_early_khz`: without it about every fourth boot under TCG hangs in calibrating the time stamp counter.
+ * - `cryptomgr.notests`: the self-tests of the kernel's cryptography cost 0.7 s under TCG at every boot.
+ */
+export function kernelCommandLine(options: CommandLineOptions): string {
+  const { tscKhz, extra = [] } = options;
+  if (!Number.isSafeInteger(tscKhz) || tscKhz <= 0) {
+    throw new WrennError("invalid_argument", "tscKhz must be a positive whole number", { field: "tscKhz" });
+  }
+  const wrong = extra.find((parameter) => !/^[\x21-\x7e]+$/.test(parameter));
+  if (wrong !== undefined) {
+    throw new WrennError("invalid_argument", `"${wrong}" is not one kernel parameter`, { field: "extra" });
+  }
+  return [
+    "console=ttyS0",
+    "quiet",
+    "panic=-1",
+    `tsc_early_khz=${tscKhz}`,
+    "cryptomgr.notests",
+    ...extra,
+  ].join(" ");
+}
