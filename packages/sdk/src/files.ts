@@ -24,6 +24,8 @@ export class Files {
       await this.#transport.empty(request);
     } catch (error) {
       throw form.sourceError() ?? error;
+    } finally {
+      form.release();
     }
   }
 

@@ -9,8 +9,14 @@ export interface FileForm {
   content: Blob | ReadableStream<Uint8Array>;
   /** What reading `data` failed with, once the request has failed for it. */
   sourceError(): unknown;
+  /**
+   * Ends the stream once the request is over. Node's fetch goes on reading a body that it no longer
+   * sends, which for an endless source would never end.
+   */
+  release(): void;
 }
 
+/** The form for one file. */
 export function fileForm(path: string, data: FileData): FileForm {
   const boundary = `wrenn-${crypto.randomUUID()}`;
   const head =
@@ -20,7 +26,8 @@ export function fileForm(path: string, data: FileData): FileForm {
   const tail = `\r\n--${boundary}--\r\n`;
   const contentType = `multipart/form-data; boundary=${boundary}`;
   if (typeof data === "string" || data instanceof Uint8Array || data instanceof Blob) {
-    return { contentType, content: new Blob([head, data, tail]), sourceError: () => undefined };
+    const content = new Blob([head, data, tail]);
+    return { contentType, content, sourceError: () => undefined, release() {} };
   }
   return { contentType, ...streamOf(surround(head, data, tail)) };
 }
@@ -50,5 +57,10 @@ function streamOf(chunks: AsyncGenerator<Uint8Array>): Omit<FileForm, "contentTy
     },
     { highWaterMark: 0 },
   );
-  return { content, sourceError: () => failure };
+  const release = () => {
+    chunks.return(undefined).catch((error: unknown) => {
+      failure ??= error;
+    });
+  };
+  return { content, sourceError: () => failure, release };
 }
