@@ -1,5 +1,11 @@
 // @wrenn/linux: everything that needs root. Pure plans, and small executors for them.
-export { type BlockClaim, type ClaimOptions, claimBlock, releaseBlock } from "./block/claim.ts";
+export {
+  type BlockClaim,
+  type ClaimOptions,
+  claimBlock,
+  findBlockHolder,
+  releaseBlock,
+} from "./block/claim.ts";
 export { withMachineLock } from "./block/machine-lock.ts";
 export { type BlockNetworkOptions, closeBlockNetwork, openBlockNetwork } from "./block/network.ts";
 export { PLATFORM_GROUP_PREFIX, type SweepOptions, type Swept, sweepBlock } from "./block/sweep.ts";
@@ -37,6 +43,17 @@ export {
   type SlotPlan,
   UPLINK,
 } from "./plan/plan.ts";
+export {
+  type ProbeResult,
+  probeCgroups,
+  probeDeviceMapper,
+  probeForwarding,
+  probeHost,
+  probeNftables,
+  probeReflink,
+  probeTun,
+  probeUserfaultfd,
+} from "./probe/probe.ts";
 export { identitiesOf, processesOfUids } from "./process/enumerate.ts";
 export { isAlive, type ProcessIdentity, processIdentity } from "./process/identity.ts";
 export { kill, killAll, waitForExit } from "./process/signal.ts";

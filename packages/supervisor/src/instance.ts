@@ -1,6 +1,7 @@
 // What a running instance says about itself, for `down`, `status`, the CLI and other programs.
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { isAlive } from "@wrenn/linux";
+import { isRecord } from "./is-record.ts";
 
 export interface Instance {
   /** Base URL of the API. */
@@ -54,14 +55,11 @@ export async function runningInstance(path: string): Promise<Instance | undefine
   return instance;
 }
 
-function isInstance(value: unknown): value is Instance {
-  if (typeof value !== "object" || value === null) return false;
-  const fields = value as Record<string, unknown>;
+function isInstance(value: unknown): value is Instance & Record<string, unknown> {
   return (
-    typeof fields["url"] === "string" &&
-    typeof fields["pid"] === "number" &&
-    typeof fields["start_time"] === "number" &&
-    typeof fields["block"] === "number" &&
-    typeof fields["version"] === "string"
+    isRecord(value) &&
+    typeof value["url"] === "string" &&
+    typeof value["version"] === "string" &&
+    ["pid", "start_time", "block"].every((field) => typeof value[field] === "number")
   );
 }

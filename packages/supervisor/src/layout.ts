@@ -41,6 +41,8 @@ export interface RuntimeLayout {
   dir: string;
   /** The host agent's RPC socket. */
   agentSocket: string;
+  /** A copy of the first API key that the control plane's user can read; the original is in a private directory. */
+  apiKey: string;
   /** Directory of the database's socket. Short, because a socket path holds 107 bytes at most. */
   databaseSocket: string;
 }
@@ -48,5 +50,10 @@ export interface RuntimeLayout {
 /** What the instance on block `block` (0..255) keeps under /run. */
 export function runtimeLayout(block: number): RuntimeLayout {
   const dir = `/run/wrenn/${block}`;
-  return { dir, agentSocket: join(dir, "agent.sock"), databaseSocket: join(dir, "pg") };
+  return {
+    dir,
+    agentSocket: join(dir, "agent.sock"),
+    apiKey: join(dir, "api-key"),
+    databaseSocket: join(dir, "pg"),
+  };
 }

@@ -19,7 +19,10 @@ export interface LogsOptions {
 export async function showLogs({ data, process, lines, follow, write, signal }: LogsOptions): Promise<void> {
   const known = await logNames(data);
   if (process !== undefined && !known.includes(process)) {
-    throw new WrennError("not_found", `no log of ${process} in ${data.logs}; there are: ${known.join(", ") || "none"}`);
+    throw new WrennError(
+      "not_found",
+      `no log of ${process} in ${data.logs}; there are: ${known.join(", ") || "none"}`,
+    );
   }
   const names = process === undefined ? known : [process];
   for (const name of names) {

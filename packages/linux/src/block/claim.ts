@@ -71,6 +71,14 @@ export async function releaseBlock(claim: BlockClaim): Promise<void> {
   });
 }
 
+/** The living process that holds a data directory's block, if there is one. */
+export function findBlockHolder(dataDir: string, runDir = DEFAULT_RUN_DIR): ProcessIdentity | undefined {
+  if (!existsSync(dataDir)) return undefined;
+  const directory = realpathSync(dataDir);
+  const record = [...readClaims(runDir).values()].find((claim) => claim.data_dir === directory);
+  return record && isAlive(holderOf(record)) ? holderOf(record) : undefined;
+}
+
 function chooseBlock(claims: Map<number, Record>, dataDir: string, holder: ProcessIdentity): number {
   for (const [block, record] of claims) {
     if (record.data_dir !== dataDir) continue;

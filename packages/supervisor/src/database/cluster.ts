@@ -1,5 +1,6 @@
 // Makes the database's files, once per data directory.
-import { chown, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
 import { confinedCommand } from "../process/unprivileged.ts";
@@ -18,7 +19,7 @@ export interface ClusterOptions {
  * that a start which was killed half-way leaves nothing that looks like a cluster.
  */
 export async function ensureCluster({ dataDir, installation, user }: ClusterOptions): Promise<void> {
-  if ((await readdir(dataDir).catch(() => [])).includes("PG_VERSION")) return;
+  if (existsSync(join(dataDir, "PG_VERSION"))) return;
   const unfinished = `${dataDir}.new`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: 0o700 });
@@ -27,7 +28,6 @@ export async function ensureCluster({ dataDir, installation, user }: ClusterOpti
     confinedCommand({
       ...user,
       write: [unfinished],
-      deathSignal: "TERM",
       command: [
         ...[join(installation.bin, "initdb"), "--pgdata", unfinished, "--username", ADMIN_ROLE],
         ...["--auth", "peer", "--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums"],

@@ -1,8 +1,8 @@
 // The database server of an instance: a child process on a private Unix socket.
 import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { until } from "@wrenn/linux";
 import { WrennError } from "@wrenn/core";
+import { until } from "@wrenn/linux";
 import pg from "pg";
 import { ManagedProcess } from "../process/managed.ts";
 import { confinedCommand } from "../process/unprivileged.ts";
@@ -27,55 +27,60 @@ export interface DatabaseOptions {
 
 const READY_MS = 60_000;
 
-/** Starts the server, with its files if there are none, and returns it when it takes connections. */
-export async function startDatabase(options: DatabaseOptions): Promise<ManagedProcess> {
-  const { dataDir, socketDirectory, clientGid, password, log, say } = options;
-  const installation = await findInstallation(dataDir);
-  const user = await databaseUser();
-  const strays = await endStrayServers(dataDir);
-  if (strays > 0) say(`ended ${strays} database processes that an earlier start left behind`);
-  await ensureCluster({ dataDir, installation, user });
-  await mkdir(socketDirectory, { recursive: true });
-  await chown(socketDirectory, user.uid, clientGid);
-  await chmod(socketDirectory, 0o710);
+/** Starts with {@link start}, which makes the files if there are none; stopping it is right at any time. */
+export class DatabaseServer {
+  readonly #options: DatabaseOptions;
+  #process: ManagedProcess | undefined;
 
-  const prepare = async (): Promise<void> => {
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the server takes connections and the role `wrenn` has its password. */
+  async start(): Promise<void> {
+    const { dataDir, socketDirectory, clientGid, password, log, say } = this.#options;
+    const installation = await findInstallation(dataDir);
+    const user = await databaseUser();
     await endStrayServers(dataDir);
-    await forgetPostmaster(dataDir);
-  };
-  const server = new ManagedProcess({
-    name: "database",
-    log,
-    say,
-    env: { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
-    reportsPid: true,
-    beforeRestart: prepare,
-    command: (statusFd) =>
-      confinedCommand(
-        {
-          ...user,
-          write: [dataDir, socketDirectory],
-          deathSignal: "INT",
-          command: [join(installation.bin, "postgres"), "-D", dataDir, ...serverSettings(socketDirectory)],
-        },
-        statusFd,
-      ),
-  });
-  await prepare();
-  await server.start();
-  try {
+    await ensureCluster({ dataDir, installation, user });
+    await mkdir(socketDirectory, { recursive: true });
+    await chown(socketDirectory, user.uid, clientGid);
+    await chmod(socketDirectory, 0o710);
+    const server = new ManagedProcess({
+      name: "database",
+      log,
+      say,
+      env: { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
+      reportsPid: true,
+      beforeStart: async () => {
+        await endStrayServers(dataDir);
+        await forgetPostmaster(dataDir);
+      },
+      command: (statusFd) =>
+        confinedCommand(
+          {
+            ...user,
+            write: [dataDir, socketDirectory],
+            command: [join(installation.bin, "postgres"), "-D", dataDir, ...serverSettings(socketDirectory)],
+          },
+          statusFd,
+        ),
+    });
+    this.#process = server;
+    await server.start();
     await server.orDeath(ready(dataDir));
     await ensureRole(socketDirectory, password);
-  } catch (error) {
-    await stopDatabase(server);
-    throw error;
   }
-  return server;
-}
 
-/** Ends the server. It waits for nobody, and everything committed is kept. */
-export async function stopDatabase(server: ManagedProcess): Promise<void> {
-  await server.stop({ signal: "SIGINT", patienceMs: 30_000 });
+  /** Ends the server. It waits for no client, and everything committed is kept. */
+  async stop(): Promise<void> {
+    await this.#process?.stop({ signal: "SIGINT", patienceMs: 30_000 });
+  }
+
+  /** Ends it without tidying up: the next start replays its log. */
+  hurry(): void {
+    this.#process?.signal("SIGQUIT");
+  }
 }
 
 /**

@@ -19,6 +19,7 @@ export function serverSettings(socketDirectory: string): string[] {
     // Nothing replicates from here.
     wal_level: "minimal",
     max_wal_senders: 0,
+    max_logical_replication_workers: 0,
     // The private mount namespace has no /dev/shm that the server may write to.
     dynamic_shared_memory_type: "mmap",
     // The supervisor keeps the log.

@@ -1,7 +1,11 @@
 // One process of the instance: started, watched, logged, started again when it dies, stopped in order.
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { WrennError } from "@wrenn/core";
+import { until } from "@wrenn/linux";
 import { Backoff } from "../backoff.ts";
+import { isRecord } from "../is-record.ts";
 import { type RotatingLog, tailOf } from "../rotating-log.ts";
 
 export interface ManagedOptions {
@@ -11,16 +15,14 @@ export interface ManagedOptions {
   /** Everything the process inherits. */
   env: NodeJS.ProcessEnv;
   /**
-   * The argument vector. With a descriptor number, what runs reports `{"child-pid": N}` there and N is the
-   * process that gets the signals (see unprivileged.ts).
+   * The argument vector. When it is bubblewrap's, it reports on the descriptor with this number which process
+   * gets the signals (see unprivileged.ts).
    */
   command: (statusFd: number) => readonly string[];
-  /** Whether `command` uses that descriptor. */
+  /** Whether `command` uses that descriptor; otherwise the signals go to what was started. */
   reportsPid: boolean;
-  /** Runs before every start but the first: what a dead predecessor left behind. */
-  beforeRestart?: () => Promise<void>;
-  /** Runs after every start but the first. */
-  afterRestart?: () => Promise<void>;
+  /** Runs before every start: deals with what a dead predecessor left behind. */
+  beforeStart?: () => Promise<void>;
   say: (line: string) => void;
 }
 
@@ -31,6 +33,8 @@ export interface StopOptions {
 }
 
 const STATUS_FD = 3;
+/** How long bubblewrap may take for its namespaces, `ms`. */
+const START_MS = 10_000;
 
 export class ManagedProcess {
   readonly #options: ManagedOptions;
@@ -95,6 +99,8 @@ export class ManagedProcess {
 
   async #spawn(): Promise<void> {
     const { name, env, log, reportsPid } = this.#options;
+    await this.#options.beforeStart?.();
+    if (this.#stopping) throw new WrennError("unavailable", `${name} was stopped before it had started`);
     const [file = "", ...args] = this.#options.command(STATUS_FD);
     const began = performance.now();
     // A session of its own: Ctrl-C in the terminal is for the supervisor, which stops things in order.
@@ -113,7 +119,7 @@ export class ManagedProcess {
     child.once("exit", (code, signal) =>
       resolve(signal === null ? `ended with ${code}` : `was ended by ${signal}`),
     );
-    this.#exited.then((how) => this.#died(how, performance.now() - began));
+    void promise.then((how) => this.#died(how, performance.now() - began));
     this.#pid = reportsPid ? await this.orDeath(reportedPid(child)) : child.pid;
     if (this.#pid === undefined) {
       throw new WrennError("unavailable", `could not run ${file} for ${name}: ${await this.#exited}`);
@@ -131,28 +137,32 @@ export class ManagedProcess {
 
   async #restart(): Promise<void> {
     try {
-      await this.#options.beforeRestart?.();
-      if (this.#stopping) return;
       await this.#spawn();
-      await this.#options.afterRestart?.();
     } catch (error) {
+      if (this.#stopping) return;
       // A process that ran and died comes back through #died.
       this.#options.say(`${this.#options.name} did not start again: ${(error as Error).message}`);
-      if (this.#child === undefined && !this.#stopping) {
+      if (this.#child === undefined) {
         this.#retry = setTimeout(() => this.#restart(), this.#backoff.next(0));
       }
     }
   }
 }
 
-/** Reads bubblewrap's report from the status descriptor. */
+/** The command that bubblewrap runs: the child of the process that it reports on the status descriptor. */
 async function reportedPid(child: ChildProcess): Promise<number> {
-  const pipe = child.stdio[STATUS_FD];
-  if (!pipe || !("setEncoding" in pipe)) throw new Error("no status descriptor");
   let text = "";
-  pipe.setEncoding("utf8");
-  for await (const chunk of pipe) text += chunk;
-  const report: unknown = JSON.parse(text);
-  if (typeof report === "object" && report !== null && "child-pid" in report) return Number(report["child-pid"]);
-  throw new Error(`unexpected report of bubblewrap: ${text}`);
+  for await (const chunk of child.stdio[STATUS_FD] as Readable) text += chunk;
+  const report: unknown = text === "" ? undefined : JSON.parse(text);
+  if (!isRecord(report)) throw new Error("bubblewrap ended before it had started anything");
+  const first = Number(report["child-pid"]);
+  let pid: number | undefined;
+  const hasChild = async (): Promise<boolean> => {
+    const children = await readFile(`/proc/${first}/task/${first}/children`, "latin1").catch(() => "");
+    pid = Number.parseInt(children, 10) || undefined;
+    return pid !== undefined || child.exitCode !== null;
+  };
+  await until(hasChild, { timeoutMs: START_MS });
+  if (pid === undefined) throw new Error("bubblewrap started nothing");
+  return pid;
 }

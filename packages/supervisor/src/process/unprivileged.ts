@@ -12,8 +12,6 @@ export interface Unprivileged {
   read?: readonly string[];
   /** Read-write paths, each at its own place. */
   write?: readonly string[];
-  /** What the daemon gets when the supervisor dies without having stopped it. */
-  deathSignal: "INT" | "TERM";
   command: readonly string[];
 }
 
@@ -28,14 +26,15 @@ const SYSTEM = [
 ];
 
 /**
- * The argument vector. With a `statusFd`, bubblewrap reports `{"child-pid": N}` on that descriptor: the
- * command itself, since neither bubblewrap nor setpriv forks again.
+ * The argument vector. With a `statusFd`, bubblewrap reports the first process of the pid namespace there,
+ * whose only child is the command. That first process dies with the supervisor, however that dies, and all
+ * others in the namespace with it.
  */
 export function confinedCommand(options: Unprivileged, statusFd?: number): [string, ...string[]] {
-  const { uid, gid, read = [], write = [], deathSignal, command } = options;
+  const { uid, gid, read = [], write = [], command } = options;
   return [
     "bwrap",
-    ...["--unshare-ipc", "--die-with-parent"],
+    ...["--unshare-pid", "--unshare-ipc", "--die-with-parent"],
     ...(statusFd === undefined ? [] : ["--info-fd", String(statusFd)]),
     ...["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"],
     ...SYSTEM,
@@ -45,7 +44,7 @@ export function confinedCommand(options: Unprivileged, statusFd?: number): [stri
     ...write.flatMap((path) => ["--bind", path, path]),
     ...["--chdir", "/", "--"],
     ...["setpriv", "--reuid", String(uid), "--regid", String(gid), "--clear-groups"],
-    ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--pdeathsig", deathSignal, "--"],
+    ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"],
     ...command,
   ];
 }

@@ -1,0 +1,121 @@
+// How the two daemons are started: the host agent with root's power, the control plane without.
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { type RuntimeLayout, SOURCE_ROOT } from "./layout.ts";
+import { ManagedProcess } from "./process/managed.ts";
+import { confinedCommand } from "./process/unprivileged.ts";
+import type { RotatingLog } from "./rotating-log.ts";
+
+interface Daemon {
+  log: RotatingLog;
+  say: (line: string) => void;
+}
+
+export interface HostAgentOptions extends Daemon {
+  dataDir: string;
+  cacheDir: string;
+  block: number;
+  runtime: RuntimeLayout;
+  /** The control plane's user, who may connect. */
+  clientUid: number;
+  /** The resolver that guests may ask; none when undefined. */
+  resolver: string | undefined;
+}
+
+export interface ControlPlaneOptions extends Daemon {
+  runtime: RuntimeLayout;
+  uid: number;
+  /** HOST:PORT. */
+  listen: string;
+  databaseUrl: string;
+}
+
+/**
+ * The host agent. It is root, and when the supervisor dies it gets SIGTERM from the kernel, so that two of
+ * them never serve one data directory.
+ */
+export function hostAgent(options: HostAgentOptions): ManagedProcess {
+  const { dataDir, cacheDir, block, runtime, clientUid, resolver, log, say } = options;
+  return new ManagedProcess({
+    name: "host agent",
+    log,
+    say,
+    reportsPid: false,
+    env: {
+      ...settingsOf(process.env),
+      WRENN_DATA_DIR: dataDir,
+      WRENN_CACHE_DIR: cacheDir,
+      WRENN_BLOCK: String(block),
+      WRENN_SOCKET: runtime.agentSocket,
+      WRENN_SOCKET_OWNER: String(clientUid),
+      ...(resolver !== undefined && { WRENN_DNS: resolver }),
+    },
+    command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand("host-agent")],
+  });
+}
+
+/** The control plane: its own user, no capabilities, and a view of the file system with what it reads. */
+export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
+  const { runtime, uid, listen, databaseUrl, log, say } = options;
+  return new ManagedProcess({
+    name: "control plane",
+    log,
+    say,
+    reportsPid: true,
+    env: {
+      ...settingsOf(process.env),
+      NODE_ENV: "production",
+      DATABASE_URL: databaseUrl,
+      WRENN_LISTEN: listen,
+      WRENN_HOSTS: `unix:${runtime.agentSocket}`,
+      WRENN_BOOTSTRAP_KEY_FILE: runtime.apiKey,
+    },
+    command: (statusFd) =>
+      confinedCommand(
+        {
+          uid,
+          gid: uid,
+          // A read-only bind mount lets a client connect to the sockets below it.
+          read: [SOURCE_ROOT, process.execPath, runtime.dir],
+          command: nodeCommand("control-plane"),
+        },
+        statusFd,
+      ),
+  });
+}
+
+/** Throws `unavailable` when the sources are readable for root only, which no mount can mend. */
+export async function checkSourcesReadable(): Promise<void> {
+  const main = mainFile("control-plane");
+  const { mode } = await stat(main);
+  if ((mode & 0o004) === 0) {
+    throw new WrennError(
+      "unavailable",
+      `${main} is not readable for others, and the control plane is not root: chmod -R go+rX ${SOURCE_ROOT}`,
+    );
+  }
+}
+
+function nodeCommand(packageName: string): string[] {
+  return [process.execPath, mainFile(packageName)];
+}
+
+function mainFile(packageName: string): string {
+  return join(SOURCE_ROOT, "packages", packageName, "src/main.ts");
+}
+
+/** What a daemon inherits: the platform's own settings, authorities for TLS, and nothing of the user's shell. */
+function settingsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const secret = new Set(["WRENN_API_KEY", "WRENN_URL"]);
+  const passed = Object.entries(env).filter(
+    ([name]) =>
+      (name.startsWith("WRENN_") && !secret.has(name)) ||
+      /^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|TZ)$/.test(name),
+  );
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    LANG: "C.UTF-8",
+    ...Object.fromEntries(passed),
+  };
+}

@@ -1,0 +1,51 @@
+// `wrenn up --detach`: a supervisor in the background, and a command that returns when it is ready.
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { WrennError } from "@wrenn/core";
+import { dataLayout, logFile } from "./layout.ts";
+import { NOTIFY_FD, parseNotice } from "./notify.ts";
+import { tailOf } from "./rotating-log.ts";
+
+/**
+ * Runs `main.ts up …argv` in a session of its own, shows its progress, and returns once it is ready.
+ * Throws `unavailable` with the end of its log when it ends before that.
+ */
+export async function upDetached(dataDir: string, argv: readonly string[]): Promise<void> {
+  const data = dataLayout(dataDir);
+  mkdirSync(data.logs, { recursive: true, mode: 0o700 });
+  const log = logFile(data, "supervisor");
+  const output = openSync(log, "a", 0o640);
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), "up", ...argv], {
+    cwd: "/",
+    detached: true,
+    env: { ...process.env, [NOTIFY_FD]: "3" },
+    stdio: ["ignore", output, output, "pipe"],
+  });
+  closeSync(output);
+  const interrupt = (): void => {
+    child.kill("SIGTERM");
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  const pipe = child.stdio[3] as Readable;
+  try {
+    let ready = false;
+    for await (const line of createInterface({ input: pipe })) {
+      const notice = parseNotice(line);
+      if (notice && "say" in notice) process.stderr.write(notice.say);
+      if (notice && "ready" in notice) {
+        process.stdout.write(notice.ready);
+        ready = true;
+      }
+    }
+    if (!ready) throw new WrennError("unavailable", `did not start; the end of ${log}:\n${tailOf(log, 15)}`);
+  } finally {
+    pipe.destroy();
+    child.unref();
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+  }
+}

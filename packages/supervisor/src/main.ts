@@ -1,0 +1,160 @@
+// What `./wrenn up`, `down`, `status`, `logs` and `doctor` run: node packages/supervisor/src/main.ts COMMAND …
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { WrennError } from "@wrenn/core";
+import { upDetached } from "./detach.ts";
+import { formatReport, runDoctor } from "./doctor/doctor.ts";
+import { down } from "./down.ts";
+import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout } from "./layout.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import { showLogs } from "./logs.ts";
+import { lineProgress } from "./progress.ts";
+import { formatStatus, statusOf } from "./status.ts";
+import { up } from "./up.ts";
+
+const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--detach]
+       wrenn down   [--data-dir DIR]
+       wrenn status [--data-dir DIR] [--json]
+       wrenn logs   [--data-dir DIR] [-n LINES] [-f] [PROCESS]
+       wrenn doctor [--data-dir DIR] [--listen HOST:PORT] [--json]
+
+  --data-dir DIR   where the instance keeps everything (default ${DEFAULT_DATA_DIR}, or WRENN_DATA_DIR)
+  --listen         address of the API (default ${DEFAULT_LISTEN}; port 0 takes a free one)
+  --dns ADDRESS    resolver that sandboxes may use (default: the host's first)
+  --detach         return when it is ready
+`;
+
+const SHARED = { "data-dir": { type: "string" } } as const;
+const LISTEN = { listen: { type: "string" } } as const;
+const JSON_FLAG = { json: { type: "boolean", default: false } } as const;
+
+const [command = "", ...argv] = process.argv.slice(2);
+process.title = command === "up" ? "wrenn-supervisor" : `wrenn-${command}`;
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const usage = isUsageError(error);
+  const { message, stack } = error as Error;
+  process.stderr.write(`wrenn ${command}: ${usage || error instanceof WrennError ? message : stack}\n`);
+  process.exitCode = usage ? 2 : 1;
+}
+
+async function main(): Promise<number> {
+  switch (command) {
+    case "up":
+      return await upCommand();
+    case "down":
+      return await downCommand();
+    case "status":
+      return await statusCommand();
+    case "logs":
+      return await logsCommand();
+    case "doctor":
+      return await doctorCommand();
+    default:
+      process.stderr.write(USAGE);
+      return command === "" || command === "--help" ? 0 : 2;
+  }
+}
+
+async function upCommand(): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      ...SHARED,
+      ...LISTEN,
+      dns: { type: "string" },
+      detach: { type: "boolean", short: "d", default: false },
+    },
+  });
+  requireRoot();
+  const dataDir = dataDirOf(values);
+  const options = {
+    dataDir,
+    cacheDir: process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR,
+    listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
+    dns: values.dns,
+    databaseUrl: process.env["DATABASE_URL"] || undefined,
+  };
+  if (!values.detach) return await up(options);
+  await upDetached(dataDir, [
+    ...argv.filter((arg) => arg !== "--detach" && arg !== "-d"),
+    "--data-dir",
+    dataDir,
+  ]);
+  return 0;
+}
+
+async function downCommand(): Promise<number> {
+  const { values } = parseArgs({ args: argv, options: SHARED });
+  requireRoot();
+  await down(
+    dataDirOf(values),
+    lineProgress((line) => process.stderr.write(line)),
+  );
+  return 0;
+}
+
+async function statusCommand(): Promise<number> {
+  const { values } = parseArgs({ args: argv, options: { ...SHARED, ...JSON_FLAG } });
+  const status = await statusOf(dataDirOf(values));
+  process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : formatStatus(status));
+  return status.state === "running" ? 0 : 1;
+}
+
+async function logsCommand(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: {
+      ...SHARED,
+      follow: { type: "boolean", short: "f", default: false },
+      lines: { type: "string", short: "n", default: "20" },
+    },
+  });
+  const lines = Number(values.lines);
+  if (!Number.isInteger(lines) || lines < 0 || positionals.length > 1) {
+    throw new WrennError("invalid_argument", "expected -n with a whole number, and one process at most");
+  }
+  const interrupted = new AbortController();
+  process.once("SIGINT", () => interrupted.abort());
+  await showLogs({
+    data: dataLayout(dataDirOf(values)),
+    process: positionals[0],
+    lines,
+    follow: values.follow,
+    write: (text) => process.stdout.write(text),
+    signal: interrupted.signal,
+  });
+  return 0;
+}
+
+async function doctorCommand(): Promise<number> {
+  const { values } = parseArgs({ args: argv, options: { ...SHARED, ...LISTEN, ...JSON_FLAG } });
+  requireRoot();
+  const report = await runDoctor({
+    dataDir: dataDirOf(values),
+    listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
+  });
+  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report));
+  return report.ready ? 0 : 1;
+}
+
+function dataDirOf(values: { "data-dir"?: string | undefined }): string {
+  return resolve(values["data-dir"] ?? process.env["WRENN_DATA_DIR"] ?? DEFAULT_DATA_DIR);
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new WrennError(
+    "forbidden",
+    `needs root, for virtual machines and the network: sudo ./wrenn ${command}`,
+  );
+}
+
+/** Whether the command line was wrong, by parseArgs' or our own judgement. */
+function isUsageError(error: unknown): boolean {
+  if (error instanceof WrennError) return error.code === "invalid_argument";
+  const code = (error as NodeJS.ErrnoException).code;
+  return code?.startsWith("ERR_PARSE_ARGS") ?? false;
+}

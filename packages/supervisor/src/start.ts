@@ -1,0 +1,190 @@
+// Starts an instance: database, host agent and control plane, in order and under one owner.
+
+import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { newToken, Scope, WrennError } from "@wrenn/core";
+import { claimBlock, planBlock, processIdentity, releaseBlock, until } from "@wrenn/linux";
+import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
+import { DatabaseServer } from "./database/server.ts";
+import { databaseUrl } from "./database/settings.ts";
+import { waitUntilHealthy } from "./health.ts";
+import { type Instance, removeInstance, writeInstance } from "./instance.ts";
+import { type DataLayout, dataLayout, logFile, type RuntimeLayout, runtimeLayout } from "./layout.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import {
+  formatListenAddress,
+  isLoopback,
+  type ListenAddress,
+  localUrl,
+  reservePort,
+} from "./listen-address.ts";
+import type { ManagedProcess } from "./process/managed.ts";
+import type { Progress } from "./progress.ts";
+import { chooseResolver } from "./resolver.ts";
+import { RotatingLog } from "./rotating-log.ts";
+import { secretFile } from "./secret-file.ts";
+import { VERSION } from "./version.ts";
+
+export interface StartOptions {
+  dataDir: string;
+  cacheDir: string;
+  listen: ListenAddress;
+  /** `--dns` as given. */
+  dns: string | undefined;
+  /** An external database; without it the instance runs its own. */
+  databaseUrl: string | undefined;
+  progress: Progress;
+  /** Gives up while starting; what has been started is stopped again. */
+  signal: AbortSignal;
+}
+
+export interface RunningInstance {
+  instance: Instance;
+  apiKey: string;
+  data: DataLayout;
+  /** Stops everything in order and gives everything back. */
+  stop(): Promise<void>;
+  /** Makes a stop under way take no more time than it must. */
+  hurry(): void;
+}
+
+/** Milliseconds. The host agent proves its accelerator by running a guest before it listens. */
+const READY_MS = 180_000;
+const CONTROL_PLANE_PATIENCE_MS = 15_000;
+const HOST_AGENT_PATIENCE_MS = 60_000;
+
+/** Resolves when the API answers. Throws with everything given back when it cannot be brought up. */
+export async function startInstance(options: StartOptions): Promise<RunningInstance> {
+  const { progress, signal } = options;
+  await using scope = new Scope();
+  const data = dataLayout(options.dataDir);
+  await mkdir(data.logs, { recursive: true, mode: 0o700 });
+  const resolver = chooseResolver(options.dns, await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
+  await checkSourcesReadable();
+
+  const { block } = await scope.take("block", () => claimBlock({ dataDir: options.dataDir }), releaseBlock);
+  await removeLeftovers(block, data);
+  await removeInstance(data.instance);
+  scope.defer("what the block holds", () => removeLeftovers(block, data));
+  const listen = await reservePort(options.listen);
+  if (!isLoopback(listen.host)) {
+    progress.say(
+      `${listen.host} can be reached from other machines, and the API does not encrypt: put TLS in front`,
+    );
+  }
+
+  const runtime = runtimeLayout(block);
+  const uid = planBlock(block).controlPlaneUid;
+  const apiKey = await secretFile(data.apiKey, () => `wrn_${newToken()}`);
+  await makeRuntimeDirectory(runtime, { uid, apiKey });
+  const logTo = (name: string) =>
+    scope.take(
+      `log of ${name}`,
+      () => new RotatingLog(logFile(data, name)),
+      (log) => log.close(),
+    );
+  const say = (line: string): void => progress.say(line);
+
+  const password = await secretFile(data.databasePassword, newToken);
+  const database =
+    options.databaseUrl === undefined
+      ? new DatabaseServer({
+          dataDir: data.database,
+          socketDirectory: runtime.databaseSocket,
+          clientGid: uid,
+          password,
+          log: await logTo("postgres"),
+          say,
+        })
+      : undefined;
+  const agent = hostAgent({
+    dataDir: options.dataDir,
+    cacheDir: options.cacheDir,
+    block,
+    runtime,
+    clientUid: uid,
+    resolver,
+    log: await logTo("host-agent"),
+    say,
+  });
+  const api = controlPlane({
+    runtime,
+    uid,
+    listen: formatListenAddress(listen),
+    databaseUrl: options.databaseUrl ?? databaseUrl(runtime.databaseSocket, password),
+    log: await logTo("control-plane"),
+    say,
+  });
+  scope.defer("database", () => database?.stop());
+  scope.defer("host agent", () => agent.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS }));
+  scope.defer("control plane", () => api.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS }));
+
+  const url = localUrl(listen);
+  await agent.start();
+  if (database) await progress.step("starting the database", () => database.start());
+  signal.throwIfAborted();
+  await progress.step("starting the host agent", () => agent.orDeath(answersOn(runtime.agentSocket, signal)));
+  await progress.step("starting the control plane", async () => {
+    await api.start();
+    await api.orDeath(waitUntilHealthy(url, READY_MS, signal));
+  });
+
+  const self = processIdentity(process.pid);
+  if (!self) throw new Error("this process is not in /proc");
+  const instance = { url, pid: self.pid, start_time: self.startTime, block, version: VERSION };
+  await scope.take(
+    "instance file",
+    () => writeInstance(data.instance, instance),
+    () => removeInstance(data.instance),
+  );
+  return running({ scope: scope.move(), instance, apiKey, data, processes: { database, agent, api } });
+}
+
+function running(parts: {
+  scope: Scope;
+  instance: Instance;
+  apiKey: string;
+  data: DataLayout;
+  processes: { database: DatabaseServer | undefined; agent: ManagedProcess; api: ManagedProcess };
+}): RunningInstance {
+  const { scope, instance, apiKey, data, processes } = parts;
+  return {
+    instance,
+    apiKey,
+    data,
+    stop: () => scope.close(),
+    hurry() {
+      processes.api.signal("SIGKILL");
+      processes.agent.signal("SIGKILL");
+      processes.database?.hurry();
+    },
+  };
+}
+
+/** The block's directory under /run, with the key where the control plane's user can read it. */
+async function makeRuntimeDirectory(
+  runtime: RuntimeLayout,
+  { uid, apiKey }: { uid: number; apiKey: string },
+): Promise<void> {
+  await mkdir(runtime.dir, { recursive: true });
+  await chmod(runtime.dir, 0o711);
+  await writeFile(runtime.apiKey, `${apiKey}\n`, { mode: 0o400 });
+  await chown(runtime.apiKey, uid, uid);
+}
+
+/** Resolves when something accepts connections on a Unix socket. */
+async function answersOn(path: string, signal: AbortSignal): Promise<void> {
+  if (!(await until(() => accepts(path), { timeoutMs: READY_MS, signal }))) {
+    throw new WrennError("deadline_exceeded", `nothing listened on ${path} after ${READY_MS / 1000} s`);
+  }
+}
+
+async function accepts(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once("connect", () => resolve(true));
+  socket.once("error", () => resolve(false));
+  const answer = await promise;
+  socket.destroy();
+  return answer;
+}
