@@ -5,7 +5,7 @@ import { run } from "@wrenn/linux";
 import { cached } from "../cache/cached.ts";
 import { fileSha256, partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
-import { type DebianPackage, fetchPackage, unpack } from "../debian/packages.ts";
+import { type DebianPackage, unpack } from "../debian/packages.ts";
 import { type BuildOptions, step } from "../progress.ts";
 import { assertSelfContained, copyLibraries, LIBRARIES } from "./libraries.ts";
 
@@ -15,6 +15,12 @@ const PROGRAMS = {
   resize2fs: { package: "e2fsprogs", path: "sbin/resize2fs" },
 } as const;
 
+/** Debian packages that the drive is made of. */
+export const AGENT_DRIVE_PACKAGES: readonly string[] = [
+  ...Object.values(PROGRAMS).map((program) => program.package),
+  ...Object.keys(LIBRARIES),
+];
+
 /** The file system's UUID. Nothing looks for it; it is fixed so that the same content gives the same bytes. */
 const UUID = "77726e6e-6167-4e74-8000-647269766500";
 
@@ -22,10 +28,11 @@ const UUID = "77726e6e-6167-4e74-8000-647269766500";
  * Path of an erofs image: `envd`, `tini`, `resize2fs` and `lib/`. Not compressed: the agent's pages then come straight
  * from the host's page cache, and starting it costs the guest no unpacking. Same inputs give the same bytes.
  */
-export async function buildAgentDrive(envd: string, options: BuildOptions): Promise<string> {
-  const names = [...Object.values(PROGRAMS).map((program) => program.package), ...Object.keys(LIBRARIES)];
-  const packages: DebianPackage[] = [];
-  for (const name of names) packages.push(await fetchPackage(name, options));
+export async function buildAgentDrive(
+  envd: string,
+  packages: readonly DebianPackage[],
+  options: BuildOptions,
+): Promise<string> {
   const inputs = [envd, ...packages.map((deb) => deb.path)];
   const hashes = await Promise.all(inputs.map((path) => fileSha256(path, options.signal)));
   const key = partsSha256([JSON.stringify([PROGRAMS, LIBRARIES, UUID]), ...hashes]);

@@ -1,47 +1,51 @@
 // Debian packages as files: downloaded by apt (which checks their signatures) into the cache, unpacked, not installed.
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
-import { type CommandError, run } from "@wrenn/linux";
-import { cached } from "../cache/cached.ts";
+import { CommandError, run } from "@wrenn/linux";
+import { exists } from "../cache/cached.ts";
 import { publish } from "../cache/publish.ts";
+import { withScratch } from "../cache/scratch.ts";
 import { type BuildOptions, step } from "../progress.ts";
-
-/** What Debian allows as a package name (Policy 5.6.1). */
-export const PACKAGE_NAME: RegExp = /^[a-z0-9][a-z0-9+.-]*$/;
 
 /** A package on disk. */
 export interface DebianPackage {
   name: string;
-  /** Version as in the file's name: without what would not fit there. */
-  version: string;
   path: string;
 }
+
+/** What Debian allows as a package name (Policy 5.6.1). */
+const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]+$/;
 
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 /**
- * The package of that name for this machine's release. A version that is in the cache is used as long as it is there, so
- * that a machine without network can go on; remove `debs/` from the cache to have newer ones.
+ * The packages of those names for this machine's release. A version that is in the cache is used as long as it is there,
+ * so that a machine without network can go on; remove `debs/` from the cache to have newer ones.
  */
-export async function fetchPackage(name: string, options: BuildOptions): Promise<DebianPackage> {
-  assertPackageName(name);
-  const dir = await cached({ ...options, name: `debs/${name}` }, ({ scratch, path }) =>
-    step(options, `download ${name}`, async () => {
-      const incoming = join(scratch, "deb");
-      await mkdir(incoming, { mode: 0o755 });
-      await withFreshLists(options.signal, () => download(name, incoming, options.signal));
-      await soleDeb(incoming);
-      await publish(incoming, path);
-    }),
-  );
-  const { file, version } = await soleDeb(dir);
-  return { name, version, path: join(dir, file) };
+export async function fetchPackages(
+  names: readonly string[],
+  options: BuildOptions,
+): Promise<DebianPackage[]> {
+  const wrong = names.find((name) => !PACKAGE_NAME.test(name));
+  if (wrong !== undefined) throw new WrennError("invalid_argument", `"${wrong}" cannot be a Debian package`);
+  const dirOf = (name: string) => join(options.cacheDir, "debs", name);
+  const missing = () => filterAsync(names, async (name) => !(await exists(dirOf(name))));
+  if ((await missing()).length > 0) {
+    await withScratch({ ...options, name: "debs" }, async (scratch) => {
+      const wanted = await missing();
+      await step(options, `download ${wanted.join(" ")}`, () =>
+        withFreshLists(options.signal, () => download(wanted, scratch, options.signal)),
+      );
+      await mkdir(join(options.cacheDir, "debs"), { recursive: true, mode: 0o755 });
+      for (const name of wanted) await store(name, scratch, dirOf(name));
+    });
+  }
+  return await Promise.all(names.map(async (name) => ({ name, path: await soleDeb(dirOf(name)) })));
 }
 
 /** Names that a package depends on, in the order of its control file; of alternatives the first. */
 export async function dependencies(name: string, signal?: AbortSignal): Promise<string[]> {
-  assertPackageName(name);
   const { stdout } = await withFreshLists(signal, () =>
     run(["apt-cache", "show", "--no-all-versions", name], { timeoutMs: 60_000, signal }),
   );
@@ -67,32 +71,40 @@ async function withFreshLists<T>(signal: AbortSignal | undefined, work: () => Pr
   try {
     return await work();
   } catch (reason) {
-    signal?.throwIfAborted();
-    if ((reason as CommandError).reason !== "exit") throw reason;
+    if (!(reason instanceof CommandError) || reason.reason !== "exit") throw reason;
     await run(["apt-get", "update", "-q"], { timeoutMs: DOWNLOAD_TIMEOUT_MS, signal });
     return await work();
   }
 }
 
 /** Downloads as root: the user that apt would otherwise switch to cannot write into a private cache. */
-async function download(name: string, into: string, signal: AbortSignal | undefined): Promise<void> {
-  await run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", name], {
+async function download(names: string[], into: string, signal: AbortSignal | undefined): Promise<void> {
+  await run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", ...names], {
     timeoutMs: DOWNLOAD_TIMEOUT_MS,
     cwd: into,
     signal,
   });
 }
 
-async function soleDeb(dir: string): Promise<{ file: string; version: string }> {
-  const [file, ...others] = (await readdir(dir)).filter((entry) => entry.endsWith(".deb"));
-  const version = file?.split("_")[1];
-  if (file === undefined || version === undefined || others.length > 0) {
-    throw new WrennError("internal", `${dir} should hold one Debian package; remove it and try again`);
-  }
-  return { file, version: decodeURIComponent(version) };
+/** Moves a downloaded package into a directory of its own; apt names the file NAME_VERSION_ARCHITECTURE.deb. */
+async function store(name: string, from: string, to: string): Promise<void> {
+  const file = (await readdir(from)).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith(".deb"));
+  if (file === undefined) throw new WrennError("internal", `apt-get downloaded no package ${name}`);
+  const dir = join(from, name);
+  await mkdir(dir);
+  await rename(join(from, file), join(dir, file));
+  await publish(dir, to);
 }
 
-function assertPackageName(name: string): void {
-  if (!PACKAGE_NAME.test(name))
-    throw new WrennError("invalid_argument", `"${name}" cannot be a Debian package`);
+async function soleDeb(dir: string): Promise<string> {
+  const [file, ...others] = await readdir(dir);
+  if (file === undefined || others.length > 0) {
+    throw new WrennError("internal", `${dir} should hold one Debian package; remove it and try again`);
+  }
+  return join(dir, file);
+}
+
+async function filterAsync<T>(values: readonly T[], test: (value: T) => Promise<boolean>): Promise<T[]> {
+  const kept = await Promise.all(values.map(test));
+  return values.filter((_, index) => kept[index]);
 }

@@ -1,10 +1,13 @@
 // What every guest boots with, whatever its root file system: kernel, initramfs and agent drive.
 import { mkdir } from "node:fs/promises";
-import { buildAgentDrive } from "../agent-drive/agent-drive.ts";
+import { join } from "node:path";
+import { AGENT_DRIVE_PACKAGES, buildAgentDrive } from "../agent-drive/agent-drive.ts";
 import { fileSha256 } from "../cache/hash.ts";
-import { buildInitramfs } from "../initramfs/initramfs.ts";
+import { withScratch } from "../cache/scratch.ts";
+import { fetchPackages } from "../debian/packages.ts";
+import { buildInitramfs, INITRAMFS_PACKAGES } from "../initramfs/initramfs.ts";
 import { prepareKernel } from "../kernel/kernel.ts";
-import type { BuildOptions } from "../progress.ts";
+import { type BuildOptions, step } from "../progress.ts";
 
 /** Paths in the cache; the files are read-only and never change. */
 export interface GuestArtifacts {
@@ -19,8 +22,8 @@ export interface GuestArtifacts {
   hashes: { kernel: string; initramfs: string; agentDrive: string };
 }
 
-/** Compiles the guest agent, or finds it compiled, and gives the path of the executable. */
-export type BuildEnvd = (options: { cacheDir: string; signal?: AbortSignal | undefined }) => Promise<string>;
+/** Compiles the guest agent into one executable; the same sources give the same bytes. As in `@wrenn/envd`. */
+export type BuildEnvd = (options: { outFile: string; signal?: AbortSignal }) => Promise<void>;
 
 export interface PrepareGuestOptions extends BuildOptions {
   buildEnvd: BuildEnvd;
@@ -31,8 +34,16 @@ export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestA
   const { cacheDir, signal } = options;
   await mkdir(cacheDir, { recursive: true, mode: 0o755 });
   const kernel = await prepareKernel(options);
-  const initramfs = await buildInitramfs(kernel, options);
-  const agentDrive = await buildAgentDrive(await options.buildEnvd({ cacheDir, signal }), options);
+  const packages = await fetchPackages([...INITRAMFS_PACKAGES, ...AGENT_DRIVE_PACKAGES], options);
+  const only = (names: readonly string[]) => packages.filter((deb) => names.includes(deb.name));
+  const initramfs = await buildInitramfs(kernel, only(INITRAMFS_PACKAGES), options);
+  const agentDrive = await withScratch({ ...options, name: "envd" }, async (scratch) => {
+    const envd = join(scratch, "envd");
+    await step(options, "compile agent", () =>
+      options.buildEnvd({ outFile: envd, ...(signal && { signal }) }),
+    );
+    return await buildAgentDrive(envd, only(AGENT_DRIVE_PACKAGES), options);
+  });
   const hashes = await Promise.all(
     [kernel.path, initramfs, agentDrive].map((path) => fileSha256(path, signal)),
   );

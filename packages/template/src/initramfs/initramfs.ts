@@ -6,7 +6,7 @@ import { cached } from "../cache/cached.ts";
 import { fileSha256, partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
 import { walk } from "../cache/walk.ts";
-import { fetchPackage, unpack } from "../debian/packages.ts";
+import { type DebianPackage, unpack } from "../debian/packages.ts";
 import type { GuestKernel } from "../kernel/kernel.ts";
 import { type BuildOptions, step } from "../progress.ts";
 
@@ -20,23 +20,28 @@ const DEV_LINKS = {
   stderr: "/proc/self/fd/2",
 };
 
+/** Debian packages that the initramfs is made of, besides the kernel's. */
+export const INITRAMFS_PACKAGES: readonly string[] = ["busybox-static"];
+
 /**
  * Path of a cpio archive (newc) for `-initrd`. Not compressed: it has 3 MB, and unpacking gzip under emulation takes
  * longer than reading them. Same inputs give the same bytes.
  */
-export async function buildInitramfs(kernel: GuestKernel, options: BuildOptions): Promise<string> {
-  const busybox = await fetchPackage("busybox-static", options);
+export async function buildInitramfs(
+  kernel: GuestKernel,
+  packages: readonly DebianPackage[],
+  options: BuildOptions,
+): Promise<string> {
   const init = await readFile(INIT_SCRIPT);
   const inputs = await Promise.all(
-    [busybox.path, ...kernel.modules].map((path) => fileSha256(path, options.signal)),
+    [...packages.map((deb) => deb.path), ...kernel.modules].map((path) => fileSha256(path, options.signal)),
   );
   const key = partsSha256([init, JSON.stringify(DEV_LINKS), ...inputs]);
   return await cached({ ...options, name: `initramfs/${key}.cpio` }, ({ scratch, path }) =>
     step(options, "pack initramfs", async () => {
       const root = join(scratch, "root");
-      await mkdir(join(scratch, "busybox"));
-      await unpack(busybox, join(scratch, "busybox"), options.signal);
-      await layOut({ root, busybox: join(scratch, "busybox/bin/busybox"), init, modules: kernel.modules });
+      for (const deb of packages) await unpack(deb, join(scratch, "packages"), options.signal);
+      await layOut({ root, busybox: join(scratch, "packages/bin/busybox"), init, modules: kernel.modules });
       await pack(root, join(scratch, "initramfs.cpio"), options.signal);
       await publish(join(scratch, "initramfs.cpio"), path);
     }),

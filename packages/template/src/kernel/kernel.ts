@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { cached } from "../cache/cached.ts";
 import { publish } from "../cache/publish.ts";
-import { dependencies, fetchPackage, unpack } from "../debian/packages.ts";
+import { dependencies, fetchPackages, unpack } from "../debian/packages.ts";
 import { type BuildOptions, step } from "../progress.ts";
 import { unpackKernel } from "./bzimage.ts";
 import { GUEST_MODULES } from "./modules.ts";
@@ -29,10 +29,10 @@ export async function prepareKernel(options: BuildOptions): Promise<GuestKernel>
     const name = names.find((candidate) => CONCRETE.test(candidate));
     if (name === undefined)
       throw new WrennError("internal", `${META_PACKAGE} depends on no kernel: ${names.join(", ")}`);
-    const deb = await fetchPackage(name, options);
+    const packages = await fetchPackages([name], options);
     await step(options, "unpack kernel", async () => {
       const files = join(scratch, "deb");
-      await unpack(deb, files, options.signal);
+      for (const deb of packages) await unpack(deb, files, options.signal);
       await collect(files, join(scratch, "kernel"), options.signal);
       await publish(join(scratch, "kernel"), path);
     });
