@@ -1,9 +1,10 @@
 // The host agent put together: sweep, probe, prepare, serve; and the way back.
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { Scope } from "@wrenn/core";
 import { buildEnvd } from "@wrenn/envd";
-import { SlotPool, sweepBlock } from "@wrenn/linux";
+import { closeBlockNetwork, detectCgroups, openBlockNetwork, planBlock, SlotPool, sweepBlock } from "@wrenn/linux";
 import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
 import { proveAccelerator, QemuVmm } from "@wrenn/vmm";
 import type { Logger } from "pino";
@@ -24,11 +25,13 @@ import { TemplateRegistry } from "./template/registry.ts";
  */
 export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await using scope = new Scope();
-  const swept = await sweepBlock(config.block);
-  if (swept.length > 0) log.warn({ swept }, "removed what an earlier run left behind");
+  const cgroups = detectCgroups();
+  const swept = await sweepBlock({ block: config.block, cgroups, scope: "sandboxes" });
+  if (Object.values(swept).some((found) => found.length > 0)) log.warn(swept, "removed what an earlier run left behind");
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
 
-  const vmm = new QemuVmm();
+  const plan = planBlock(config.block);
+  const vmm = new QemuVmm({ cgroups });
   const templates = await TemplateRegistry.open(config.dataDir);
   const artifacts = await prepareGuest({
     cacheDir: config.cacheDir,
@@ -38,19 +41,42 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const images = await templates.setGuest(artifacts);
   const khz = await tscKhz();
   const commandLine = kernelCommandLine({ tscKhz: khz });
-  const accelerator = await proveAccelerator({ vmm, ...images, commandLine, block: config.block, log });
+  const { accelerator, reason } = await proveAccelerator({
+    vmm,
+    kernel: images.kernelPath,
+    initramfs: images.initramfsPath,
+    commandLine,
+    dir: join(config.dataDir, "proof"),
+    uid: plan.vmmUids.last,
+    cgroup: `${plan.cgroup}/proof`,
+    cacheFile: join(config.runDir, "accelerator.json"),
+  });
+  if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
 
   const reports = await ReportLog.open(config.dataDir);
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
+  await scope.take(
+    "block network",
+    () => openBlockNetwork({ block: config.block, dns: config.dns }),
+    async () => {
+      await closeBlockNetwork(config.block);
+    },
+  );
   const slots = await scope.take(
     "network slots",
-    () => SlotPool.open({ block: config.block, prepared: config.preparedSlots, dns: config.dns }),
+    () =>
+      new SlotPool({
+        block: config.block,
+        prepared: config.preparedSlots,
+        dns: config.dns,
+        onError: (err) => log.error({ err }, "could not prepare a network slot"),
+      }),
     (pool) => pool.close(),
   );
   const manager = new SandboxManager({
     start: {
       dataDir: config.dataDir,
-      cgroup: String(config.block),
+      cgroup: plan.cgroup,
       vmm,
       accelerator,
       commandLine,

@@ -9,6 +9,8 @@ export interface Config {
   cacheDir: string;
   /** Number of this instance on the machine; all that it takes is named after it. */
   block: number;
+  /** Shared by all instances of the machine, emptied at each boot. */
+  runDir: string;
   /** Unix socket of the RPC. */
   socket: string;
   /** User that may connect to it: the control plane's. */
@@ -36,6 +38,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: required(env, "WRENN_DATA_DIR"),
     cacheDir: env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn",
     block,
+    runDir: env["WRENN_RUN_DIR"] ?? "/run/wrenn",
     socket: required(env, "WRENN_SOCKET"),
     socketOwner: integer(env, "WRENN_SOCKET_OWNER", { min: 0, max: 2 ** 31, fallback: 0 }),
     dns: env["WRENN_DNS"] || undefined,

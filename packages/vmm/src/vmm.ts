@@ -20,6 +20,13 @@ export interface Disk {
   readOnly: boolean;
 }
 
+export interface MachineNetwork {
+  /** Path of the network namespace that holds the TAP. */
+  netnsPath: string;
+  tap: string;
+  guestMac: string;
+}
+
 /** Everything a VMM needs to know to boot one guest. */
 export interface MachineSpec {
   /** Sandbox id; names the cgroup and appears in errors. */
@@ -32,12 +39,8 @@ export interface MachineSpec {
   initramfs: string;
   commandLine: string;
   disks: readonly Disk[];
-  net: {
-    /** Name of the network namespace that holds the TAP. */
-    netns: string;
-    tap: string;
-    guestMac: string;
-  };
+  /** Undefined = a machine without a network card, in a network namespace of its own with nothing in it. */
+  net: MachineNetwork | undefined;
   /** User and group id that the VMM runs under; nobody else's. */
   uid: number;
   /** Directory of this machine alone, writable by `uid`: console, control socket, private disk layers. */
@@ -48,10 +51,9 @@ export interface MachineSpec {
   maxFileBytes: number;
 }
 
-/** How the VMM's process ended. A process that is not our child has neither code nor signal. */
+/** How the VMM's process ended: its exit status, 128 + n when signal n ended it, null when nobody knows. */
 export interface MachineExit {
-  code: number | null;
-  signal: string | null;
+  status: number | null;
 }
 
 /** A guest whose VMM process is running (which says nothing about the guest's own health). */

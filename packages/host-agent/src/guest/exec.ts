@@ -34,7 +34,8 @@ export interface Captured extends Ending {
 
 export type ExecEvent =
   | { type: "start"; pid: number }
-  | { type: "stdout" | "stderr"; data: Uint8Array }
+  | { type: "stdout"; data: Uint8Array }
+  | { type: "stderr"; data: Uint8Array }
   | ({ type: "end" } & Ending);
 
 /** How long the guest gets to report a time-out that it enforces itself before the connection counts as lost, `ms`. */
@@ -100,16 +101,15 @@ export async function sendInput(
   guest: GuestClient,
   pid: number,
   input:
-    | { case: "stdin" | "pty"; value: Uint8Array }
+    | { case: "stdin"; value: Uint8Array }
     | { case: "stdinClose" }
     | { case: "signal"; value: string; tree: boolean }
     | { case: "resize"; value: { cols: number; rows: number } },
 ): Promise<void> {
   const process = { selector: { case: "pid", value: pid } } as const;
   try {
-    if (input.case === "stdin" || input.case === "pty") {
-      await guest.process.sendInput({ process, input: { input: { case: input.case, value: input.value } } });
-    } else if (input.case === "stdinClose") await guest.process.closeStdin({ process });
+    if (input.case === "stdin") await guest.process.sendInput({ process, input: { input } });
+    else if (input.case === "stdinClose") await guest.process.closeStdin({ process });
     else if (input.case === "resize") await guest.process.update({ process, pty: { size: input.value } });
     else await guest.process.sendSignal({ process, signal: signalNumber(input.value), tree: input.tree });
   } catch (reason) {

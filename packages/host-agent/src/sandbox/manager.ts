@@ -69,7 +69,7 @@ export class SandboxManager {
     if (this.#sandboxes.has(record.id)) {
       throw new WrennError("already_exists", `sandbox ${record.id} exists on this host`, { field: "sandbox_id" });
     }
-    const sandbox = new Sandbox({ record, token: newToken(), envs: spec.envs });
+    const sandbox = new Sandbox({ record, envs: spec.envs });
     sandbox.scope.defer("capacity", capacity.reserve(record.memoryMb));
     this.#sandboxes.set(record.id, sandbox);
     const logger = log.child({ sandbox_id: record.id });
@@ -181,8 +181,8 @@ export class SandboxManager {
   async #machineEnded(sandbox: Sandbox, exit: MachineExit): Promise<void> {
     await sandbox.lock.runExclusive(async () => {
       if (sandbox.status !== "running") return;
-      const how = exit.signal ? `was killed by ${exit.signal}` : `ended with status ${exit.code ?? "unknown"}`;
-      const reason = exit.code === 0 ? "the guest shut down" : `the virtual machine ${how}`;
+      const status = exit.status === null ? "an unknown status" : `status ${exit.status}`;
+      const reason = exit.status === 0 ? "the guest shut down" : `the virtual machine ended with ${status}`;
       await this.#stop(sandbox, reason);
     });
   }
@@ -226,6 +226,7 @@ function newRecord(spec: CreateSpec): SandboxRecord {
     diskMb: spec.diskMb === 0 ? BOUNDS.disk_mb.default : spec.diskMb,
     timeoutSec: spec.timeoutSec,
     onTimeout: "destroy",
+    token: newToken(),
     createdAt: Date.now(),
   };
 }

@@ -13,6 +13,8 @@ export interface SandboxRecord {
   diskMb: number;
   timeoutSec: number;
   onTimeout: "destroy" | "pause";
+  /** The guest agent's access token: a later agent needs it to speak to a guest that still runs. */
+  token: string;
   /** Milliseconds since the epoch. */
   createdAt: number;
 }

@@ -1,6 +1,6 @@
 // One sandbox in memory: its record, its lock, and what it holds while it runs.
 import { assertTransition, type SandboxStatus, Scope } from "@wrenn/core";
-import type { Slot } from "@wrenn/linux";
+import type { SlotPlan } from "@wrenn/linux";
 import type { Machine } from "@wrenn/vmm";
 import { Mutex } from "async-mutex";
 import type { GuestClient } from "../guest/client.ts";
@@ -11,7 +11,7 @@ import type { SandboxRecord } from "./record.ts";
 export interface Running {
   machine: Machine;
   guest: GuestClient;
-  slot: Slot;
+  slot: SlotPlan;
 }
 
 /**
@@ -21,7 +21,6 @@ export interface Running {
 export class Sandbox {
   readonly lock = new Mutex();
   readonly activity: Activity;
-  readonly token: string;
   readonly envs: Record<string, string>;
   /** Aborted when the sandbox leaves `running`: ends the streams that are open on it. */
   readonly gone = new AbortController();
@@ -29,9 +28,8 @@ export class Sandbox {
   running: Running | undefined;
   record: SandboxRecord;
 
-  constructor(options: { record: SandboxRecord; token: string; envs: Record<string, string> }) {
+  constructor(options: { record: SandboxRecord; envs: Record<string, string> }) {
     this.record = options.record;
-    this.token = options.token;
     this.envs = options.envs;
     this.activity = new Activity();
   }

@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MIB, Scope, WrennError } from "@wrenn/core";
-import type { Slot, SlotPool } from "@wrenn/linux";
+import { GUEST, type SlotPlan, type SlotPool } from "@wrenn/linux";
 import { type Accelerator, CONSOLE_MAX_BYTES, type Machine, type Vmm } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
@@ -47,7 +47,7 @@ export async function startSandbox(
   const dir = join(sandboxDir(context.dataDir, sandbox.id), "vm");
   const guest = await scope.take(
     "guest client",
-    () => new GuestClient({ host: slot.hostIp, token: sandbox.token }),
+    () => new GuestClient({ host: slot.guestAddress, token: sandbox.record.token }),
     (client) => client.close(),
   );
   for (let attempt = 1; ; attempt++) {
@@ -55,7 +55,7 @@ export async function startSandbox(
     try {
       const machine = await bootOnce({ context, images, sandbox, slot, dir, guest, scope: attemptScope });
       await guest.init(
-        { accessToken: sandbox.token, envVars: sandbox.envs, hostname: sandbox.id },
+        { accessToken: sandbox.record.token, envVars: sandbox.envs, hostname: sandbox.id },
         AbortSignal.any([AbortSignal.timeout(INIT_TIMEOUT_MS), sandbox.gone.signal]),
       );
       const held = attemptScope.move();
@@ -73,7 +73,7 @@ interface BootArguments {
   context: StartContext;
   images: { guest: GuestImages; template: TemplateImage };
   sandbox: Sandbox;
-  slot: Slot;
+  slot: SlotPlan;
   dir: string;
   guest: GuestClient;
   scope: Scope;
@@ -108,7 +108,7 @@ async function bootOnce({ context, images, sandbox, slot, dir, guest, scope }: B
           { id: "root", layers: rootLayers, readOnly: false },
           { id: "agent", layers: [{ path: images.guest.agentDrivePath, format: "raw" }], readOnly: true },
         ],
-        net: { netns: slot.netns, tap: slot.tap, guestMac: slot.guestMac },
+        net: { netnsPath: slot.netnsPath, tap: GUEST.tap, guestMac: GUEST.mac },
         uid: slot.uid,
         dir,
         cgroup: `${context.cgroup}/${record.id}`,

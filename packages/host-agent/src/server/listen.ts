@@ -1,6 +1,6 @@
 // Where the RPC is served: a private Unix socket on one machine, mutual TLS between machines, never openly.
 import { chmod, chown, readFile, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createSecureServer, type Http2SecureServer } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
@@ -58,7 +58,7 @@ function handler(context: ServiceContext, log: Logger) {
     grpcWeb: false,
   });
   return (request: Parameters<typeof rpc>[0], response: Parameters<typeof rpc>[1]) => {
-    if (!raw(request, response)) rpc(request, response);
+    if (!raw(request as IncomingMessage, response as ServerResponse)) rpc(request, response);
   };
 }
 

@@ -1,6 +1,5 @@
 // Bulk bytes as plain HTTP bodies beside the RPCs: PUT and GET /raw/v1/sandboxes/{id}/files?path=P.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
@@ -8,8 +7,12 @@ import type { SandboxManager } from "../sandbox/manager.ts";
 import { errorBody } from "./errors.ts";
 import { assertGuestPath } from "./validate.ts";
 
-type Request = IncomingMessage | Http2ServerRequest;
-type Response = ServerResponse | Http2ServerResponse;
+/**
+ * HTTP/2's compatibility classes have all that is used here; their `writeHead` and `end` only differ in overloads that
+ * are not, so one pair of types serves both.
+ */
+type Request = IncomingMessage;
+type Response = ServerResponse;
 
 const ROUTE = /^\/raw\/v1\/sandboxes\/([^/]+)\/files$/;
 

@@ -2,6 +2,7 @@
 import { Readable } from "node:stream";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { LIMITS, newSandboxId, WrennError } from "@wrenn/core";
+import { GUEST } from "@wrenn/linux";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
 import { runCaptured } from "../guest/exec.ts";
 import type { HostInfo } from "../host-info.ts";
@@ -44,8 +45,8 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
         return {
           sandboxId: sandbox.id,
           status: sandbox.status,
-          hostIp: sandbox.running?.slot.hostIp ?? "",
-          guestIp: sandbox.running?.slot.guestIp ?? "",
+          hostIp: sandbox.running?.slot.guestAddress ?? "",
+          guestIp: GUEST.address,
           isolation: host.isolation,
           onTimeout: sandbox.record.onTimeout,
         };
@@ -168,7 +169,7 @@ function sandboxInfo(sandbox: Sandbox, isolation: string) {
     template: record.template,
     vcpus: record.vcpus,
     memoryMb: record.memoryMb,
-    hostIp: running?.slot.hostIp ?? "",
+    hostIp: running?.slot.guestAddress ?? "",
     createdAtUnix: BigInt(Math.floor(record.createdAt / 1000)),
     lastActiveAtUnix: BigInt(Math.floor(activity.lastActiveAt / 1000)),
     timeoutSec: record.timeoutSec,

@@ -1,15 +1,18 @@
 // The command line that shuts a program in: namespaces, what it may see, what it may use, who it is.
+import { dirname } from "node:path";
 import type { Argv } from "../run/host-side.ts";
 
 /** A path of the host, shown at the same place or at another one. */
 export type Bind = string | { from: string; to: string };
 
 export interface Confinement {
-  /** Who the program is. It has no supplementary groups and no capabilities. */
+  /** Who the program is. It has no capabilities. */
   uid: number;
   gid: number;
-  /** Path of a network namespace. Without one the program shares the host's network. */
-  netns?: string | undefined;
+  /** Supplementary groups, for devices that a group may use. Default: none. */
+  groups?: readonly number[] | undefined;
+  /** Path of a network namespace; null = a new one with nothing in it. Without one the program shares the host's network. */
+  netns?: string | null | undefined;
   /** All that it sees of the host's files; `devices` keep working as devices. */
   binds: {
     ro: readonly Bind[];
@@ -80,8 +83,9 @@ export function confine(confinement: Confinement, argv: Argv, control?: ControlF
     "prlimit",
     ...limits(confinement.limits),
     "--",
-    ...(netns === undefined ? [] : ["nsenter", `--net=${netns}`, "--"]),
+    ...(typeof netns === "string" ? ["nsenter", `--net=${netns}`, "--"] : []),
     "bwrap",
+    ...(netns === null ? ["--unshare-net"] : []),
     ...namespaces(confinement),
     ...files(confinement),
     ...SETPRIV_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
@@ -123,6 +127,7 @@ function files({ binds, symlinks = [], tmpfs = [] }: Confinement): string[] {
   return [
     ...["--proc", "/proc"],
     ...["--dev", "/dev"],
+    ...parents(binds, tmpfs).flatMap((path) => ["--dir", path]),
     ...tmpfs.flatMap(({ path, bytes }) => ["--perms", "1777", "--size", String(bytes), "--tmpfs", path]),
     ...bind("--ro-bind", binds.ro),
     ...bind("--bind", binds.rw),
@@ -132,12 +137,26 @@ function files({ binds, symlinks = [], tmpfs = [] }: Confinement): string[] {
   ];
 }
 
-function setpriv({ uid, gid }: Confinement): string[] {
+/** bwrap makes the parents of a bind for root alone; made beforehand, others can pass through them. Outermost first. */
+function parents(binds: Confinement["binds"], tmpfs: readonly { path: string }[]): string[] {
+  const all = [...binds.ro, ...(binds.rw ?? []), ...(binds.devices ?? [])];
+  const places = [
+    ...all.map((bind) => (typeof bind === "string" ? bind : bind.to)),
+    ...tmpfs.map(({ path }) => path),
+  ];
+  const found = new Set<string>();
+  for (const place of places) {
+    for (let path = dirname(place); path !== "/" && path !== "/dev"; path = dirname(path)) found.add(path);
+  }
+  return [...found].sort();
+}
+
+function setpriv({ uid, gid, groups = [] }: Confinement): string[] {
   return [
     "/usr/bin/setpriv",
     `--reuid=${uid}`,
     `--regid=${gid}`,
-    "--clear-groups",
+    groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`,
     "--no-new-privs",
     "--bounding-set=-all",
     "--inh-caps=-all",

@@ -22,7 +22,7 @@ const SPEC: MachineSpec = {
     },
     { id: "agent", readOnly: true, layers: [{ path: "/data/agent.erofs", format: "raw" }] },
   ],
-  net: { netns: "wrenn-0-1", tap: "tap0", guestMac: "02:fc:00:00:00:05" },
+  net: { netnsPath: "/run/netns/wrenn-0-1", tap: "tap0", guestMac: "02:fc:00:00:00:05" },
   uid: 1_900_000_002,
   dir: "/data/sb/vm",
   cgroup: "0/sb-aaaaaaaaaaaaaaaa",
@@ -62,10 +62,8 @@ describe("qemuArguments()", () => {
   });
 
   it("uses paths that are the same for every sandbox", () => {
-    const other = structuredClone(SPEC);
-    other.dir = "/data/other/vm";
-    const layers = other.disks[0]?.layers as { path: string }[];
-    if (layers[1]) layers[1].path = "/data/other/vm/root.qcow2";
+    const elsewhere = JSON.stringify(SPEC).replaceAll("/data/sb/vm", "/data/other/vm");
+    const other = JSON.parse(elsewhere) as MachineSpec;
     assert.deepEqual(values(qemuArguments(other), "-blockdev"), values(qemuArguments(SPEC), "-blockdev"));
   });
 

@@ -1,5 +1,5 @@
 // The command line of a QEMU microvm as a pure function of what the machine is.
-import type { Disk, MachineSpec } from "../vmm.ts";
+import type { Disk, MachineNetwork, MachineSpec } from "../vmm.ts";
 
 /** Where a confined QEMU finds its files: the same for every sandbox, so that saved state fits any of them. */
 export const INSIDE = {
@@ -51,8 +51,14 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ...["-serial", "chardev:console"],
     ...["-qmp", `unix:${INSIDE.qmp},server=on,wait=off`],
     ...spec.disks.flatMap((disk) => diskArguments(spec, disk)),
-    ...["-netdev", `tap,id=net0,ifname=${spec.net.tap},script=no,downscript=no,vhost=off`],
-    ...["-device", `virtio-net-device,netdev=net0,mac=${spec.net.guestMac}`],
+    ...(spec.net ? networkArguments(spec.net) : []),
+  ];
+}
+
+function networkArguments(net: MachineNetwork): string[] {
+  return [
+    ...["-netdev", `tap,id=net0,ifname=${net.tap},script=no,downscript=no,vhost=off`],
+    ...["-device", `virtio-net-device,netdev=net0,mac=${net.guestMac}`],
   ];
 }
 

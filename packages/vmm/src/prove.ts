@@ -1,0 +1,96 @@
+// Which accelerator this machine really has: proven by running a guest, because /dev/kvm may open and still run none.
+import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { MIB } from "@wrenn/core";
+import type { Accelerator, Vmm } from "./vmm.ts";
+
+export interface ProofOptions {
+  vmm: Vmm;
+  kernel: string;
+  initramfs: string;
+  commandLine: string;
+  /** A directory that is made, used and removed. */
+  dir: string;
+  /** User that the trial VMM runs under. */
+  uid: number;
+  /** Cgroup of the trial VMM. */
+  cgroup: string;
+  /** File that remembers the answer until the machine is booted again; it must not outlive a boot. */
+  cacheFile: string;
+}
+
+export interface Proof {
+  accelerator: Accelerator;
+  /** Why it is not KVM; undefined when it is. */
+  reason: string | undefined;
+}
+
+/**
+ * A stock kernel under working KVM reaches its first process within a second. Paravirtual variants that open
+ * /dev/kvm but need a special guest kernel spin in their emulator instead; they get this long, `ms`.
+ */
+const KVM_DEADLINE_MS = 6000;
+/** What the guest's first process prints when, as here, it finds no disk. */
+const MARK = "wrenn-init:";
+const TRIAL_MEMORY_MB = 256;
+
+/** `kvm` when a guest has run on it, else `tcg`. The answer is kept per boot of the machine and VMM version. */
+export async function proveAccelerator(options: ProofOptions): Promise<Proof> {
+  const key = `${options.vmm.name} ${await options.vmm.version()}`;
+  const remembered = await readCache(options.cacheFile, key);
+  if (remembered) return remembered;
+  const reason = await tryKvm(options);
+  const proof: Proof = { accelerator: reason === undefined ? "kvm" : "tcg", reason };
+  await mkdir(dirname(options.cacheFile), { recursive: true });
+  await writeFile(`${options.cacheFile}.new`, JSON.stringify({ key, ...proof }));
+  await rename(`${options.cacheFile}.new`, options.cacheFile);
+  return proof;
+}
+
+/** Undefined when a guest ran under KVM, else the reason why not. */
+async function tryKvm({ vmm, kernel, initramfs, commandLine, dir, uid, cgroup }: ProofOptions): Promise<string | undefined> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  try {
+    await writeFile(join(dir, "console.log"), "", { mode: 0o600 });
+    await chown(join(dir, "console.log"), uid, uid);
+    await chown(dir, uid, uid);
+    const machine = await vmm.start({
+      id: "accelerator-proof",
+      vcpus: 1,
+      memoryMb: TRIAL_MEMORY_MB,
+      accelerator: "kvm",
+      kernel,
+      initramfs,
+      commandLine,
+      disks: [],
+      net: undefined,
+      uid,
+      dir,
+      cgroup,
+      maxFileBytes: MIB,
+    });
+    const deadline = Promise.withResolvers<void>();
+    const timer = setTimeout(deadline.resolve, KVM_DEADLINE_MS);
+    await Promise.race([machine.exited, deadline.promise]);
+    clearTimeout(timer);
+    await machine.kill();
+    const tail = await machine.consoleTail();
+    if (tail.includes(MARK)) return undefined;
+    const last = tail.trim().split("\n").at(-1);
+    return `a guest started with KVM did not reach its first process${last ? ` (last seen: ${last})` : ""}`;
+  } catch (reason) {
+    return reason instanceof Error ? reason.message : String(reason);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function readCache(path: string, key: string): Promise<Proof | undefined> {
+  try {
+    const kept = JSON.parse(await readFile(path, "utf8")) as { key: string } & Proof;
+    if (kept.key !== key) return undefined;
+    return { accelerator: kept.accelerator, reason: kept.reason };
+  } catch {
+    return undefined;
+  }
+}

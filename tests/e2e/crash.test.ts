@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { machineState } from "./machine-state.ts";
+import { attach, type Platform, runWrenn, startPlatform, up } from "./platform.ts";
+import { pidsOf } from "./processes.ts";
+
+/** All processes of an instance: they name its data directory or its sockets. */
+function processesOf(platform: Platform): number[] {
+  const own = [platform.dataDir, `/run/wrenn/${platform.block}/`];
+  const named = (text: string) => own.some((part) => text.includes(part));
+  return pidsOf((argv, environment) => argv.some(named) || environment.some(named)).filter((pid) => pid !== process.pid);
+}
+
+describe("an instance that dies", () => {
+  it("is brought up again by the next up: its sandboxes are reported stopped, and nothing is left after down", async () => {
+    const before = machineState();
+    const platform = await startPlatform();
+    const { client, dataDir } = platform;
+    const made = await Promise.all([platform.sandbox({ memory_mb: 256 }), platform.sandbox({ memory_mb: 256 })]);
+    assert.notDeepEqual(machineState(), before, "the picture of the machine shows a running platform");
+
+    const victims = processesOf(platform);
+    assert.ok(victims.length >= 5, `found ${victims.length} processes`);
+    for (const pid of victims) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (reason) {
+        assert.equal((reason as NodeJS.ErrnoException).code, "ESRCH");
+      }
+    }
+    await assert.rejects(client.health());
+
+    await up(dataDir);
+    const again = await attach(dataDir);
+    const statusOf = async (id: string) => (await again.client.sandboxes.get(id)).status;
+    const deadline = Date.now() + 45_000;
+    for (const { id } of made) {
+      while ((await statusOf(id)) !== "stopped") assert.ok(Date.now() < deadline, `${id} is not stopped`);
+    }
+    assert.deepEqual(await readdir(join(dataDir, "sandboxes")), []);
+    const fresh = await again.sandbox({ memory_mb: 256 });
+    assert.equal((await again.client.sandboxes.exec(fresh.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
+    for await (const { id } of again.client.sandboxes.list()) await again.client.sandboxes.delete(id);
+    await again.stop();
+    assert.deepEqual(machineState(), before);
+  });
+
+  it("goes on when its host agent is killed: the next one cleans up, and creates work again", async () => {
+    const platform = await startPlatform();
+    try {
+      const { id } = await platform.sandbox({ memory_mb: 256 });
+      const [agent] = pidsOf((argv) => argv[0] === "wrenn-host-agent").filter((pid) => processesOf(platform).includes(pid));
+      assert.ok(agent);
+      process.kill(agent, "SIGKILL");
+      const deadline = Date.now() + 60_000;
+      let status = "running";
+      while (status !== "stopped") {
+        assert.ok(Date.now() < deadline, `still ${status}`);
+        ({ status } = await platform.client.sandboxes.get(id));
+      }
+      let made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
+      while (!made && Date.now() < deadline) made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
+      assert.equal(made?.status, "running");
+    } finally {
+      await platform.stop();
+    }
+  });
+
+  it("can be taken down when up was killed", async () => {
+    const before = machineState();
+    const platform = await startPlatform();
+    await platform.sandbox({ memory_mb: 256 });
+    for (const pid of processesOf(platform)) {
+      if (/supervisor/.test(await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))) process.kill(pid, "SIGKILL");
+    }
+    await platform.stop();
+    assert.deepEqual(machineState(), before);
+  });
+});
+
+describe("several instances", () => {
+  it("do not disturb each other, and one data directory has one", async () => {
+    const before = machineState();
+    const [one, two] = await Promise.all([startPlatform(), startPlatform()]);
+    assert.notEqual(one.block, two.block);
+    const [a, b] = await Promise.all([one.sandbox({ memory_mb: 256 }), two.sandbox({ memory_mb: 256 })]);
+    assert.equal((await two.call("GET", `/v1/sandboxes/${a.id}`)).status, 404);
+    assert.equal((await two.call("GET", `/v1/sandboxes/${a.id}`, { key: one.key })).status, 401);
+    const second = await runWrenn(["up", "--detach", "--data-dir", one.dataDir, "--listen", "127.0.0.1:0"]);
+    assert.notEqual(second.status, 0);
+    assert.match(second.stderr, /already|runs/i);
+    await one.stop();
+    assert.equal((await two.client.sandboxes.exec(b.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
+    await two.stop();
+    assert.deepEqual(machineState(), before);
+  });
+
+  it("keep their secrets to root", async () => {
+    const platform = await startPlatform();
+    try {
+      const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+      assert.equal(await mode(join(platform.dataDir, "api-key")), "600");
+      assert.equal(await mode(platform.dataDir), "700");
+      const secret = platform.key.replace(/^wrn_/, "");
+      const leaks = pidsOf((argv) => argv.some((arg) => arg.includes(secret)));
+      assert.deepEqual(leaks, [], "the key is on a command line");
+      for (const name of await readdir(join(platform.dataDir, "log"))) {
+        assert.ok(!(await readFile(join(platform.dataDir, "log", name), "utf8")).includes(secret), name);
+      }
+    } finally {
+      await platform.stop();
+    }
+  });
+});
+
+describe("up", () => {
+  it("says what is wrong with a listen address and starts nothing", async () => {
+    const before = machineState();
+    const dataDir = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
+    for (const listen of ["nonsense", "127.0.0.1:99999", "127.0.0.1:-1"]) {
+      const result = await runWrenn(["up", "--detach", "--data-dir", dataDir, "--listen", listen]);
+      assert.notEqual(result.status, 0, listen);
+      assert.match(result.stderr, /listen/i, listen);
+    }
+    assert.deepEqual(machineState(), before);
+    await rm(dataDir, { recursive: true });
+  });
+});

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Platform, startPlatform } from "./platform.ts";
+
+describe("the guest", () => {
+  let platform: Platform;
+  let id = "";
+  before(async () => {
+    platform = await startPlatform();
+    id = (await platform.sandbox({ envs: { FROM_CREATE: "yes" } })).id;
+  });
+  after(() => platform?.stop());
+
+  const run = async (script: string, user?: string) => {
+    const result = await platform.client.sandboxes.exec(id, {
+      cmd: "bash",
+      args: ["-c", script],
+      timeout_sec: 120,
+      ...(user === undefined ? {} : { user }),
+    });
+    assert.equal(result.exit_code, 0, `${script}: ${result.stderr}`);
+    return result.stdout.trim();
+  };
+
+  it("has a kernel of its own", async () => {
+    const [host, guest] = [(await import("node:os")).release(), await run("uname -r")];
+    assert.notEqual(guest, host);
+    assert.match(guest, /cloud-amd64$/);
+  });
+
+  it("has what the template promises", async () => {
+    assert.equal(await run("python3 -c 'import ssl, sqlite3, venv, json, ctypes, asyncio; print(6*7)'"), "42");
+    for (const tool of ["git", "curl", "ip", "ps", "sudo", "bash", "sha256sum"]) await run(`command -v ${tool}`);
+    assert.equal(await run("echo $HOME; whoami; sudo -n whoami"), "/home/user\nuser\nroot");
+    assert.ok(Number(await run("ls /etc/ssl/certs | wc -l")) > 50);
+  });
+
+  it("has an agent drive that nobody can change, and a reaper as process 1", async () => {
+    assert.equal(await run("cat /proc/1/comm"), "tini");
+    assert.match(await run("grep ' /run/wrenn ' /proc/mounts"), / erofs ro,/);
+    const result = await platform.client.sandboxes.exec(id, {
+      cmd: "sh",
+      args: ["-c", "mount -o remount,rw /run/wrenn || echo x > /dev/vdb"],
+      user: "root",
+    });
+    assert.notEqual(result.exit_code, 0);
+    await run("for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'true & exit' &); done; sleep 1");
+    assert.equal(await run("ps -eo stat | grep -c '^Z' || true"), "0");
+  });
+
+  it("keeps its token from the guest's users and answers nobody without it", async () => {
+    assert.equal(await run("curl -s -o /dev/null -w '%{http_code}' localhost:49983/health"), "204");
+    for (const path of ["envs", "metrics", "files?path=/etc/passwd"]) {
+      assert.equal(await run(`curl -s -o /dev/null -w '%{http_code}' 'localhost:49983/${path}'`), "401", path);
+    }
+    const init = `curl -s -o /dev/null -w '%{http_code}' -X POST -H 'content-type: application/json' -d '{"accessToken":"mine"}' localhost:49983/init`;
+    assert.equal(await run(init), "401");
+    assert.equal(await run("cat /proc/cmdline | grep -ciE '[0-9a-f]{64}' || true"), "0");
+  });
+
+  it("has a right clock, its name, and the environment it was created with", async () => {
+    const clock = Number(await run("date +%s%3N"));
+    assert.ok(Math.abs(clock - Date.now()) < 5000, `clock is off by ${clock - Date.now()} ms`);
+    assert.equal(await run("hostname"), id);
+    assert.equal(await run("echo $FROM_CREATE"), "yes");
+  });
+
+  it("survives a full disk and out of memory as a machine", async () => {
+    const small = await platform.sandbox({ memory_mb: 256, disk_mb: 1024 });
+    const exec = (script: string) =>
+      platform.client.sandboxes.exec(small.id, { cmd: "bash", args: ["-c", script], timeout_sec: 120 });
+    const disk = await exec("head -c 2G /dev/zero > /home/user/full");
+    assert.notEqual(disk.exit_code, 0);
+    assert.match(disk.stderr, /No space left/);
+    await exec("rm /home/user/full");
+    const memory = await exec("python3 -c 'x = bytearray(600*1024*1024); print(len(x))'");
+    assert.notEqual(memory.exit_code, 0);
+    assert.equal((await exec("echo alive")).stdout, "alive\n");
+    await platform.client.sandboxes.delete(small.id);
+  });
+});

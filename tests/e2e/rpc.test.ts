@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { HostAgentService } from "@wrenn/rpc/hostagent";
+import { type Platform, startPlatform } from "./platform.ts";
+
+describe("hostagent.v1.HostAgentService", () => {
+  let platform: Platform;
+  let agent: Client<typeof HostAgentService>;
+  let id = "";
+  before(async () => {
+    platform = await startPlatform();
+    agent = createClient(
+      HostAgentService,
+      createConnectTransport({
+        httpVersion: "1.1",
+        baseUrl: "http://agent",
+        nodeOptions: { socketPath: `/run/wrenn/${platform.block}/agent.sock` },
+      }),
+    );
+    ({ id } = await platform.sandbox());
+  });
+  after(() => platform?.stop());
+
+  const fails = async (call: Promise<unknown>, code: Code, wrennCode: string) => {
+    await assert.rejects(call, (reason) => {
+      assert.ok(reason instanceof ConnectError);
+      assert.equal(reason.metadata.get("wrenn-code"), wrennCode);
+      assert.equal(reason.code, code);
+      return true;
+    });
+  };
+
+  it("GetHost, ListTemplates and ListSandboxes describe the machine", async () => {
+    const host = await agent.getHost({});
+    assert.match(host.vmm, /^qemu \d/);
+    assert.ok(host.isolation === "tcg" || host.isolation === "kvm");
+    const { templates } = await agent.listTemplates({});
+    const minimal = templates.find(({ name }) => name === "minimal");
+    assert.match(minimal?.rootfsSha256 ?? "", /^[0-9a-f]{64}$/);
+    assert.ok(Number(minimal?.sizeBytes) > 50e6);
+    const { sandboxes } = await agent.listSandboxes({});
+    const info = sandboxes.find(({ sandboxId }) => sandboxId === id);
+    assert.equal(info?.status, "running");
+    assert.match(info?.hostIp ?? "", /^10\.11\./);
+  });
+
+  it("CreateSandbox and DestroySandbox", async () => {
+    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, timeoutSec: 60 });
+    assert.equal(made.status, "running");
+    await agent.destroySandbox({ sandboxId: made.sandboxId });
+    await agent.destroySandbox({ sandboxId: made.sandboxId });
+    const exec = agent.exec({ sandboxId: made.sandboxId, cmd: "true" });
+    await fails(exec, Code.NotFound, "not_found");
+  });
+
+  it("Exec", async () => {
+    const result = await agent.exec({ sandboxId: id, cmd: "sh", args: ["-c", "echo out; echo err >&2; exit 3"] });
+    assert.equal(Buffer.from(result.stdout).toString(), "out\n");
+    assert.equal(Buffer.from(result.stderr).toString(), "err\n");
+    assert.equal(result.exitCode, 3);
+    assert.ok(result.guestMicros > 0n);
+  });
+
+  it("ExecStream with SendExecInput", async () => {
+    const events: string[] = [];
+    for await (const { event } of agent.execStream({ sandboxId: id, cmd: "cat", stdin: true })) {
+      events.push(event.case ?? "");
+      if (event.case === "start") {
+        const { pid } = event.value;
+        const text = new TextEncoder().encode("through");
+        await agent.sendExecInput({ sandboxId: id, pid, input: { case: "stdin", value: text } });
+        await agent.sendExecInput({ sandboxId: id, pid, input: { case: "stdinClose", value: true } });
+      }
+      if (event.case === "data") assert.equal(Buffer.from(event.value.output.value ?? []).toString(), "through");
+      if (event.case === "end") assert.equal(event.value.exitCode, 0);
+    }
+    assert.equal(events[0], "start");
+    assert.equal(events.at(-1), "end");
+  });
+
+  it("WriteFile, ReadFile, WriteFileStream, ReadFileStream", async () => {
+    const content = Buffer.from("a".repeat(100_000));
+    await agent.writeFile({ sandboxId: id, path: "/tmp/w", content });
+    assert.deepEqual(Buffer.from((await agent.readFile({ sandboxId: id, path: "/tmp/w" })).content), content);
+    async function* messages() {
+      yield { content: { case: "meta", value: { sandboxId: id, path: "/tmp/s" } } } as const;
+      for (let i = 0; i < 10; i++) yield { content: { case: "chunk", value: content } } as const;
+    }
+    await agent.writeFileStream(messages());
+    let size = 0;
+    for await (const { chunk } of agent.readFileStream({ sandboxId: id, path: "/tmp/s" })) size += chunk.length;
+    assert.equal(size, 10 * content.length);
+    await fails(agent.readFile({ sandboxId: id, path: "/absent" }), Code.NotFound, "not_found");
+    await fails(agent.readFile({ sandboxId: id, path: "relative" }), Code.InvalidArgument, "invalid_argument");
+    async function* noMeta() {
+      yield { content: { case: "chunk", value: content } } as const;
+    }
+    await fails(agent.writeFileStream(noMeta()), Code.InvalidArgument, "invalid_argument");
+  });
+
+  it("PingSandbox restarts the inactivity clock", async () => {
+    const seen = async () =>
+      (await agent.listSandboxes({})).sandboxes.find(({ sandboxId }) => sandboxId === id)?.lastActiveAtUnix ?? 0n;
+    const first = await seen();
+    const deadline = Date.now() + 10_000;
+    while ((await seen()) === first) {
+      assert.ok(Date.now() < deadline);
+      await agent.pingSandbox({ sandboxId: id });
+    }
+  });
+
+  it("reports are repeated until acknowledged", async () => {
+    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, timeoutSec: 0 });
+    await agent.exec({ sandboxId: made.sandboxId, cmd: "sudo", args: ["sh", "-c", "(sleep 0.2; poweroff -f) &"] });
+    const deadline = Date.now() + 30_000;
+    const find = async () => (await agent.listReports({})).reports.find((r) => r.sandboxId === made.sandboxId);
+    let report = await find();
+    // The control plane acknowledges too; what must not happen is that the sandbox stays "running".
+    while (!report && Date.now() < deadline) {
+      const { sandboxes } = await agent.listSandboxes({});
+      if (!sandboxes.some(({ sandboxId }) => sandboxId === made.sandboxId)) break;
+      report = await find();
+    }
+    assert.ok(Date.now() < deadline, "a guest that powered off counts as running");
+    if (report) {
+      assert.equal(report.status, "stopped");
+      await agent.acknowledgeReports({ ids: [report.id] });
+      assert.equal(await find(), undefined);
+    }
+  });
+
+  it("validates again what the control plane should have validated", async () => {
+    for (const bad of ["", "sb-UPPER00000000000", "../../../etc", "sb-aaaaaaaaaaaaaaa/", "sb-aaaaaaaaaaaaaaaa\0"]) {
+      await fails(agent.destroySandbox({ sandboxId: bad }), Code.InvalidArgument, "invalid_argument");
+      await fails(agent.exec({ sandboxId: bad, cmd: "true" }), Code.InvalidArgument, "invalid_argument");
+    }
+    const create = (more: object) => agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, ...more });
+    await fails(create({ template: "../minimal" }), Code.InvalidArgument, "invalid_argument");
+    await fails(create({ template: "absent" }), Code.NotFound, "not_found");
+    await fails(create({ vcpus: 9 }), Code.InvalidArgument, "invalid_argument");
+    await fails(create({ memoryMb: 1 }), Code.InvalidArgument, "invalid_argument");
+    await fails(create({ diskMb: 1_000_000 }), Code.InvalidArgument, "invalid_argument");
+    await fails(create({ timeoutSec: -1 }), Code.InvalidArgument, "invalid_argument");
+    await fails(create({ sandboxId: "x" }), Code.InvalidArgument, "invalid_argument");
+    await fails(agent.exec({ sandboxId: id, cmd: "" }), Code.InvalidArgument, "invalid_argument");
+  });
+
+  it("speaks plain JSON too, and only on its private socket", async () => {
+    const { request } = await import("node:http");
+    const body = await new Promise<string>((resolve, reject) => {
+      const call = request(
+        {
+          socketPath: `/run/wrenn/${platform.block}/agent.sock`,
+          path: "/hostagent.v1.HostAgentService/ListTemplates",
+          method: "POST",
+          headers: { "content-type": "application/json" },
+        },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk) => {
+            text += chunk;
+          });
+          response.on("end", () => resolve(text));
+        },
+      );
+      call.on("error", reject).end("{}");
+    });
+    assert.match(body, /"name":"minimal"/);
+    const { statSync } = await import("node:fs");
+    const socket = statSync(`/run/wrenn/${platform.block}/agent.sock`);
+    assert.equal(socket.mode & 0o777, 0o600);
+  });
+});
