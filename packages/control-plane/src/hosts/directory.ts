@@ -15,6 +15,9 @@ const DESCRIBE_TIMEOUT_MS = 5_000;
 /** How old an answer may be for `fresh()`: spares the hosts a storm of health checks. */
 const FRESH_MS = 1_000;
 
+/** The same while a host is away, whose return is waited for. */
+const FRESH_WHILE_AWAY_MS = 50;
+
 export interface DirectoryOptions {
   db: Db;
   addresses: readonly string[];
@@ -67,7 +70,8 @@ export class HostDirectory {
 
   /** The reachable hosts as they were at most a second ago. */
   async fresh(): Promise<Host[]> {
-    if (performance.now() - this.#refreshedAt > FRESH_MS) await this.refresh();
+    const age = performance.now() - this.#refreshedAt;
+    if (age > (this.complete ? FRESH_MS : FRESH_WHILE_AWAY_MS)) await this.refresh();
     return this.reachable();
   }
 

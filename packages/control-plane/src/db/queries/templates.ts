@@ -147,6 +147,26 @@ export async function dropAbsentBaseTemplates(db: Db, present: readonly string[]
     .execute();
 }
 
+/** Records a snapshot that a host has made. */
+export async function insertSnapshot(
+  db: Db,
+  snapshot: {
+    owner: string;
+    name: string;
+    storeName: string;
+    vcpus: number;
+    memory_mb: number;
+    sizeBytes: number;
+  },
+): Promise<TemplateRow> {
+  const { storeName, sizeBytes, ...rest } = snapshot;
+  return await db
+    .insertInto("templates")
+    .values({ ...rest, type: "snapshot", status: "ready", store_name: storeName, size_bytes: sizeBytes })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
 /** Takes the name of a template away. */
 export async function deleteTemplate(db: Db, owner: string | null, name: string): Promise<void> {
   await db

@@ -1,0 +1,79 @@
+// Takes in what hosts did unasked (time-outs, crashes). Hosts repeat their reports until they are acknowledged.
+import { type SandboxStatus, WrennError } from "@wrenn/core";
+import type { Report } from "@wrenn/rpc/hostagent";
+import type { Logger } from "pino";
+import type { Db } from "../db/connect.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { moveSandbox } from "../db/queries/sandbox-move.ts";
+import type { HostDirectory } from "../hosts/directory.ts";
+import type { Host } from "../hosts/host.ts";
+
+const CALL_TIMEOUT_MS = 10_000;
+const CONTEXT = { attempted: "collecting reports", requestId: "reports", timeoutMs: CALL_TIMEOUT_MS };
+
+/** The statuses that a host may report, each with where it may come from unasked. */
+const REPORTED: Partial<Record<string, { to: SandboxStatus; from?: readonly SandboxStatus[] }>> = {
+  stopped: { to: "stopped" },
+  error: { to: "error" },
+  paused: { to: "paused", from: ["running"] },
+};
+
+export class ReportCollector {
+  readonly #db: Db;
+  readonly #hosts: HostDirectory;
+  readonly #log: Logger;
+  readonly #collecting = new Map<string, Promise<void>>();
+
+  constructor({ db, hosts, log }: { db: Db; hosts: HostDirectory; log: Logger }) {
+    this.#db = db;
+    this.#hosts = hosts;
+    this.#log = log;
+  }
+
+  /** One round over all hosts. */
+  async run(): Promise<void> {
+    await Promise.all(this.#hosts.reachable().map((host) => this.collect(host)));
+  }
+
+  /** Collects from one host. Rounds at the same time are one. Failures are logged: the reports will be repeated. */
+  collect(host: Host): Promise<void> {
+    let round = this.#collecting.get(host.id);
+    if (!round) {
+      round = this.#collect(host)
+        .catch((reason: unknown) => {
+          const unreachable = reason instanceof WrennError && reason.code === "unavailable";
+          this.#log[unreachable ? "debug" : "warn"](
+            { host_id: host.id, err: reason },
+            "could not collect reports",
+          );
+        })
+        .finally(() => this.#collecting.delete(host.id));
+      this.#collecting.set(host.id, round);
+    }
+    return round;
+  }
+
+  async #collect({ id: hostId, client }: Host): Promise<void> {
+    const { reports } = await client.call("listReports", {}, CONTEXT);
+    if (reports.length === 0) return;
+    for (const report of reports) await this.#apply(hostId, report);
+    // Only now: what was not applied is told again.
+    await client.call("acknowledgeReports", { ids: reports.map((report) => report.id) }, CONTEXT);
+  }
+
+  async #apply(hostId: string, { sandboxId: id, status, reason }: Report): Promise<void> {
+    const move = REPORTED[status];
+    if (!move) {
+      this.#log.warn({ sandbox_id: id, host_id: hostId, status }, "a host reported a status that it cannot");
+      return;
+    }
+    const moved = await moveSandbox(this.#db, {
+      id,
+      ...move,
+      set: { ...(move.to !== "paused" && { error: reason }), ...(move.to === "paused" && { host_ip: null }) },
+    });
+    if (!moved) return;
+    this.#log.info({ sandbox_id: id, host_id: hostId, to: status, reason }, "reported by its host");
+    await recordAudit(this.#db, { action: `sandbox.${status}`, subject: id, detail: { reason } });
+  }
+}

@@ -1,0 +1,185 @@
+// One control plane, put together: database, hosts, services, server, background work.
+import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { Scope } from "@wrenn/core";
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import { Reconciler } from "./background/reconciler.ts";
+import { ReportCollector } from "./background/report-collector.ts";
+import { Schedule } from "./background/schedule.ts";
+import type { Config } from "./config/config.ts";
+import { connectDatabase, type Db } from "./db/connect.ts";
+import { migrateUp } from "./db/migrator.ts";
+import { deleteExpired } from "./db/queries/retention.ts";
+import { Worker } from "./db/worker.ts";
+import { ExecStreams } from "./exec/streams.ts";
+import { HostDirectory } from "./hosts/directory.ts";
+import { Idempotency } from "./http/idempotency.ts";
+import { buildServer } from "./http/server.ts";
+import { Activity } from "./services/activity.ts";
+import { BuildService } from "./services/builds.ts";
+import { HealthService } from "./services/health.ts";
+import { InFlight } from "./services/in-flight.ts";
+import { KeyService } from "./services/keys.ts";
+import { Metrics } from "./services/metrics.ts";
+import { SandboxService } from "./services/sandboxes.ts";
+import type { Services } from "./services/services.ts";
+import { SnapshotService } from "./services/snapshots.ts";
+import { TemplateService } from "./services/templates.ts";
+import { TicketService } from "./services/tickets.ts";
+import { allHandlers } from "./v1/handlers.ts";
+import { VERSION } from "./version.ts";
+
+/** Activity is shown a moment late, and so costs one statement a round and not one a request. */
+const FLUSH_MS = 500;
+const RETENTION_MS = 15 * 60_000;
+
+/** For creates and the like that are under way at the end. What takes longer is cleaned up at the next start. */
+const SETTLE_MS = 10_000;
+
+export interface ControlPlane {
+  /** `http://host:port` that it listens on. */
+  url: string;
+  /** Stops listening, ends streams, lets work that is under way come to an end. */
+  close(): Promise<void>;
+}
+
+/** Starts a control plane. Throws, with everything given back, when it cannot. */
+export async function startControlPlane(config: Config, log: Logger): Promise<ControlPlane> {
+  await using scope = new Scope();
+  const onDatabaseError = (error: Error) => log.warn({ err: error }, "a database connection broke");
+  const db = await scope.take(
+    "database",
+    () => connectDatabase({ url: config.databaseUrl, onIdleError: onDatabaseError }),
+    (handle) => handle.destroy(),
+  );
+  if (config.migrate) for (const name of await migrateUp(db)) log.info({ migration: name }, "migrated");
+  const worker = await scope.take(
+    "worker",
+    async () => {
+      const made = new Worker({ url: config.databaseUrl, onError: onDatabaseError });
+      await made.start();
+      return made;
+    },
+    (made) => made.close(),
+  );
+  const parts = assemble(config, { db, worker: worker.id, log });
+  scope.defer("hosts", () => parts.services.hosts.close());
+  scope.defer("work in flight", () => parts.inFlight.settled(SETTLE_MS));
+  if (config.bootstrapKeyFile)
+    await parts.services.keys.bootstrap(await readFile(config.bootstrapKeyFile, "utf8"));
+  await startBackground(scope, config, parts);
+  const app = await listen(scope, config, parts);
+  const held = scope.move();
+  return { url: urlOf(app), close: () => held.close() };
+}
+
+interface Parts {
+  db: Db;
+  log: Logger;
+  services: Services;
+  inFlight: InFlight;
+  reports: ReportCollector;
+  reconciler: Reconciler;
+  idempotency: Idempotency;
+}
+
+/** Makes the parts and tells each of them about the others it needs. Starts nothing. */
+function assemble(config: Config, { db, worker, log }: { db: Db; worker: number; log: Logger }): Parts {
+  const { stallMs, allowedOrigins, maxRunning, createTimeoutMs, orphanGraceMs } = config;
+  const metrics = new Metrics();
+  metrics.countSandboxes(db);
+  const hosts = new HostDirectory({
+    db,
+    addresses: config.hosts,
+    tls: config.hostTls,
+    observe: (method, seconds, outcome) => metrics.hostCall(method, seconds, outcome),
+    onChange: (address, failure) => {
+      if (failure) log.warn({ host: address, err: failure }, "a host cannot be reached");
+      else log.info({ host: address }, "a host answers");
+    },
+  });
+  const reports = new ReportCollector({ db, hosts, log });
+  const onStale = (hostId: string | null) => void reports.collect(hosts.get(hostId));
+  const inFlight = new InFlight();
+  const activity = new Activity(db);
+  const keys = new KeyService({ db });
+  const templates = new TemplateService({ db, hosts });
+  const sandboxes = new SandboxService({
+    db,
+    hosts,
+    templates,
+    activity,
+    inFlight,
+    log,
+    worker,
+    maxRunning,
+    createTimeoutMs,
+  });
+  const onCount = (open: number) => metrics.streams(open);
+  const services: Services = {
+    version: VERSION,
+    stallMs,
+    hosts,
+    activity,
+    keys,
+    sandboxes,
+    templates,
+    metrics,
+    exec: { hosts, activity, onStale },
+    streams: new ExecStreams({ hosts, activity, log, stallMs, onStale, onCount }),
+    tickets: new TicketService({ db, keys, allowedOrigins }),
+    snapshots: new SnapshotService({ db, hosts, sandboxes }),
+    builds: new BuildService({ db, hosts, inFlight, log, worker }),
+    health: new HealthService({ db, hosts, version: VERSION }),
+  };
+  const reconciler = new Reconciler({ db, hosts, inFlight, log, worker, orphanGraceMs });
+  return { db, log, services, inFlight, reports, reconciler, idempotency: new Idempotency({ db, worker }) };
+}
+
+async function startBackground(scope: Scope, config: Config, parts: Parts): Promise<void> {
+  const { db, log, services, reports, reconciler } = parts;
+  const flush = async () => {
+    await services.activity.flush();
+    await services.keys.flush();
+  };
+  const { auditDays, reconcileMs, reportsMs } = config;
+  const schedules = [
+    { what: "reconciling", everyMs: reconcileMs, work: () => reconciler.run() },
+    { what: "collecting reports", everyMs: reportsMs, work: () => reports.run() },
+    { what: "writing activity down", everyMs: FLUSH_MS, work: flush },
+    { what: "deleting what is old", everyMs: RETENTION_MS, work: () => deleteExpired(db, { auditDays }) },
+  ];
+  for (const options of schedules) {
+    await scope.take(
+      options.what,
+      () => {
+        const schedule = new Schedule({ ...options, log });
+        schedule.start();
+        return schedule;
+      },
+      (schedule) => schedule.stop(),
+    );
+  }
+}
+
+async function listen(scope: Scope, config: Config, parts: Parts): Promise<FastifyInstance> {
+  const { services, idempotency, log } = parts;
+  const app = await buildServer({
+    context: { keys: services.keys, sandboxes: services.sandboxes, tickets: services.tickets, idempotency },
+    handlers: allHandlers(services),
+    metrics: services.metrics,
+    log,
+    version: VERSION,
+    stallMs: config.stallMs,
+  });
+  scope.defer("server", () => app.close());
+  await app.listen(config.listen);
+  scope.defer("exec streams", () => services.streams.close());
+  return app;
+}
+
+function urlOf(app: FastifyInstance): string {
+  const { address, family, port } = app.server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}

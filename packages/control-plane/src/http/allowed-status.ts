@@ -1,0 +1,30 @@
+// Which statuses of a sandbox allow which operations on it.
+import type { OperationId } from "@wrenn/api";
+import { type SandboxStatus, WrennError } from "@wrenn/core";
+import type { SandboxRow } from "../db/schema.ts";
+
+const RUNNING: readonly SandboxStatus[] = ["running"];
+
+/** Operations that are not here are allowed in every status. */
+const ALLOWED: Partial<Record<OperationId, readonly SandboxStatus[]>> = {
+  execInSandbox: RUNNING,
+  execStream: RUNNING,
+  createExecTicket: RUNNING,
+  writeFile: RUNNING,
+  readFile: RUNNING,
+  streamWriteFile: RUNNING,
+  streamReadFile: RUNNING,
+  pingSandbox: RUNNING,
+  pauseSandbox: RUNNING,
+  resumeSandbox: ["paused"],
+  forkSandbox: RUNNING,
+  restoreSandbox: ["running", "paused"],
+};
+
+/** Throws `invalid_state` when the sandbox's status does not allow the operation. */
+export function assertAllowed(operation: OperationId, { id, status }: SandboxRow): void {
+  const allowed = ALLOWED[operation];
+  if (allowed && !allowed.includes(status)) {
+    throw new WrennError("invalid_state", `sandbox ${id} is ${status}; it must be ${allowed.join(" or ")}`);
+  }
+}

@@ -1,0 +1,133 @@
+// The HTTP server: Fastify with the routes of the table, and JSON for whatever goes wrong.
+import type { Server } from "node:http";
+import { fastifyPath, REQUEST_ID_HEADER, ROUTES, type Route } from "@wrenn/api";
+import { LIMITS, WrennError } from "@wrenn/core";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
+import type { Logger } from "pino";
+import { routeUpgrades, shouldUpgrade } from "../exec/upgrade.ts";
+import { linger } from "../files/linger.ts";
+import type { Metrics } from "../services/metrics.ts";
+import { answerClientError } from "./client-error.ts";
+import { registerDocs } from "./docs.ts";
+import { fromThrown, toErrorAnswer } from "./errors.ts";
+import type { Handlers } from "./handler.ts";
+import { type PipelineContext, pipeline } from "./pipeline.ts";
+import { requestIdOf } from "./request-id.ts";
+
+export interface ServerOptions {
+  context: PipelineContext;
+  handlers: Handlers;
+  metrics: Metrics;
+  log: Logger;
+  version: string;
+  /** How long the sender of a body may stand still. */
+  stallMs: number;
+}
+
+/** Room for the parts of a form around its file. */
+const FORM_OVERHEAD_BYTES = 64 * 1024;
+
+/** What a page of another site may do with an answer: nothing. The documentation has a policy of its own. */
+const SECURITY_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+} as const;
+
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { context, handlers, log, version } = options;
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: LIMITS.jsonBodyBytes,
+    exposeHeadRoutes: false,
+    forceCloseConnections: "idle",
+    genReqId: requestIdOf,
+    http: { shouldUpgradeCallback: shouldUpgrade, requireHostHeader: true },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
+  });
+  // Bodies stay bytes until the key and the sandbox have been checked.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.setErrorHandler(sendError);
+  app.setNotFoundHandler(() => {
+    throw new WrennError("not_found", "there is no such route; see /docs");
+  });
+  addHooks(app, options);
+  await registerDocs(app, version);
+  for (const route of ROUTES as readonly Route[]) {
+    const handle = pipeline(context, route, handlers[route.operationId as keyof Handlers]);
+    addRoute(app, route, handle);
+  }
+  routeUpgrades(app.server as Server, (request, response) => app.routing(request, response));
+  return app;
+}
+
+function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof pipeline>): void {
+  const options = { method: route.method, url: fastifyPath(route.path), handler: handle } as const;
+  if (route.body?.contentType !== "multipart/form-data") {
+    app.route(options);
+    return;
+  }
+  // Forms are streamed: the handler reads them. Only a length that is announced can be refused beforehand.
+  const limit =
+    route.operationId === "writeFile"
+      ? LIMITS.filesWriteBytes + FORM_OVERHEAD_BYTES
+      : Number.POSITIVE_INFINITY;
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", (request, _payload, done) => {
+      const length = Number(request.headers["content-length"] ?? 0);
+      if (length > limit) done(new WrennError("too_large", `the form must be at most ${limit} bytes`));
+      else done(null);
+    });
+    scope.route(options);
+  });
+}
+
+function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers({ ...SECURITY_HEADERS, [REQUEST_ID_HEADER]: request.id });
+    // Until the body is there; a client that stops sending it does not hold the connection for ever.
+    request.raw.setTimeout(stallMs, () => request.raw.destroy());
+  });
+  app.addHook("preValidation", async (request) => {
+    request.raw.setTimeout(0);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unknown";
+    metrics.request({ route, method: request.method, status: reply.statusCode }, reply.elapsedTime / 1000);
+    log.info(
+      {
+        req_id: request.id,
+        method: request.method,
+        // Without the query: a ticket may be in it.
+        path: request.url.split("?", 1)[0],
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 100) / 100,
+      },
+      "request",
+    );
+  });
+}
+
+async function sendError(reason: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const error = fromThrown(reason);
+  if (error.httpStatus >= 500) request.log.error({ req_id: request.id, err: error }, error.message);
+  const { status, headers, body } = toErrorAnswer(error);
+  linger(request.raw);
+  await reply
+    .code(status)
+    .headers({ ...SECURITY_HEADERS, [REQUEST_ID_HEADER]: request.id, ...headers })
+    .removeHeader("content-length")
+    .type("application/json; charset=utf-8")
+    .send(JSON.stringify(body));
+}

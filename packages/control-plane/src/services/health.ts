@@ -1,0 +1,44 @@
+// Whether this service can do its work.
+import type { Health } from "@wrenn/api";
+import { WrennError } from "@wrenn/core";
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import type { HostDirectory } from "../hosts/directory.ts";
+
+/** How old an answer may be: whoever asks needs no key, so asking must cost nothing. */
+const TRUST_MS = 500;
+
+export class HealthService {
+  readonly #db: Db;
+  readonly #hosts: HostDirectory;
+  readonly #version: string;
+  #last: { at: number; result: Promise<Health> } | undefined;
+
+  constructor({ db, hosts, version }: { db: Db; hosts: HostDirectory; version: string }) {
+    this.#db = db;
+    this.#hosts = hosts;
+    this.#version = version;
+  }
+
+  /** Throws `unavailable` with what is missing. A bad answer is not remembered: the next one may be good. */
+  async check(): Promise<Health> {
+    if (!this.#last || performance.now() - this.#last.at > TRUST_MS) {
+      this.#last = { at: performance.now(), result: this.#check() };
+    }
+    const last = this.#last;
+    try {
+      return await last.result;
+    } catch (reason) {
+      if (this.#last === last) this.#last = undefined;
+      throw reason;
+    }
+  }
+
+  async #check(): Promise<Health> {
+    await sql`select 1`.execute(this.#db);
+    const hosts = await this.#hosts.fresh();
+    if (hosts.length === 0)
+      throw new WrennError("unavailable", "no host can be reached", { retryAfterSec: 1 });
+    return { status: "ok", version: this.#version, hosts: hosts.length };
+  }
+}

@@ -1,0 +1,30 @@
+// All services of one control plane, as the routes use them.
+import type { ExecStreams } from "../exec/streams.ts";
+import type { HostDirectory } from "../hosts/directory.ts";
+import type { Activity } from "./activity.ts";
+import type { BuildService } from "./builds.ts";
+import type { ExecContext } from "./exec.ts";
+import type { HealthService } from "./health.ts";
+import type { KeyService } from "./keys.ts";
+import type { Metrics } from "./metrics.ts";
+import type { SandboxService } from "./sandboxes.ts";
+import type { SnapshotService } from "./snapshots.ts";
+import type { TemplateService } from "./templates.ts";
+import type { TicketService } from "./tickets.ts";
+
+export interface Services {
+  version: string;
+  stallMs: number;
+  hosts: HostDirectory;
+  activity: Activity;
+  keys: KeyService;
+  sandboxes: SandboxService;
+  exec: ExecContext;
+  streams: ExecStreams;
+  tickets: TicketService;
+  templates: TemplateService;
+  snapshots: SnapshotService;
+  builds: BuildService;
+  health: HealthService;
+  metrics: Metrics;
+}

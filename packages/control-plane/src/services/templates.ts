@@ -1,0 +1,75 @@
+// What sandboxes are made from: finding it, listing it, deleting it.
+import { WrennError } from "@wrenn/core";
+import type { Db } from "../db/connect.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { deleteTemplate, findTemplate, listTemplates, type TemplateFilter } from "../db/queries/templates.ts";
+import type { TemplateRow } from "../db/schema.ts";
+import type { HostDirectory } from "../hosts/directory.ts";
+import type { Caller } from "./caller.ts";
+
+const DELETE_TIMEOUT_MS = 30_000;
+
+export class TemplateService {
+  readonly #db: Db;
+  readonly #hosts: HostDirectory;
+
+  constructor({ db, hosts }: { db: Db; hosts: HostDirectory }) {
+    this.#db = db;
+    this.#hosts = hosts;
+  }
+
+  /**
+   * A template that a sandbox can be made from now. One that is not known is looked for on the hosts first,
+   * where it may have come to be a moment ago. Throws `not_found`, or `unavailable` while it is being built.
+   */
+  async usable(caller: Caller, name: string): Promise<TemplateRow> {
+    let template = await findTemplate(this.#db, caller.owner, name);
+    if (template?.status !== "ready") {
+      await this.#hosts.fresh();
+      template = await findTemplate(this.#db, caller.owner, name);
+    }
+    if (template?.status === "building") {
+      throw new WrennError("unavailable", `template ${name} is being built; try again when it is ready`, {
+        retryAfterSec: 5,
+        field: "template",
+      });
+    }
+    if (template?.status !== "ready") {
+      throw new WrennError("not_found", `there is no template ${name}; build it, or list what there is`, {
+        field: "template",
+      });
+    }
+    return template;
+  }
+
+  list(caller: Caller, filter: Omit<TemplateFilter, "owner">): Promise<TemplateRow[]> {
+    return listTemplates(this.#db, { ...filter, owner: caller.owner });
+  }
+
+  /** Deletes a snapshot of the caller's or, for the operator, a base template. Content stays while it is needed. */
+  async delete(caller: Caller, name: string, { only }: { only?: "base" } = {}): Promise<void> {
+    const template = await findTemplate(this.#db, caller.owner, name);
+    if (!template || (only && template.type !== only)) {
+      throw new WrennError("not_found", `there is no template ${name}`);
+    }
+    if (template.type === "base" && !caller.operator) {
+      throw new WrennError("forbidden", `template ${name} serves every owner; only the operator deletes it`);
+    }
+    if (template.status === "building") {
+      throw new WrennError("invalid_state", `template ${name} is being built; delete it when that has ended`);
+    }
+    const method = template.type === "base" ? "deleteTemplate" : "deleteSnapshot";
+    const context = {
+      attempted: `deleting template ${name}`,
+      requestId: caller.requestId,
+      timeoutMs: DELETE_TIMEOUT_MS,
+    };
+    const holders = (await this.#hosts.fresh()).filter((host) => host.templates.has(template.store_name));
+    await Promise.all(
+      holders.map(({ client }) => client.call(method, { name: template.store_name }, context)),
+    );
+    await deleteTemplate(this.#db, template.owner, name);
+    await this.#hosts.refresh();
+    await recordAudit(this.#db, { action: "template.delete", subject: name, by: caller });
+  }
+}

@@ -1,0 +1,20 @@
+// Routes of the service itself.
+import { openApiDocument } from "@wrenn/api";
+import { stringify } from "yaml";
+import { handler } from "../http/handler.ts";
+import type { Services } from "../services/services.ts";
+
+export function systemHandlers({ health, metrics, version }: Services) {
+  const document = stringify(openApiDocument({ version }), { aliasDuplicateObjects: false });
+  return {
+    health: handler(async () => ({ body: await health.check() })),
+    metrics: handler(async ({ reply }) => {
+      await reply.type("text/plain; version=0.0.4; charset=utf-8").send(await metrics.text());
+      return undefined;
+    }),
+    openApi: handler(async ({ reply }) => {
+      await reply.type("application/yaml; charset=utf-8").send(document);
+      return undefined;
+    }),
+  };
+}
