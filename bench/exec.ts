@@ -1,7 +1,8 @@
 // Exec: through the API, and the same call made directly to the guest agent.
-import type { GuestTarget, Target } from "./target.ts";
-import { figure } from "./statistics.ts";
+
 import type { Result } from "./result.ts";
+import { figure } from "./statistics.ts";
+import type { GuestTarget, Target } from "./target.ts";
 
 /** What is run: the cheapest program there is, so that the platform's share is seen and not the program's. */
 const COMMAND = "/bin/true";

@@ -1,7 +1,8 @@
 // Files: through the API, directly to the guest agent, and raw TCP to and from a guest file for scale.
+
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
-import { once } from "node:events";
 import type { WrennClient } from "@wrenn/sdk";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
@@ -36,7 +37,11 @@ export async function benchFiles(
 ): Promise<Result[]> {
   const { sandboxId: id } = target;
   const bytes = mib * MIB;
-  const peer = await client.sandboxes.execStream(id, { cmd: "python3", args: ["-c", TCP_PEER], timeout_sec: 0 });
+  const peer = await client.sandboxes.execStream(id, {
+    cmd: "python3",
+    args: ["-c", TCP_PEER],
+    timeout_sec: 0,
+  });
   await peer[Symbol.asyncIterator]().next();
   const ways = {
     writeApi: () => client.files.write(id, "/home/user/api", bytesSource(bytes)),

@@ -75,12 +75,16 @@ export function platformProcesses(dataDir: string, block: number): PlatformProce
       try {
         const stat = readFileSync(`/proc/${name}/stat`, "utf8");
         const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-        return roots.has(parent) ? [{ pid: Number(name), name: readFileSync(`/proc/${name}/comm`, "utf8").trim() }] : [];
+        return roots.has(parent)
+          ? [{ pid: Number(name), name: readFileSync(`/proc/${name}/comm`, "utf8").trim() }]
+          : [];
       } catch {
         return [];
       }
     });
-  return [...found, ...children].filter(({ pid, name }) => !/^(qemu|bwrap|prlimit)/.test(name) && pid !== process.ppid);
+  return [...found, ...children].filter(
+    ({ pid, name }) => !/^(qemu|bwrap|prlimit)/.test(name) && pid !== process.ppid,
+  );
 }
 
 function proportionalSetSize(pid: number): number {

@@ -1,10 +1,11 @@
 // What is measured: one sandbox, through the API and directly.
+
+import { Agent, request } from "node:http";
+import { PassThrough, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Process } from "@wrenn/rpc/envd";
-import { Agent, request } from "node:http";
-import { pipeline } from "node:stream/promises";
-import { PassThrough, Readable } from "node:stream";
 
 export interface Target {
   url: string;
@@ -40,13 +41,17 @@ export class GuestTarget {
   async exec(cmd: string): Promise<number> {
     const headers = { "x-access-token": this.#token };
     for await (const { event } of this.#process.start({ process: { cmd }, stdin: false }, { headers })) {
-      if (event?.event.case === "end" && event.event.value.exitCode !== 0) throw new Error(`${cmd} failed in the guest`);
+      if (event?.event.case === "end" && event.event.value.exitCode !== 0)
+        throw new Error(`${cmd} failed in the guest`);
     }
     return 0;
   }
 
   async writeFile(path: string, content: Readable, length: number): Promise<void> {
-    const call = this.#request("POST", path, { "content-type": "application/octet-stream", "content-length": length });
+    const call = this.#request("POST", path, {
+      "content-type": "application/octet-stream",
+      "content-length": length,
+    });
     const answered = new Promise<number>((resolve, reject) => {
       call.once("response", (response) => {
         response.resume();

@@ -22,7 +22,9 @@ describe("the CLI against a running platform", () => {
 
   const sandboxes = async () => {
     const { stdout } = await platform.wrenn(["sandbox", "ls", "--json"]);
-    return (JSON.parse(stdout.toString()) as { id: string; status: string }[]).filter((s) => s.status === "running");
+    return (JSON.parse(stdout.toString()) as { id: string; status: string }[]).filter(
+      (s) => s.status === "running",
+    );
   };
 
   it("run prints the command's stdout alone, takes over its status and leaves no sandbox", async () => {
@@ -92,12 +94,16 @@ describe("the CLI against a running platform", () => {
     const { id: keyId, key } = JSON.parse(made.stdout.toString()) as { id: string; key: string };
     assert.match(key, /^wrn_[0-9a-f]{64}$/);
     assert.equal((await platform.call("GET", "/v1/sandboxes", { key })).status, 200);
-    assert.equal((await platform.call("GET", "/v1/sandboxes", { key: key.replace("wrn_", "e2b_") })).status, 200);
+    assert.equal(
+      (await platform.call("GET", "/v1/sandboxes", { key: key.replace("wrn_", "e2b_") })).status,
+      200,
+    );
     const listed = (await platform.wrenn(["key", "ls", "--json"])).stdout.toString();
     assert.ok(listed.includes(keyId) && !listed.includes(key));
     assert.equal((await platform.wrenn(["key", "revoke", keyId])).status, 0);
     const deadline = Date.now() + 5000;
-    while ((await platform.call("GET", "/v1/sandboxes", { key })).status !== 401) assert.ok(Date.now() < deadline);
+    while ((await platform.call("GET", "/v1/sandboxes", { key })).status !== 401)
+      assert.ok(Date.now() < deadline);
   });
 
   it("lists templates, and says clearly what is wrong", async () => {
@@ -105,7 +111,9 @@ describe("the CLI against a running platform", () => {
     const absent = await platform.wrenn(["run", "--template", "absent", "--", "true"]);
     assert.notEqual(absent.status, 0);
     assert.match(absent.stderr, /absent/);
-    const refused = await platform.wrenn(["sandbox", "ls"], { env: { WRENN_API_KEY: `wrn_${"0".repeat(64)}` } });
+    const refused = await platform.wrenn(["sandbox", "ls"], {
+      env: { WRENN_API_KEY: `wrn_${"0".repeat(64)}` },
+    });
     assert.notEqual(refused.status, 0);
     assert.match(refused.stderr, /key/i);
     const nobody = await platform.wrenn(["sandbox", "ls"], { env: { WRENN_URL: "http://127.0.0.1:9" } });

@@ -11,7 +11,8 @@ describe("confinement of the virtual machine monitor", () => {
   before(async () => {
     platform = await startPlatform();
     const [a, b] = [await platform.sandbox({ memory_mb: 256 }), await platform.sandbox({ memory_mb: 256 })];
-    const vmm = (id: string) => pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id))[0] ?? 0;
+    const vmm = (id: string) =>
+      pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id))[0] ?? 0;
     first = vmm(a.id);
     second = vmm(b.id);
     assert.ok(first > 0 && second > 0);
@@ -33,7 +34,8 @@ describe("confinement of the virtual machine monitor", () => {
       assert.match(fields["Uid"] ?? "", /^(19\d{8})\t\1\t\1\t\1$/);
       assert.equal(fields["Uid"], fields["Gid"]);
       assert.equal(fields["Groups"]?.trim(), "");
-      for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) assert.match(fields[set] ?? "", /^0+$/, set);
+      for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+        assert.match(fields[set] ?? "", /^0+$/, set);
       assert.equal(fields["NoNewPrivs"], "1");
     }
   });
@@ -78,7 +80,8 @@ describe("confinement of the virtual machine monitor", () => {
     assert.ok(inGroup.length > 0, groups.join(" "));
     for (const line of inGroup) {
       const [, controllers = "", path = ""] = line.split(":");
-      if (controllers === "memory") assert.ok(number(`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`) < 1e9);
+      if (controllers === "memory")
+        assert.ok(number(`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`) < 1e9);
       if (controllers === "cpu") assert.ok(number(`/sys/fs/cgroup/cpu${path}/cpu.cfs_quota_us`) > 0);
       if (controllers === "pids") assert.ok(number(`/sys/fs/cgroup/pids${path}/pids.max`) < 1000);
       if (controllers === "" && !inGroup.some((other) => other.includes(":memory:"))) {

@@ -11,7 +11,9 @@ import { pidsOf } from "./processes.ts";
 function processesOf(platform: Platform): number[] {
   const own = [platform.dataDir, `/run/wrenn/${platform.block}/`];
   const named = (text: string) => own.some((part) => text.includes(part));
-  return pidsOf((argv, environment) => argv.some(named) || environment.some(named)).filter((pid) => pid !== process.pid);
+  return pidsOf((argv, environment) => argv.some(named) || environment.some(named)).filter(
+    (pid) => pid !== process.pid,
+  );
 }
 
 describe("an instance that dies", () => {
@@ -19,7 +21,10 @@ describe("an instance that dies", () => {
     const before = machineState();
     const platform = await startPlatform();
     const { client, dataDir } = platform;
-    const made = await Promise.all([platform.sandbox({ memory_mb: 256 }), platform.sandbox({ memory_mb: 256 })]);
+    const made = await Promise.all([
+      platform.sandbox({ memory_mb: 256 }),
+      platform.sandbox({ memory_mb: 256 }),
+    ]);
     assert.notDeepEqual(machineState(), before, "the picture of the machine shows a running platform");
 
     const victims = processesOf(platform);
@@ -52,7 +57,9 @@ describe("an instance that dies", () => {
     const platform = await startPlatform();
     try {
       const { id } = await platform.sandbox({ memory_mb: 256 });
-      const [agent] = pidsOf((argv) => argv[0] === "wrenn-host-agent").filter((pid) => processesOf(platform).includes(pid));
+      const [agent] = pidsOf((argv) => argv[0] === "wrenn-host-agent").filter((pid) =>
+        processesOf(platform).includes(pid),
+      );
       assert.ok(agent);
       process.kill(agent, "SIGKILL");
       const deadline = Date.now() + 60_000;
@@ -62,7 +69,8 @@ describe("an instance that dies", () => {
         ({ status } = await platform.client.sandboxes.get(id));
       }
       let made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
-      while (!made && Date.now() < deadline) made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
+      while (!made && Date.now() < deadline)
+        made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
       assert.equal(made?.status, "running");
     } finally {
       await platform.stop();
@@ -74,7 +82,8 @@ describe("an instance that dies", () => {
     const platform = await startPlatform();
     await platform.sandbox({ memory_mb: 256 });
     for (const pid of processesOf(platform)) {
-      if (/supervisor/.test(await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))) process.kill(pid, "SIGKILL");
+      if (/supervisor/.test(await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")))
+        process.kill(pid, "SIGKILL");
     }
     await platform.stop();
     assert.deepEqual(machineState(), before);

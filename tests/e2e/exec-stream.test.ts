@@ -82,7 +82,9 @@ describe("streaming exec over the WebSocket", () => {
   });
 
   it("runs a terminal of the asked size and resizes it", async () => {
-    const running = await stream("bash", ["-c", "stty size; read x; stty size"], { pty: { cols: 91, rows: 33 } });
+    const running = await stream("bash", ["-c", "stty size; read x; stty size"], {
+      pty: { cols: 91, rows: 33 },
+    });
     let seen = "";
     for await (const { data } of running) {
       seen += Buffer.from(data).toString();
@@ -95,7 +97,10 @@ describe("streaming exec over the WebSocket", () => {
   });
 
   it("sends signals, and stop kills all that the command started", async () => {
-    const trapped = await stream("bash", ["-c", "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done"]);
+    const trapped = await stream("bash", [
+      "-c",
+      "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done",
+    ]);
     let seen = "";
     for await (const { data } of trapped) {
       seen += Buffer.from(data).toString();
@@ -123,7 +128,9 @@ describe("streaming exec over the WebSocket", () => {
   it("kills a command whose client has gone", async () => {
     const running = await stream("sleep", ["54321"]);
     const count = async () =>
-      (await platform.client.sandboxes.exec(id, { cmd: "pgrep", args: ["-fc", "sleep 54321"] })).stdout.trim();
+      (
+        await platform.client.sandboxes.exec(id, { cmd: "pgrep", args: ["-fc", "sleep 54321"] })
+      ).stdout.trim();
     assert.equal(await count(), "1");
     await running[Symbol.asyncDispose]();
     const deadline = Date.now() + 10_000;
@@ -159,11 +166,19 @@ describe("streaming exec over the WebSocket", () => {
 
   it("answers a message that it does not understand with an error that names the field", async () => {
     const url = `${platform.url.replace("http", "ws")}/v1/sandboxes/${id}/exec/stream`;
-    for (const bad of ["{", "[]", '{"type":"start"}', '{"type":"start","cmd":"true","surprise":1}', '{"type":"stdin","data":"!"}']) {
+    for (const bad of [
+      "{",
+      "[]",
+      '{"type":"start"}',
+      '{"type":"start","cmd":"true","surprise":1}',
+      '{"type":"stdin","data":"!"}',
+    ]) {
       const socket = new WebSocket(url, { headers: { "x-api-key": platform.key } });
       await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
       socket.send(bad);
-      const first = await new Promise<string>((resolve) => socket.once("message", (data) => resolve(String(data))));
+      const first = await new Promise<string>((resolve) =>
+        socket.once("message", (data) => resolve(String(data))),
+      );
       assert.equal((JSON.parse(first) as { type: string }).type, "error", bad);
       socket.terminate();
     }
@@ -172,20 +187,25 @@ describe("streaming exec over the WebSocket", () => {
   it("yields an error, never an exit code, when the virtual machine dies in mid-stream", async () => {
     const victim = await platform.sandbox({ memory_mb: 256 });
     const running = await platform.client.sandboxes.execStream(victim.id, { cmd: "sleep", args: ["60"] });
-    const [pid] = pidsOf((arguments_) => arguments_.includes(victim.id) && /qemu-system/.test(arguments_[0] ?? ""));
+    const [pid] = pidsOf(
+      (arguments_) => arguments_.includes(victim.id) && /qemu-system/.test(arguments_[0] ?? ""),
+    );
     assert.ok(pid);
     process.kill(pid, "SIGKILL");
     await assert.rejects(running.wait());
     const deadline = Date.now() + 60_000;
     let shown = await platform.client.sandboxes.get(victim.id);
-    while (shown.status === "running" && Date.now() < deadline) shown = await platform.client.sandboxes.get(victim.id);
+    while (shown.status === "running" && Date.now() < deadline)
+      shown = await platform.client.sandboxes.get(victim.id);
     assert.equal(shown.status, "stopped");
   });
 });
 
 /** HTTP status that an attempt to upgrade is refused with. */
 async function upgradeStatus(url: string, key: string | null): Promise<number> {
-  const socket = new WebSocket(url.replace(/^http/, "ws"), { headers: key === null ? {} : { "x-api-key": key } });
+  const socket = new WebSocket(url.replace(/^http/, "ws"), {
+    headers: key === null ? {} : { "x-api-key": key },
+  });
   return new Promise((resolve, reject) => {
     socket.once("unexpected-response", (_request, response) => {
       assert.match(String(response.headers["content-type"]), /application\/json/);

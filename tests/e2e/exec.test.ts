@@ -13,7 +13,8 @@ describe("exec over REST", () => {
   after(() => platform?.stop());
 
   const exec = (request: ExecRequest): Promise<ExecResponse> => platform.client.sandboxes.exec(id, request);
-  const shell = (script: string, more: Partial<ExecRequest> = {}) => exec({ cmd: "bash", args: ["-c", script], ...more });
+  const shell = (script: string, more: Partial<ExecRequest> = {}) =>
+    exec({ cmd: "bash", args: ["-c", script], ...more });
 
   it("gives output, exit code and duration, and implies no shell", async () => {
     const result = await exec({ cmd: "printf", args: ["%s|", "$HOME", "a b", "; exit 3"] });
@@ -29,22 +30,32 @@ describe("exec over REST", () => {
     assert.equal((await exec({ cmd: "id", args: ["-un"] })).stdout.trim(), "user");
     assert.equal((await exec({ cmd: "id", args: ["-un"], user: "root" })).stdout.trim(), "root");
     assert.equal((await exec({ cmd: "sudo", args: ["-n", "id", "-u"] })).stdout.trim(), "0");
-    const refused = await platform.call("POST", `/v1/sandboxes/${id}/exec`, { body: { cmd: "id", user: "mallory" } });
+    const refused = await platform.call("POST", `/v1/sandboxes/${id}/exec`, {
+      body: { cmd: "id", user: "mallory" },
+    });
     assert.equal(refused.status, 400);
     assert.equal(((await refused.json()) as { error: { field: string } }).error.field, "user");
   });
 
   it("passes working directory, environment and stdin", async () => {
-    const { stdout } = await shell("pwd; echo $GREETING; cat", { cwd: "/tmp", envs: { GREETING: "hi" }, stdin: "in\n" });
+    const { stdout } = await shell("pwd; echo $GREETING; cat", {
+      cwd: "/tmp",
+      envs: { GREETING: "hi" },
+      stdin: "in\n",
+    });
     assert.equal(stdout, "/tmp\nhi\nin\n");
     const large = "x".repeat(700_000);
     assert.equal((await exec({ cmd: "wc", args: ["-c"], stdin: large })).stdout.trim(), "700000");
-    const missing = await platform.call("POST", `/v1/sandboxes/${id}/exec`, { body: { cmd: "ls", cwd: "/absent" } });
+    const missing = await platform.call("POST", `/v1/sandboxes/${id}/exec`, {
+      body: { cmd: "ls", cwd: "/absent" },
+    });
     assert.equal(missing.status, 400);
   });
 
   it("names a command that is not there", async () => {
-    const response = await platform.call("POST", `/v1/sandboxes/${id}/exec`, { body: { cmd: "no-such-command" } });
+    const response = await platform.call("POST", `/v1/sandboxes/${id}/exec`, {
+      body: { cmd: "no-such-command" },
+    });
     assert.equal(response.status, 400);
     const { error } = (await response.json()) as { error: { code: string; message: string } };
     assert.equal(error.code, "command_not_found");
@@ -66,7 +77,9 @@ describe("exec over REST", () => {
 
   it("kills everything that a command started when its time is up, and keeps what it printed", async () => {
     const marker = `sleep 98765`;
-    const result = await shell(`echo begun; setsid ${marker} & (${marker} &) ; ${marker}`, { timeout_sec: 2 });
+    const result = await shell(`echo begun; setsid ${marker} & (${marker} &) ; ${marker}`, {
+      timeout_sec: 2,
+    });
     assert.equal(result.timed_out, true);
     assert.equal(result.exit_code, null);
     assert.equal(result.stdout, "begun\n");

@@ -33,8 +33,20 @@ describe("files over REST", () => {
   it("writes and reads bytes, parts in any order, and makes parents", async () => {
     const bytes = randomBytes(100_000);
     for (const [name, parts] of [
-      ["a", [["path", "/home/user/new/dir/a"], ["file", new Blob([bytes])]]],
-      ["b", [["file", new Blob([bytes])], ["path", "/home/user/new/dir/b"]]],
+      [
+        "a",
+        [
+          ["path", "/home/user/new/dir/a"],
+          ["file", new Blob([bytes])],
+        ],
+      ],
+      [
+        "b",
+        [
+          ["file", new Blob([bytes])],
+          ["path", "/home/user/new/dir/b"],
+        ],
+      ],
     ] as [string, [string, string | Blob][]][]) {
       assert.equal((await write(form(...parts))).status, 204);
       const response = await read(`/home/user/new/dir/${name}`);
@@ -57,7 +69,8 @@ describe("files over REST", () => {
     const sent = hash.digest("hex");
     assert.equal((await guest("sha256sum < /home/user/large")).split(" ")[0], sent);
     const back = createHash("sha256");
-    for await (const chunk of await platform.client.files.readStream(id, "/home/user/large")) back.update(chunk);
+    for await (const chunk of await platform.client.files.readStream(id, "/home/user/large"))
+      back.update(chunk);
     assert.equal(back.digest("hex"), sent);
     await guest("rm /home/user/large");
   });
@@ -103,7 +116,9 @@ describe("files over REST", () => {
   });
 
   it("refuses more than 100 MiB where it must be whole, and says so", async () => {
-    const response = await write(form(["path", "/home/user/big"], ["file", new Blob([Buffer.alloc(101 * MIB)])]));
+    const response = await write(
+      form(["path", "/home/user/big"], ["file", new Blob([Buffer.alloc(101 * MIB)])]),
+    );
     assert.equal(response.status, 413);
     assert.equal(((await response.json()) as { error: { code: string } }).error.code, "too_large");
     assert.equal(await guest("ls /home/user/big 2>/dev/null"), "");

@@ -29,8 +29,12 @@ describe("the guest", () => {
   });
 
   it("has what the template promises", async () => {
-    assert.equal(await run("python3 -c 'import ssl, sqlite3, venv, json, ctypes, asyncio; print(6*7)'"), "42");
-    for (const tool of ["git", "curl", "ip", "ps", "sudo", "bash", "sha256sum"]) await run(`command -v ${tool}`);
+    assert.equal(
+      await run("python3 -c 'import ssl, sqlite3, venv, json, ctypes, asyncio; print(6*7)'"),
+      "42",
+    );
+    for (const tool of ["git", "curl", "ip", "ps", "sudo", "bash", "sha256sum"])
+      await run(`command -v ${tool}`);
     assert.equal(await run("echo $HOME; whoami; sudo -n whoami"), "/home/user\nuser\nroot");
     assert.ok(Number(await run("ls /etc/ssl/certs | wc -l")) > 50);
   });
@@ -51,7 +55,11 @@ describe("the guest", () => {
   it("keeps its token from the guest's users and answers nobody without it", async () => {
     assert.equal(await run("curl -s -o /dev/null -w '%{http_code}' localhost:49983/health"), "204");
     for (const path of ["envs", "metrics", "files?path=/etc/passwd"]) {
-      assert.equal(await run(`curl -s -o /dev/null -w '%{http_code}' 'localhost:49983/${path}'`), "401", path);
+      assert.equal(
+        await run(`curl -s -o /dev/null -w '%{http_code}' 'localhost:49983/${path}'`),
+        "401",
+        path,
+      );
     }
     const init = `curl -s -o /dev/null -w '%{http_code}' -X POST -H 'content-type: application/json' -d '{"accessToken":"mine"}' localhost:49983/init`;
     assert.equal(await run(init), "401");

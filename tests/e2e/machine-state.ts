@@ -30,13 +30,16 @@ export function machineState(): MachineState {
       .split("\n")
       .map((line) => line.split(" ")[4] ?? "")
       .sort(),
-    cgroups: ["memory", "pids", "cpu", "unified", ""].flatMap((root) => below(join("/sys/fs/cgroup", root, "wrenn"))),
+    cgroups: ["memory", "pids", "cpu", "unified", ""].flatMap((root) =>
+      below(join("/sys/fs/cgroup", root, "wrenn")),
+    ),
     blocks: existsSync("/run/wrenn/blocks") ? readdirSync("/run/wrenn/blocks").sort() : [],
   };
 }
 
 function platformProcesses(): string[] {
-  const ours = /wrenn-(supervisor|host-agent|control-plane)|packages\/(supervisor|host-agent|control-plane)\/src\/main|qemu-system-x86_64|^postgres|\/postgres$/;
+  const ours =
+    /wrenn-(supervisor|host-agent|control-plane)|packages\/(supervisor|host-agent|control-plane)\/src\/main|qemu-system-x86_64|^postgres|\/postgres$/;
   return pidsOf((argv) => ours.test(argv[0] ?? "") || ours.test(argv[1] ?? ""))
     .map((pid) => `${pid} ${readFileSync(`/proc/${pid}/comm`, "utf8").trim()}`)
     .sort();

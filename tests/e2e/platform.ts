@@ -64,7 +64,10 @@ export async function up(dataDir: string, env: Record<string, string> = {}): Pro
 
 /** The platform that runs on a data directory. */
 export async function attach(dataDir: string): Promise<Platform> {
-  const instance = JSON.parse(await readFile(join(dataDir, "instance.json"), "utf8")) as { url: string; block: number };
+  const instance = JSON.parse(await readFile(join(dataDir, "instance.json"), "utf8")) as {
+    url: string;
+    block: number;
+  };
   const key = (await readFile(join(dataDir, "api-key"), "utf8")).trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   return {
@@ -106,7 +109,11 @@ export function runWrenn(args: string[], options: WrennOptions = {}): Promise<Fi
   });
 }
 
-function call(url: string, ownKey: string, options: CallOptions & { method: string; path: string }): Promise<Response> {
+function call(
+  url: string,
+  ownKey: string,
+  options: CallOptions & { method: string; path: string },
+): Promise<Response> {
   const { body, key = ownKey } = options;
   const raw = typeof body === "string" || body instanceof Uint8Array || body instanceof FormData;
   return fetch(`${url}${options.path}`, {

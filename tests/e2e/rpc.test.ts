@@ -56,7 +56,11 @@ describe("hostagent.v1.HostAgentService", () => {
   });
 
   it("Exec", async () => {
-    const result = await agent.exec({ sandboxId: id, cmd: "sh", args: ["-c", "echo out; echo err >&2; exit 3"] });
+    const result = await agent.exec({
+      sandboxId: id,
+      cmd: "sh",
+      args: ["-c", "echo out; echo err >&2; exit 3"],
+    });
     assert.equal(Buffer.from(result.stdout).toString(), "out\n");
     assert.equal(Buffer.from(result.stderr).toString(), "err\n");
     assert.equal(result.exitCode, 3);
@@ -73,7 +77,8 @@ describe("hostagent.v1.HostAgentService", () => {
         await agent.sendExecInput({ sandboxId: id, pid, input: { case: "stdin", value: text } });
         await agent.sendExecInput({ sandboxId: id, pid, input: { case: "stdinClose", value: true } });
       }
-      if (event.case === "data") assert.equal(Buffer.from(event.value.output.value ?? []).toString(), "through");
+      if (event.case === "data")
+        assert.equal(Buffer.from(event.value.output.value ?? []).toString(), "through");
       if (event.case === "end") assert.equal(event.value.exitCode, 0);
     }
     assert.equal(events[0], "start");
@@ -90,10 +95,15 @@ describe("hostagent.v1.HostAgentService", () => {
     }
     await agent.writeFileStream(messages());
     let size = 0;
-    for await (const { chunk } of agent.readFileStream({ sandboxId: id, path: "/tmp/s" })) size += chunk.length;
+    for await (const { chunk } of agent.readFileStream({ sandboxId: id, path: "/tmp/s" }))
+      size += chunk.length;
     assert.equal(size, 10 * content.length);
     await fails(agent.readFile({ sandboxId: id, path: "/absent" }), Code.NotFound, "not_found");
-    await fails(agent.readFile({ sandboxId: id, path: "relative" }), Code.InvalidArgument, "invalid_argument");
+    await fails(
+      agent.readFile({ sandboxId: id, path: "relative" }),
+      Code.InvalidArgument,
+      "invalid_argument",
+    );
     async function* noMeta() {
       yield { content: { case: "chunk", value: content } } as const;
     }
@@ -102,7 +112,8 @@ describe("hostagent.v1.HostAgentService", () => {
 
   it("PingSandbox restarts the inactivity clock", async () => {
     const seen = async () =>
-      (await agent.listSandboxes({})).sandboxes.find(({ sandboxId }) => sandboxId === id)?.lastActiveAtUnix ?? 0n;
+      (await agent.listSandboxes({})).sandboxes.find(({ sandboxId }) => sandboxId === id)?.lastActiveAtUnix ??
+      0n;
     const first = await seen();
     const deadline = Date.now() + 10_000;
     while ((await seen()) === first) {
@@ -113,9 +124,14 @@ describe("hostagent.v1.HostAgentService", () => {
 
   it("reports are repeated until acknowledged", async () => {
     const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, timeoutSec: 0 });
-    await agent.exec({ sandboxId: made.sandboxId, cmd: "sudo", args: ["sh", "-c", "(sleep 0.2; poweroff -f) &"] });
+    await agent.exec({
+      sandboxId: made.sandboxId,
+      cmd: "sudo",
+      args: ["sh", "-c", "(sleep 0.2; poweroff -f) &"],
+    });
     const deadline = Date.now() + 30_000;
-    const find = async () => (await agent.listReports({})).reports.find((r) => r.sandboxId === made.sandboxId);
+    const find = async () =>
+      (await agent.listReports({})).reports.find((r) => r.sandboxId === made.sandboxId);
     let report = await find();
     // The control plane acknowledges too; what must not happen is that the sandbox stays "running".
     while (!report && Date.now() < deadline) {
@@ -132,11 +148,18 @@ describe("hostagent.v1.HostAgentService", () => {
   });
 
   it("validates again what the control plane should have validated", async () => {
-    for (const bad of ["", "sb-UPPER00000000000", "../../../etc", "sb-aaaaaaaaaaaaaaa/", "sb-aaaaaaaaaaaaaaaa\0"]) {
+    for (const bad of [
+      "",
+      "sb-UPPER00000000000",
+      "../../../etc",
+      "sb-aaaaaaaaaaaaaaa/",
+      "sb-aaaaaaaaaaaaaaaa\0",
+    ]) {
       await fails(agent.destroySandbox({ sandboxId: bad }), Code.InvalidArgument, "invalid_argument");
       await fails(agent.exec({ sandboxId: bad, cmd: "true" }), Code.InvalidArgument, "invalid_argument");
     }
-    const create = (more: object) => agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, ...more });
+    const create = (more: object) =>
+      agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, ...more });
     await fails(create({ template: "../minimal" }), Code.InvalidArgument, "invalid_argument");
     await fails(create({ template: "absent" }), Code.NotFound, "not_found");
     await fails(create({ vcpus: 9 }), Code.InvalidArgument, "invalid_argument");

@@ -16,11 +16,14 @@ describe("identifiers", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 70 }), (value) => {
         if (!isName(value)) return;
-        assert.ok(!value.includes("/") && !value.includes("\0") && !/^[.-]/.test(value) && value.length <= 64);
+        assert.ok(
+          !value.includes("/") && !value.includes("\0") && !/^[.-]/.test(value) && value.length <= 64,
+        );
       }),
       { numRuns: 5000 },
     );
-    for (const bad of ["", "..", ".x", "-x", "a/b", "a\0b", "a\n", "x".repeat(65)]) assert.ok(!isName(bad), bad);
+    for (const bad of ["", "..", ".x", "-x", "a/b", "a\0b", "a\n", "x".repeat(65)])
+      assert.ok(!isName(bad), bad);
     for (const good of ["minimal", "a", "A.b_c-1", "x".repeat(64)]) assert.ok(isName(good), good);
   });
 

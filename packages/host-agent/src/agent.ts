@@ -4,16 +4,23 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Scope } from "@wrenn/core";
 import { buildEnvd } from "@wrenn/envd";
-import { closeBlockNetwork, detectCgroups, openBlockNetwork, planBlock, SlotPool, sweepBlock } from "@wrenn/linux";
+import {
+  closeBlockNetwork,
+  detectCgroups,
+  openBlockNetwork,
+  planBlock,
+  SlotPool,
+  sweepBlock,
+} from "@wrenn/linux";
 import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
 import { proveAccelerator, QemuVmm } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import { HostInfo } from "./host-info.ts";
 import { Qcow2RootfsStore } from "./rootfs/qcow2.ts";
-import { startReaper } from "./sandbox/reaper.ts";
 import { Capacity } from "./sandbox/capacity.ts";
 import { SandboxManager } from "./sandbox/manager.ts";
+import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
 import { TemplateBuilds } from "./template/builds.ts";
@@ -27,7 +34,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await using scope = new Scope();
   const cgroups = detectCgroups();
   const swept = await sweepBlock({ block: config.block, cgroups, scope: "sandboxes" });
-  if (Object.values(swept).some((found) => found.length > 0)) log.warn(swept, "removed what an earlier run left behind");
+  if (Object.values(swept).some((found) => found.length > 0))
+    log.warn(swept, "removed what an earlier run left behind");
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
 
   const plan = planBlock(config.block);
@@ -36,7 +44,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const artifacts = await prepareGuest({
     cacheDir: config.cacheDir,
     buildEnvd,
-    onStep: (step) => log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
+    onStep: (step) =>
+      log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
   });
   const images = await templates.setGuest(artifacts);
   const khz = await tscKhz();

@@ -12,7 +12,10 @@ describe("readConfig()", () => {
     assert.equal(config.dns, undefined);
     assert.equal(config.tls, undefined);
     for (const name of Object.keys(MINIMAL)) {
-      assert.throws(() => readConfig({ ...MINIMAL, [name]: undefined }), { code: "invalid_argument", message: new RegExp(name) });
+      assert.throws(() => readConfig({ ...MINIMAL, [name]: undefined }), {
+        code: "invalid_argument",
+        message: new RegExp(name),
+      });
     }
   });
 
@@ -23,7 +26,12 @@ describe("readConfig()", () => {
   });
 
   it("never listens on TCP without all three TLS files", () => {
-    const tls = { WRENN_TLS_LISTEN: "[::1]:9000", WRENN_TLS_CERT: "/c", WRENN_TLS_KEY: "/k", WRENN_TLS_CA: "/ca" };
+    const tls = {
+      WRENN_TLS_LISTEN: "[::1]:9000",
+      WRENN_TLS_CERT: "/c",
+      WRENN_TLS_KEY: "/k",
+      WRENN_TLS_CA: "/ca",
+    };
     assert.deepEqual(readConfig({ ...MINIMAL, ...tls }).tls, {
       host: "::1",
       port: 9000,
@@ -32,10 +40,16 @@ describe("readConfig()", () => {
       caFile: "/ca",
     });
     for (const name of ["WRENN_TLS_CERT", "WRENN_TLS_KEY", "WRENN_TLS_CA"]) {
-      assert.throws(() => readConfig({ ...MINIMAL, ...tls, [name]: undefined }), { message: new RegExp(name) });
+      assert.throws(() => readConfig({ ...MINIMAL, ...tls, [name]: undefined }), {
+        message: new RegExp(name),
+      });
     }
     for (const bad of ["9000", ":9000", "h:70000", "h:x"]) {
-      assert.throws(() => readConfig({ ...MINIMAL, ...tls, WRENN_TLS_LISTEN: bad }), { code: "invalid_argument" }, bad);
+      assert.throws(
+        () => readConfig({ ...MINIMAL, ...tls, WRENN_TLS_LISTEN: bad }),
+        { code: "invalid_argument" },
+        bad,
+      );
     }
   });
 });

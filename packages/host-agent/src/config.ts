@@ -88,8 +88,17 @@ function integer(
   const text = env[name];
   if (text === undefined && bounds.fallback !== undefined) return bounds.fallback;
   const value = Number(text);
-  if (text === undefined || text.trim() === "" || !Number.isInteger(value) || value < bounds.min || value > bounds.max) {
-    throw new WrennError("invalid_argument", `${name} must be a whole number from ${bounds.min} to ${bounds.max}`);
+  if (
+    text === undefined ||
+    text.trim() === "" ||
+    !Number.isInteger(value) ||
+    value < bounds.min ||
+    value > bounds.max
+  ) {
+    throw new WrennError(
+      "invalid_argument",
+      `${name} must be a whole number from ${bounds.min} to ${bounds.max}`,
+    );
   }
   return value;
 }

@@ -20,6 +20,7 @@ export {
   type ResourceLimits,
   SYSTEM_BINDS,
 } from "./confine/confine.ts";
+export { makeDeviceNodes, removeDeviceNodes } from "./confine/device-nodes.ts";
 export {
   type ConfinedExit,
   type ConfinedProcess,

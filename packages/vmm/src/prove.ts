@@ -48,7 +48,15 @@ export async function proveAccelerator(options: ProofOptions): Promise<Proof> {
 }
 
 /** Undefined when a guest ran under KVM, else the reason why not. */
-async function tryKvm({ vmm, kernel, initramfs, commandLine, dir, uid, cgroup }: ProofOptions): Promise<string | undefined> {
+async function tryKvm({
+  vmm,
+  kernel,
+  initramfs,
+  commandLine,
+  dir,
+  uid,
+  cgroup,
+}: ProofOptions): Promise<string | undefined> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   try {
     await writeFile(join(dir, "console.log"), "", { mode: 0o600 });

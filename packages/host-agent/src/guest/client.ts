@@ -147,9 +147,13 @@ export class GuestClient {
     });
     const answered = Promise.withResolvers<IncomingMessage>();
     outgoing.on("response", answered.resolve);
-    outgoing.on("error", (cause) => answered.reject(guestError(cause, `${call.method} ${call.path.split("?")[0]}`)));
+    outgoing.on("error", (cause) =>
+      answered.reject(guestError(cause, `${call.method} ${call.path.split("?")[0]}`)),
+    );
     if (call.body === undefined || Buffer.isBuffer(call.body)) {
-      outgoing.setTimeout(HEAD_TIMEOUT_MS, () => outgoing.destroy(new Error("no answer from the guest agent")));
+      outgoing.setTimeout(HEAD_TIMEOUT_MS, () =>
+        outgoing.destroy(new Error("no answer from the guest agent")),
+      );
       outgoing.end(call.body);
     } else {
       // An answer may come before the body has been sent (a refused write): it wins over the pipe's failure.

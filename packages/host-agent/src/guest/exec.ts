@@ -59,10 +59,20 @@ export async function runCaptured(
     } else {
       const { exitCode, signal: endedBy, timedOut } = event;
       const truncated = stdout.truncated || stderr.truncated;
-      return { exitCode, signal: endedBy, timedOut, truncated, stdout: stdout.bytes(), stderr: stderr.bytes() };
+      return {
+        exitCode,
+        signal: endedBy,
+        timedOut,
+        truncated,
+        stdout: stdout.bytes(),
+        stderr: stderr.bytes(),
+      };
     }
   }
-  throw new WrennError("guest_unreachable", `${command.cmd}: the guest agent ended the stream without saying how it went`);
+  throw new WrennError(
+    "guest_unreachable",
+    `${command.cmd}: the guest agent ended the stream without saying how it went`,
+  );
 }
 
 /**
@@ -87,7 +97,10 @@ export async function* runStreamed(
     killOnDisconnect: true,
   };
   try {
-    for await (const { event } of guest.process.start(request, { headers: headersOf(command), signal: options.signal })) {
+    for await (const { event } of guest.process.start(request, {
+      headers: headersOf(command),
+      signal: options.signal,
+    })) {
       const translated = event && translate(event);
       if (translated) yield translated;
     }
@@ -141,7 +154,13 @@ function translate(event: ProcessEvent): ExecEvent | undefined {
 }
 
 function ending(end: ProcessEvent_EndEvent): Ending {
-  if (end.error !== undefined && end.error !== "" && !end.exited && end.signal === undefined && !end.timedOut) {
+  if (
+    end.error !== undefined &&
+    end.error !== "" &&
+    !end.exited &&
+    end.signal === undefined &&
+    !end.timedOut
+  ) {
     throw new WrennError("guest_unreachable", end.error);
   }
   return { exitCode: end.exitCode, signal: end.signal ?? "", timedOut: end.timedOut };
@@ -149,7 +168,9 @@ function ending(end: ProcessEvent_EndEvent): Ending {
 
 function headersOf(command: Command): Record<string, string> {
   return {
-    ...(command.user === "" ? {} : { authorization: `Basic ${Buffer.from(`${command.user}:`).toString("base64")}` }),
+    ...(command.user === ""
+      ? {}
+      : { authorization: `Basic ${Buffer.from(`${command.user}:`).toString("base64")}` }),
     ...(command.requestId === undefined ? {} : { "x-request-id": command.requestId }),
   };
 }

@@ -1,5 +1,13 @@
 // All sandboxes of this machine: creation, destruction, use, time-outs, and what happens when a machine dies.
-import { assertSandboxId, BOUNDS, newSandboxId, newToken, type SandboxStatus, Scope, WrennError } from "@wrenn/core";
+import {
+  assertSandboxId,
+  BOUNDS,
+  newSandboxId,
+  newToken,
+  type SandboxStatus,
+  Scope,
+  WrennError,
+} from "@wrenn/core";
 import type { MachineExit } from "@wrenn/vmm";
 import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
@@ -67,7 +75,9 @@ export class SandboxManager {
     const record = newRecord(spec);
     assertFits(record, template.minDiskMb);
     if (this.#sandboxes.has(record.id)) {
-      throw new WrennError("already_exists", `sandbox ${record.id} exists on this host`, { field: "sandbox_id" });
+      throw new WrennError("already_exists", `sandbox ${record.id} exists on this host`, {
+        field: "sandbox_id",
+      });
     }
     const sandbox = new Sandbox({ record, envs: spec.envs });
     sandbox.scope.defer("capacity", capacity.reserve(record.memoryMb));
@@ -160,7 +170,8 @@ export class SandboxManager {
   async close(): Promise<void> {
     this.#closing = true;
     for (const sandbox of this.list()) {
-      if (sandbox.status === "starting") sandbox.gone.abort(new WrennError("unavailable", "this host is shutting down"));
+      if (sandbox.status === "starting")
+        sandbox.gone.abort(new WrennError("unavailable", "this host is shutting down"));
     }
     await Promise.all(
       this.list().map((sandbox) =>
@@ -242,7 +253,9 @@ function assertFits(record: SandboxRecord, minDiskMb: number): void {
   for (const [field, value] of Object.entries(values) as [keyof typeof values, number][]) {
     const { min, max } = BOUNDS[field];
     if (!Number.isInteger(value) || value < min || value > max) {
-      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, { field });
+      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, {
+        field,
+      });
     }
   }
   if (record.diskMb < minDiskMb) {

@@ -38,7 +38,9 @@ export async function writeRecord(dataDir: string, record: SandboxRecord): Promi
 }
 
 /** All sandboxes that an earlier agent left behind. A directory without a readable record yields only its id. */
-export async function readRecords(dataDir: string): Promise<{ id: string; record: SandboxRecord | undefined }[]> {
+export async function readRecords(
+  dataDir: string,
+): Promise<{ id: string; record: SandboxRecord | undefined }[]> {
   const parent = join(dataDir, "sandboxes");
   await mkdir(parent, { recursive: true, mode: 0o700 });
   const ids = (await readdir(parent)).filter(isSandboxId);

@@ -15,7 +15,10 @@ describe("ReportLog", () => {
       assert.equal(log.list().length, 2);
       assert.equal(log.list().length, 2, "listing drains nothing");
       const reopened = await ReportLog.open(dir);
-      assert.deepEqual(new Set(reopened.list().map((r) => r.sandboxId)), new Set(log.list().map((r) => r.sandboxId)));
+      assert.deepEqual(
+        new Set(reopened.list().map((r) => r.sandboxId)),
+        new Set(log.list().map((r) => r.sandboxId)),
+      );
       const [first] = reopened.list();
       assert.ok(first);
       await reopened.acknowledge([first.id, "0".repeat(64), "../../etc/passwd"]);

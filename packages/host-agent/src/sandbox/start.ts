@@ -79,7 +79,15 @@ interface BootArguments {
   scope: Scope;
 }
 
-async function bootOnce({ context, images, sandbox, slot, dir, guest, scope }: BootArguments): Promise<Machine> {
+async function bootOnce({
+  context,
+  images,
+  sandbox,
+  slot,
+  dir,
+  guest,
+  scope,
+}: BootArguments): Promise<Machine> {
   const { record } = sandbox;
   await makePrivateDir(dir, slot.uid);
   const rootLayers = await scope.take(
@@ -140,9 +148,14 @@ async function waitForGuest({ machine, guest, deadlineMs, gone }: GuestWait): Pr
     const tail = (await machine.consoleTail()).trim();
     const seen = tail === "" ? "its console is empty" : `its console ends with:\n${tail}`;
     if (ended.signal.aborted) {
-      throw new WrennError("internal", `the virtual machine ended before its guest answered; ${seen}`, { cause });
+      throw new WrennError("internal", `the virtual machine ended before its guest answered; ${seen}`, {
+        cause,
+      });
     }
-    throw new BootTimeout(`the guest did not answer within ${Math.round(deadlineMs / 1000)} s; ${seen}`, cause);
+    throw new BootTimeout(
+      `the guest did not answer within ${Math.round(deadlineMs / 1000)} s; ${seen}`,
+      cause,
+    );
   }
 }
 

@@ -31,8 +31,7 @@ export function errorBody(error: WrennError): string {
 }
 
 /**
- * Logs each call with the request id that came with it, and turns what was thrown into a ConnectError. Expected
- * failures (a missing file, a full host) are one line; unexpected ones carry their cause.
+ * Logs each call with the request id that came with it, and turns what was thrown into a ConnectError.
  */
 export function errorInterceptor(log: Logger): Interceptor {
   return (next) => async (call) => {
@@ -45,11 +44,21 @@ export function errorInterceptor(log: Logger): Interceptor {
     } catch (reason) {
       if (reason instanceof ConnectError) throw reason;
       const error = WrennError.from(reason, "the host agent failed; its log has the reason");
-      const level = error.code === "internal" ? "error" : "info";
-      log[level]({ ...fields, ms: elapsed(began), code: error.code, err: error }, "rpc failed");
+      logFailure(log, error, { ...fields, ms: elapsed(began) }, "rpc failed");
       throw toConnectError(error);
     }
   };
+}
+
+/** Expected failures (a missing file, a full host) are one line; unexpected ones carry stack and cause. */
+export function logFailure(
+  log: Logger,
+  error: WrennError,
+  fields: Record<string, unknown>,
+  message: string,
+): void {
+  if (error.code === "internal") log.error({ ...fields, err: error }, message);
+  else log.info({ ...fields, code: error.code, reason: error.message }, message);
 }
 
 function elapsed(began: number): number {

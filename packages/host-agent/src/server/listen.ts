@@ -45,7 +45,9 @@ export async function listenOnTls(
     { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3", allowHTTP1: true },
     handler(context, options.log),
   );
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, options.host, resolve));
+  await new Promise<void>((resolve, reject) =>
+    server.once("error", reject).listen(options.port, options.host, resolve),
+  );
   return () => stop(server);
 }
 

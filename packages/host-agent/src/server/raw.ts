@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { SandboxManager } from "../sandbox/manager.ts";
-import { errorBody } from "./errors.ts";
+import { errorBody, logFailure } from "./errors.ts";
 import { assertGuestPath } from "./validate.ts";
 
 /**
@@ -17,18 +17,24 @@ type Response = ServerResponse;
 const ROUTE = /^\/raw\/v1\/sandboxes\/([^/]+)\/files$/;
 
 /** Handles a raw route; false when the URL is none. */
-export function rawRoutes(manager: SandboxManager, log: Logger): (request: Request, response: Response) => boolean {
+export function rawRoutes(
+  manager: SandboxManager,
+  log: Logger,
+): (request: Request, response: Response) => boolean {
   return (request, response) => {
     const url = new URL(request.url ?? "/", "http://agent");
     const id = ROUTE.exec(url.pathname)?.[1];
     if (id === undefined) return false;
-    transfer(manager, { id, path: url.searchParams.get("path") ?? "", request, response }).catch((reason: unknown) => {
-      const error = WrennError.from(reason, "the transfer failed; the host agent's log has the reason");
-      log.info({ request_id: header(request, "x-request-id"), sandbox_id: id, code: error.code, err: error }, "transfer");
-      // After the first byte the only honest answer is a broken connection.
-      if (response.headersSent) response.destroy();
-      else respond(response, error);
-    });
+    transfer(manager, { id, path: url.searchParams.get("path") ?? "", request, response }).catch(
+      (reason: unknown) => {
+        const error = WrennError.from(reason, "the transfer failed; the host agent's log has the reason");
+        const fields = { request_id: header(request, "x-request-id"), sandbox_id: id };
+        logFailure(log, error, fields, "transfer failed");
+        // After the first byte the only honest answer is a broken connection.
+        if (response.headersSent) response.destroy();
+        else respond(response, error);
+      },
+    );
     return true;
   };
 }
@@ -50,7 +56,11 @@ async function transfer(manager: SandboxManager, { id, path, request, response }
     const signal = AbortSignal.any([left.signal, gone]);
     if (request.method === "PUT") {
       const length = header(request, "content-length");
-      const options = { ...common, signal, ...(length === undefined ? {} : { contentLength: Number(length) }) };
+      const options = {
+        ...common,
+        signal,
+        ...(length === undefined ? {} : { contentLength: Number(length) }),
+      };
       await guest.writeFile(path, request, options);
       response.writeHead(204).end();
     } else if (request.method === "GET") {

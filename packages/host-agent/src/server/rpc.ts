@@ -103,7 +103,9 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
         const first = await iterator.next();
         const meta = first.done ? undefined : first.value.content;
         if (meta?.case !== "meta") {
-          throw new WrennError("invalid_argument", "the first message of a file must be its meta", { field: "meta" });
+          throw new WrennError("invalid_argument", "the first message of a file must be its meta", {
+            field: "meta",
+          });
         }
         const { sandboxId, path } = meta.value;
         assertGuestPath(path);
@@ -197,7 +199,8 @@ async function collect(body: Readable, limit: number, path: string): Promise<Uin
   let size = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > limit) throw new WrennError("too_large", `${path} is larger than ${limit} bytes; read it as a stream`);
+    if (size > limit)
+      throw new WrennError("too_large", `${path} is larger than ${limit} bytes; read it as a stream`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -23,7 +23,8 @@ export function templateInfo(image: TemplateImage) {
 export async function* buildTemplate(builds: TemplateBuilds, request: BuildTemplateRequest) {
   for await (const event of builds.follow(request.name, request.recipe)) {
     if (event.type === "log") yield { event: { case: "log", value: event.line } as const };
-    else if (event.type === "ready") yield { event: { case: "ready", value: templateInfo(event.image) } as const };
+    else if (event.type === "ready")
+      yield { event: { case: "ready", value: templateInfo(event.image) } as const };
     else {
       const { name, done, millis } = event;
       yield { event: { case: "step", value: { name, done, millis: BigInt(Math.round(millis)) } } as const };

@@ -15,11 +15,17 @@ export function assertGuestPath(path: string): void {
 export function assertIsolation(wanted: string, proven: Accelerator): void {
   if (wanted === "" || wanted === "tcg" || wanted === proven) return;
   if (wanted !== "kvm") {
-    throw new WrennError("invalid_argument", 'min_isolation must be "kvm" or "tcg"', { field: "min_isolation" });
+    throw new WrennError("invalid_argument", 'min_isolation must be "kvm" or "tcg"', {
+      field: "min_isolation",
+    });
   }
-  throw new WrennError("isolation_unavailable", "this host runs guests by emulation (tcg); it cannot give kvm isolation", {
-    field: "min_isolation",
-  });
+  throw new WrennError(
+    "isolation_unavailable",
+    "this host runs guests by emulation (tcg); it cannot give kvm isolation",
+    {
+      field: "min_isolation",
+    },
+  );
 }
 
 /** For what is in the contract but not yet on this host. */

@@ -44,7 +44,10 @@ export class TemplateBuilds {
     assertName(name);
     const build = this.#builds.get(name) ?? this.#begin(name, recipe);
     if (build.recipe !== recipe) {
-      throw new WrennError("already_exists", `template ${name} is being built from another recipe; wait for it`);
+      throw new WrennError(
+        "already_exists",
+        `template ${name} is being built from another recipe; wait for it`,
+      );
     }
     for (let at = 0; ; ) {
       at = Math.max(at, build.dropped);
@@ -78,7 +81,8 @@ export class TemplateBuilds {
       const rootfs = await buildRootfs({
         recipe,
         cacheDir: this.#cacheDir,
-        onStep: (step) => push(build, { type: "step", name: step.name, done: step.done, millis: step.millis ?? 0 }),
+        onStep: (step) =>
+          push(build, { type: "step", name: step.name, done: step.done, millis: step.millis ?? 0 }),
         onLog: (line) => push(build, { type: "log", line }),
         signal: this.#closing.signal,
       });
@@ -88,7 +92,10 @@ export class TemplateBuilds {
     work()
       .catch((reason: unknown) => {
         this.#log.error({ err: reason, template: name }, "template build failed");
-        build.failure = WrennError.from(reason, `template ${name} could not be built; see the host agent's log`);
+        build.failure = WrennError.from(
+          reason,
+          `template ${name} could not be built; see the host agent's log`,
+        );
       })
       .finally(() => {
         build.finished = true;

@@ -68,9 +68,13 @@ export class TemplateRegistry {
   /** Tells those who wait for the guest parts that there will be none. */
   failGuest(reason: unknown): void {
     this.#guest.reject(
-      new WrennError("unavailable", "the guest kernel and agent could not be prepared; see the host agent's log", {
-        cause: reason,
-      }),
+      new WrennError(
+        "unavailable",
+        "the guest kernel and agent could not be prepared; see the host agent's log",
+        {
+          cause: reason,
+        },
+      ),
     );
   }
 
@@ -83,9 +87,13 @@ export class TemplateRegistry {
     assertName(name, "template");
     const image = this.#templates.get(name);
     if (!image) {
-      throw new WrennError("not_found", `no template "${name}" on this host; build it: wrenn template build ${name}`, {
-        field: "template",
-      });
+      throw new WrennError(
+        "not_found",
+        `no template "${name}" on this host; build it: wrenn template build ${name}`,
+        {
+          field: "template",
+        },
+      );
     }
     return image;
   }
@@ -120,7 +128,8 @@ export class TemplateRegistry {
     const image = this.get(name);
     this.#templates.delete(name);
     await rm(join(this.#namesDir, `${name}.json`), { force: true });
-    if (!this.list().some((other) => other.rootfsPath === image.rootfsPath)) await rm(image.rootfsPath, { force: true });
+    if (!this.list().some((other) => other.rootfsPath === image.rootfsPath))
+      await rm(image.rootfsPath, { force: true });
   }
 
   /**

@@ -1,5 +1,6 @@
 // Removing what a former holder of a block left behind.
 import type { Cgroup, Cgroups } from "../cgroup/cgroup.ts";
+import { removeDeviceNodes, usersWithDeviceNodes } from "../confine/device-nodes.ts";
 import { type BlockPlan, planBlock, planSlot, SLOTS_PER_BLOCK } from "../plan/plan.ts";
 import { identitiesOf, processesOfUids } from "../process/enumerate.ts";
 import type { ProcessIdentity } from "../process/identity.ts";
@@ -49,6 +50,9 @@ export async function sweepBlock(options: SweepOptions): Promise<Swept> {
 
   const processes = await killProcesses(plan, groups, scope);
   const { links, netns } = await removeSlots(plan, host);
+  for (const uid of usersWithDeviceNodes()) {
+    if (uid >= plan.vmmUids.first && uid <= plan.vmmUids.last) removeDeviceNodes(uid);
+  }
   const tables = await listTables(plan, host);
   const routes = await closeBlockNetwork(plan.block, host);
   for (const group of groups) await group.remove();

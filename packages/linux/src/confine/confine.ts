@@ -6,11 +6,9 @@ import type { Argv } from "../run/host-side.ts";
 export type Bind = string | { from: string; to: string };
 
 export interface Confinement {
-  /** Who the program is. It has no capabilities. */
+  /** Who the program is. It has no supplementary groups and no capabilities. */
   uid: number;
   gid: number;
-  /** Supplementary groups, for devices that a group may use. Default: none. */
-  groups?: readonly number[] | undefined;
   /** Path of a network namespace; null = a new one with nothing in it. Without one the program shares the host's network. */
   netns?: string | null | undefined;
   /** All that it sees of the host's files; `devices` keep working as devices. */
@@ -151,12 +149,12 @@ function parents(binds: Confinement["binds"], tmpfs: readonly { path: string }[]
   return [...found].sort();
 }
 
-function setpriv({ uid, gid, groups = [] }: Confinement): string[] {
+function setpriv({ uid, gid }: Confinement): string[] {
   return [
     "/usr/bin/setpriv",
     `--reuid=${uid}`,
     `--regid=${gid}`,
-    groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`,
+    "--clear-groups",
     "--no-new-privs",
     "--bounding-set=-all",
     "--inh-caps=-all",

@@ -49,14 +49,18 @@ describe("qemuArguments()", () => {
   });
 
   it("opens only the top layer of a writable disk for writing and names every backing node itself", () => {
-    const nodes = values(qemuArguments(SPEC), "-blockdev").map((text) => JSON.parse(text) as Record<string, unknown>);
+    const nodes = values(qemuArguments(SPEC), "-blockdev").map(
+      (text) => JSON.parse(text) as Record<string, unknown>,
+    );
     const writable = nodes.filter((node) => node["read-only"] === false).map((node) => node["node-name"]);
     assert.deepEqual(writable, ["root1f", "root1"]);
     assert.equal(nodes.find((node) => node["node-name"] === "root1")?.["backing"], "root0");
   });
 
   it("gives a lone qcow2 layer no backing at all", () => {
-    const disks = [{ id: "root", readOnly: false, layers: [{ path: "/data/sb/vm/a.qcow2", format: "qcow2" as const }] }];
+    const disks = [
+      { id: "root", readOnly: false, layers: [{ path: "/data/sb/vm/a.qcow2", format: "qcow2" as const }] },
+    ];
     const nodes = values(qemuArguments({ ...SPEC, disks }), "-blockdev").map((text) => JSON.parse(text));
     assert.equal(nodes[1].backing, null);
   });
@@ -69,6 +73,9 @@ describe("qemuArguments()", () => {
 
   it("turns PIT and PIC off under KVM only: TCG hangs without them", () => {
     assert.doesNotMatch(values(qemuArguments(SPEC), "-machine")[0] ?? "", /pi[tc]=off/);
-    assert.match(values(qemuArguments({ ...SPEC, accelerator: "kvm" }), "-machine")[0] ?? "", /pit=off,pic=off/);
+    assert.match(
+      values(qemuArguments({ ...SPEC, accelerator: "kvm" }), "-machine")[0] ?? "",
+      /pit=off,pic=off/,
+    );
   });
 });

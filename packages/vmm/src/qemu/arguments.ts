@@ -89,5 +89,9 @@ function diskArguments(spec: MachineSpec, disk: Disk): string[] {
     };
     return ["-blockdev", JSON.stringify(file), "-blockdev", JSON.stringify(format)];
   });
-  return [...nodes, "-device", `virtio-blk-device,drive=${disk.id}${last},id=${disk.id},werror=report,rerror=report`];
+  return [
+    ...nodes,
+    "-device",
+    `virtio-blk-device,drive=${disk.id}${last},id=${disk.id},werror=report,rerror=report`,
+  ];
 }

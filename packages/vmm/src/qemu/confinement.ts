@@ -1,5 +1,4 @@
-// What a QEMU process may see and use.
-import { statSync } from "node:fs";
+// What a QEMU process may see and use, as pure functions of its machine.
 import { MIB } from "@wrenn/core";
 import { type Bind, type CgroupLimits, type Confinement, MERGED_USR, SYSTEM_BINDS } from "@wrenn/linux";
 import type { MachineSpec } from "../vmm.ts";
@@ -13,12 +12,16 @@ const EXTRA_CPUS = 0.5;
 const MAX_TASKS = 128;
 const MAX_DESCRIPTORS = 256;
 
-/** Namespaces, files and identity of a machine's VMM. Only its own directory is writable. */
-export function machineConfinement(spec: MachineSpec): Confinement {
+/** Devices of the host that a machine's VMM opens. */
+export function machineDevices(spec: MachineSpec): string[] {
+  return [...(spec.net ? ["/dev/net/tun"] : []), ...(spec.accelerator === "kvm" ? ["/dev/kvm"] : [])];
+}
+
+/** Namespaces, files and identity of a machine's VMM. Only its own directory and its devices are writable. */
+export function machineConfinement(spec: MachineSpec, devices: readonly Bind[]): Confinement {
   return {
     uid: spec.uid,
     gid: spec.uid,
-    groups: spec.accelerator === "kvm" ? deviceGroups("/dev/kvm") : [],
     netns: spec.net?.netnsPath ?? null,
     binds: {
       ro: [
@@ -28,10 +31,7 @@ export function machineConfinement(spec: MachineSpec): Confinement {
         ...sharedLayers(spec),
       ],
       rw: [{ from: spec.dir, to: INSIDE.dir }],
-      devices: [
-        ...(spec.net ? ["/dev/net/tun"] : []),
-        ...(spec.accelerator === "kvm" ? ["/dev/kvm"] : []),
-      ],
+      devices,
     },
     symlinks: MERGED_USR,
     limits: { fsizeBytes: spec.maxFileBytes, nofile: MAX_DESCRIPTORS },
@@ -48,12 +48,6 @@ export function machineLimits(spec: MachineSpec): CgroupLimits {
     cpus: spec.vcpus + EXTRA_CPUS,
     pids: MAX_TASKS,
   };
-}
-
-/** The group that may use a device (`kvm` on Debian); none when it is root's or the device is absent. */
-function deviceGroups(path: string): number[] {
-  const gid = statSync(path, { throwIfNoEntry: false })?.gid;
-  return gid === undefined || gid === 0 ? [] : [gid];
 }
 
 function sharedLayers(spec: MachineSpec): Bind[] {

@@ -2,11 +2,22 @@
 import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Scope, WrennError } from "@wrenn/core";
-import { type Cgroup, type Cgroups, CommandError, kill, type ProcessIdentity, run, spawnConfined, waitForExit } from "@wrenn/linux";
+import {
+  type Cgroup,
+  type Cgroups,
+  CommandError,
+  kill,
+  makeDeviceNodes,
+  type ProcessIdentity,
+  removeDeviceNodes,
+  run,
+  spawnConfined,
+  waitForExit,
+} from "@wrenn/linux";
 import { readConsoleTail } from "../console.ts";
 import type { Machine, MachineExit, MachineSpec, Vmm } from "../vmm.ts";
 import { INSIDE, qemuArguments } from "./arguments.ts";
-import { machineConfinement, machineLimits } from "./confinement.ts";
+import { machineConfinement, machineDevices, machineLimits } from "./confinement.ts";
 
 const BINARY = "/usr/bin/qemu-system-x86_64";
 /** SIGKILL is immediate; what takes time is the kernel freeing the guest's memory, more so on a busy machine. */
@@ -36,7 +47,12 @@ export class QemuVmm implements Vmm {
     );
     // QEMU's own complaints go where the guest's do: both are wanted when a machine does not come up.
     await using output = await open(join(spec.dir, basename(INSIDE.console)), "a", 0o600);
-    const started = await spawnConfined(machineConfinement(spec), [BINARY, ...qemuArguments(spec)], {
+    const devices = await scope.take(
+      "device nodes",
+      () => makeDeviceNodes(spec.uid, machineDevices(spec)),
+      () => removeDeviceNodes(spec.uid),
+    );
+    const started = await spawnConfined(machineConfinement(spec, devices), [BINARY, ...qemuArguments(spec)], {
       cgroup,
       stdout: output.fd,
       stderr: output.fd,
@@ -73,10 +89,14 @@ class QemuMachine implements Machine {
     kill(this.process, "SIGKILL");
     if (!(await waitForExit(this.process, KILL_TIMEOUT_MS))) {
       const { pid } = this.process;
-      throw new WrennError("internal", `the virtual machine of ${this.#spec.id} (process ${pid}) does not end`);
+      throw new WrennError(
+        "internal",
+        `the virtual machine of ${this.#spec.id} (process ${pid}) does not end`,
+      );
     }
     await this.#cgroup.kill();
     await this.#cgroup.remove();
+    removeDeviceNodes(this.#spec.uid);
   }
 }
 
@@ -87,7 +107,9 @@ async function readVersion(): Promise<string> {
     if (version) return version;
   } catch (cause) {
     if (!(cause instanceof CommandError)) throw cause;
-    throw new WrennError("unavailable", `${BINARY} cannot be run; install Debian's qemu-system-x86`, { cause });
+    throw new WrennError("unavailable", `${BINARY} cannot be run; install Debian's qemu-system-x86`, {
+      cause,
+    });
   }
   throw new WrennError("unavailable", `${BINARY} --version printed no version`);
 }

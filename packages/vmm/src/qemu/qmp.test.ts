@@ -14,7 +14,8 @@ function peer(answer: (command: Record<string, unknown>, socket: Socket) => void
     socket.write('{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}\r\n');
     createInterface({ input: socket }).on("line", (line) => {
       const command = JSON.parse(line) as Record<string, unknown>;
-      if (command["execute"] === "qmp_capabilities") socket.write(`{"return": {}, "id": ${command["id"]}}\r\n`);
+      if (command["execute"] === "qmp_capabilities")
+        socket.write(`{"return": {}, "id": ${command["id"]}}\r\n`);
       else answer(command, socket);
     });
   });
@@ -62,7 +63,9 @@ describe("QmpClient", () => {
   it("passes on QEMU's own description of a refusal", async () => {
     const path = join(dir, "c");
     const server = peer((command, socket) => {
-      socket.write(`{"error": {"class": "GenericError", "desc": "no such device"}, "id": ${command["id"]}}\r\n`);
+      socket.write(
+        `{"error": {"class": "GenericError", "desc": "no such device"}, "id": ${command["id"]}}\r\n`,
+      );
     }).listen(path);
     const client = await QmpClient.connect(path, AbortSignal.timeout(5000));
     await assert.rejects(client.execute("device_del"), /no such device/);

@@ -12,7 +12,10 @@ interface Pending {
 }
 
 /** One connection to one QEMU. QEMU serves a single client at a time. Emits `event` for asynchronous messages. */
-export class QmpClient extends EventEmitter<{ event: [name: string, data: Record<string, unknown>]; close: [] }> {
+export class QmpClient extends EventEmitter<{
+  event: [name: string, data: Record<string, unknown>];
+  close: [];
+}> {
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;

@@ -1,0 +1,62 @@
+// Device nodes for one user. Distributions differ in who may open /dev/net/tun and /dev/kvm; the host's own nodes are
+// left as they are, and a virtual machine monitor gets nodes of the same devices that are its alone.
+import { chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { run } from "../run/run.ts";
+import type { Bind } from "./confine.ts";
+
+/** Below /dev, since other file systems may be mounted without devices. Named by uid, so that a sweep finds them. */
+const ROOT = "/dev/wrenn";
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Makes nodes for the devices at `paths`, which only `uid` may open. Returns the binds that put them in place of the
+ * originals. Throws `unavailable` when a device does not exist.
+ */
+export async function makeDeviceNodes(uid: number, paths: readonly string[]): Promise<Bind[]> {
+  const dir = join(ROOT, String(uid));
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const binds: Bind[] = [];
+  for (const path of paths) {
+    const device = statSync(path, { throwIfNoEntry: false });
+    if (!device?.isCharacterDevice())
+      throw new WrennError("unavailable", `${path} is not there; see wrenn doctor`);
+    const node = join(dir, basename(path));
+    const { major, minor } = deviceNumbers(device.rdev);
+    await run(["mknod", "-m", "0600", node, "c", String(major), String(minor)], { timeoutMs: TIMEOUT_MS });
+    chownSync(node, uid, uid);
+    binds.push({ from: node, to: path });
+  }
+  return binds;
+}
+
+/** Removes the nodes of a user. Already gone is success. */
+export function removeDeviceNodes(uid: number): void {
+  rmSync(join(ROOT, String(uid)), { recursive: true, force: true });
+  try {
+    rmdirSync(ROOT);
+  } catch (reason) {
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "ENOENT") throw reason;
+  }
+}
+
+/** Users that have nodes. */
+export function usersWithDeviceNodes(): number[] {
+  try {
+    return readdirSync(ROOT).map(Number).filter(Number.isInteger);
+  } catch {
+    return [];
+  }
+}
+
+/** As makedev(3) of the GNU C library packs them. */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
+  const value = BigInt(rdev);
+  return {
+    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & 0xfffff000n)),
+    minor: Number((value & 0xffn) | ((value >> 12n) & 0xffffff00n)),
+  };
+}
