@@ -11,6 +11,9 @@ import { HOST, makeWorld, OUTSIDE, type World } from "./world.ts";
 /** Longer than an answer takes on a busy machine; what is denied is waited for as long. */
 const PATIENCE_MS = 1500;
 
+const LIFTED = { host: "lifted", slot: "lifted" } as const;
+const ENFORCED = { host: "enforce", slot: "enforce" } as const;
+
 const scope = new Scope();
 let world: World;
 before(async () => {
@@ -34,8 +37,8 @@ function forbidden(): { owner: string; target: Target }[] {
     ),
     { owner: "slotA", target: service(GUEST.gateway) },
     { owner: "slotA", target: service(a.plan.slotAddress) },
-    { owner: "guest1", target: { address: b.plan.guestAddress, port: PORTS.agent } },
-    { owner: "guest1", target: service(b.plan.guestAddress) },
+    { owner: "guestB", target: { address: b.plan.guestAddress, port: PORTS.agent } },
+    { owner: "guestB", target: service(b.plan.guestAddress) },
   ];
 }
 
@@ -45,7 +48,7 @@ function forbidden6(): { owner: string; target: Target }[] {
     { owner: "host", target: service("fd00:ff::2") },
     { owner: "slotA", target: service(`fd00:a${world.a.plan.slot}::22`) },
     { owner: "slotA", target: service("fe80::22%eth0") },
-    { owner: "guest1", target: { address: world.b.ipv6, port: PORTS.agent } },
+    { owner: "guestB", target: { address: world.b.ipv6, port: PORTS.agent } },
   ];
 }
 
@@ -76,8 +79,8 @@ async function assertWhatIsAllowed() {
     );
   }
   for (const [guest, name] of [
-    [a, "guest0"],
-    [b, "guest1"],
+    [a, "guestA"],
+    [b, "guestB"],
   ] as const) {
     const agent = { address: guest.plan.guestAddress, port: PORTS.agent };
     assert.deepEqual(await actors.host.reach(agent, PATIENCE_MS), { name, peer: GUEST.gateway });
@@ -127,14 +130,40 @@ describe("with IPv6 made to work", () => {
   before(() => world.plumbIpv6());
 
   it("the control: without rules everything forbidden is reached", async () => {
-    await world.setRules("lifted");
+    await world.setRules(LIFTED);
     await assertReached([...forbidden(), ...forbidden6()], "owners");
   });
 
   it("the rules alone deny it all, and allow the rest", async () => {
-    await world.setRules("enforce");
+    await world.setRules(ENFORCED);
     await assertReached([...forbidden(), ...forbidden6()], "nobody");
     await assertWhatIsAllowed();
+  });
+});
+
+describe("each layer alone", () => {
+  it("the host's rules deny all that is beyond the slot, the resolver's port excepted", async () => {
+    await world.setRules({ host: "enforce", slot: "lifted" });
+    const isAllowed = ({ owner, target }: { owner: string; target: Target }) =>
+      owner === "slotA" || target.port === PORTS.dns;
+    const all = [...forbidden(), ...forbidden6()];
+    await assertReached(all.filter(isAllowed), "owners");
+    await assertReached(
+      all.filter((entry) => !isAllowed(entry)),
+      "nobody",
+    );
+  });
+
+  it("the slot's rules deny all but the public addresses of the host", async () => {
+    await world.setRules({ host: "lifted", slot: "enforce" });
+    const hostPublic: string[] = [HOST.uplink, HOST.publicAddress];
+    const isPublic = ({ target }: { target: Target }) => hostPublic.includes(target.address);
+    const all = [...forbidden(), ...forbidden6()];
+    await assertReached(all.filter(isPublic), "owners");
+    await assertReached(
+      all.filter((entry) => !isPublic(entry)),
+      "nobody",
+    );
   });
 });
 
@@ -143,9 +172,9 @@ describe("the outside", () => {
     world.actors.outside.reach({ address: world.a.plan.guestAddress, port: PORTS.agent }, PATIENCE_MS);
 
   it("begins no connection to a guest", async () => {
-    await world.setRules("lifted");
-    assert.equal((await reachA())?.name, "guest0");
-    await world.setRules("enforce");
+    await world.setRules(LIFTED);
+    assert.equal((await reachA())?.name, "guestA");
+    await world.setRules(ENFORCED);
     assert.equal(await reachA(), undefined);
   });
 });
@@ -171,10 +200,10 @@ describe("a guest that calls itself something else", () => {
     await host.ip(`route add ${GUEST.address}/32 via ${b.plan.slotAddress} dev ${b.plan.hostLink}`);
     try {
       const neighbour = { address: GUEST.address, port: PORTS.agent };
-      await world.setRules("lifted");
+      await world.setRules(LIFTED);
       assert.equal((await reach(service(OUTSIDE.publicAddress)))?.name, "outside");
-      assert.equal((await reach(neighbour))?.name, "guest1");
-      await world.setRules("enforce");
+      assert.equal((await reach(neighbour))?.name, "guestB");
+      await world.setRules(ENFORCED);
       assert.equal(await reach(service(OUTSIDE.publicAddress)), undefined);
       assert.equal(await reach(neighbour), undefined);
     } finally {
@@ -200,9 +229,9 @@ describe("a guest that calls itself something else", () => {
     };
     await call(FALSE_MAC);
     try {
-      await world.setRules("lifted");
+      await world.setRules(LIFTED);
       assert.equal((await reach(service(OUTSIDE.publicAddress)))?.name, "outside");
-      await world.setRules("enforce");
+      await world.setRules(ENFORCED);
       assert.equal(await reach(service(OUTSIDE.publicAddress)), undefined);
     } finally {
       await call(GUEST.mac);

@@ -108,7 +108,8 @@ export interface World extends HostWorld {
   a: Guest;
   b: Guest;
   actors: { host: Actor; outside: Actor; slotA: Actor };
-  setRules(mode: FirewallMode): Promise<void>;
+  /** Installs the rules of either layer, enforcing or lifted. */
+  setRules(mode: { host: FirewallMode; slot: FirewallMode }): Promise<void>;
   plumbIpv6(): Promise<void>;
 }
 
@@ -143,7 +144,7 @@ export async function makeWorld(scope: Scope): Promise<World> {
     (value) => value.close(),
   );
 
-  const guest = async (): Promise<Guest> => {
+  const guest = async (name: string): Promise<Guest> => {
     const plan = await pool.acquire();
     const namespace = guestNamespaces[plan.slot] as Namespace;
     await namespace.ip(
@@ -152,10 +153,10 @@ export async function makeWorld(scope: Scope): Promise<World> {
       "link set eth0 up",
       `route add default via ${GUEST.gateway}`,
     );
-    const actor = await namespace.enter(scope, `guest${plan.slot}`);
+    const actor = await namespace.enter(scope, name);
     return { plan, slot: Namespace.of(plan.netns), guest: namespace, actor, ipv6: `fd00:a${plan.slot}::21` };
   };
-  const [a, b] = [await guest(), await guest()];
+  const [a, b] = [await guest("guestA"), await guest("guestB")];
   return {
     ...hostWorld,
     a,
@@ -166,8 +167,8 @@ export async function makeWorld(scope: Scope): Promise<World> {
       slotA: await a.slot.enter(scope, "slotA"),
     },
     setRules: async (mode) => {
-      await applyHostRules({ plan: planBlock(block), dns, mode }, side);
-      for (const { plan } of [a, b]) await applySlotRules({ plan, dns, mode });
+      await applyHostRules({ plan: planBlock(block), dns, mode: mode.host }, side);
+      for (const { plan } of [a, b]) await applySlotRules({ plan, dns, mode: mode.slot });
     },
     plumbIpv6: () => plumbIpv6(hostWorld, [a, b]),
   };

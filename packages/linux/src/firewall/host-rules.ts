@@ -16,9 +16,10 @@ export interface HostRules {
  * An nft ruleset that replaces the block's table in one transaction. Links are matched by their common
  * name, so the number of rules does not depend on the number of slots.
  *
- * Each slot's namespace has rules of its own as well ({@link slotRuleset}); either set alone denies.
- * The priority is before the usual filters, and a drop here is final; an accept is not, other tables
- * may still drop (see {@link foreignForwardRules}).
+ * Each slot's namespace has rules of its own ({@link slotRuleset}), which deny the forbidden
+ * destinations a second time; only these here protect the host's own public addresses. The priority is
+ * before the usual filters. A drop is final; an accept is not: other tables may still drop (see
+ * {@link foreignForwardRules}).
  */
 export function hostRuleset({ plan, dns, mode }: HostRules): string {
   const table = `table inet ${plan.table}`;
