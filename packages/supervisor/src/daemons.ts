@@ -2,12 +2,14 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
-import { type RuntimeLayout, SOURCE_ROOT } from "./layout.ts";
+import type { RuntimeLayout } from "./layout.ts";
 import { ManagedProcess } from "./process/managed.ts";
 import { confinedCommand } from "./process/unprivileged.ts";
 import type { RotatingLog } from "./rotating-log.ts";
 
 interface Daemon {
+  /** The source tree that holds the daemons. */
+  sourceRoot: string;
   log: RotatingLog;
   say: (line: string) => void;
 }
@@ -36,7 +38,7 @@ export interface ControlPlaneOptions extends Daemon {
  * them never serve one data directory.
  */
 export function hostAgent(options: HostAgentOptions): ManagedProcess {
-  const { dataDir, cacheDir, block, runtime, clientUid, resolver, log, say } = options;
+  const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, log, say } = options;
   return new ManagedProcess({
     name: "host agent",
     log,
@@ -51,13 +53,13 @@ export function hostAgent(options: HostAgentOptions): ManagedProcess {
       WRENN_SOCKET_OWNER: String(clientUid),
       ...(resolver !== undefined && { WRENN_DNS: resolver }),
     },
-    command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand("host-agent")],
+    command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")],
   });
 }
 
 /** The control plane: its own user, no capabilities, and a view of the file system with what it reads. */
 export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
-  const { runtime, uid, listen, databaseUrl, log, say } = options;
+  const { sourceRoot, runtime, uid, listen, databaseUrl, log, say } = options;
   return new ManagedProcess({
     name: "control plane",
     log,
@@ -77,8 +79,8 @@ export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
           uid,
           gid: uid,
           // A read-only bind mount lets a client connect to the sockets below it.
-          read: [SOURCE_ROOT, process.execPath, runtime.dir],
-          command: nodeCommand("control-plane"),
+          read: [sourceRoot, process.execPath, runtime.dir],
+          command: nodeCommand(sourceRoot, "control-plane"),
         },
         statusFd,
       ),
@@ -86,23 +88,23 @@ export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
 }
 
 /** Throws `unavailable` when the sources are readable for root only, which no mount can mend. */
-export async function checkSourcesReadable(): Promise<void> {
-  const main = mainFile("control-plane");
+export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
+  const main = mainFile(sourceRoot, "control-plane");
   const { mode } = await stat(main);
   if ((mode & 0o004) === 0) {
     throw new WrennError(
       "unavailable",
-      `${main} is not readable for others, and the control plane is not root: chmod -R go+rX ${SOURCE_ROOT}`,
+      `${main} is not readable for others, and the control plane is not root: chmod -R go+rX ${sourceRoot}`,
     );
   }
 }
 
-function nodeCommand(packageName: string): string[] {
-  return [process.execPath, mainFile(packageName)];
+function nodeCommand(sourceRoot: string, packageName: string): string[] {
+  return [process.execPath, mainFile(sourceRoot, packageName)];
 }
 
-function mainFile(packageName: string): string {
-  return join(SOURCE_ROOT, "packages", packageName, "src/main.ts");
+function mainFile(sourceRoot: string, packageName: string): string {
+  return join(sourceRoot, "packages", packageName, "src/main.ts");
 }
 
 /** What a daemon inherits: the platform's own settings, authorities for TLS, and nothing of the user's shell. */

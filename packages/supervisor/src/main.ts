@@ -5,7 +5,7 @@ import { WrennError } from "@wrenn/core";
 import { upDetached } from "./detach.ts";
 import { formatReport, runDoctor } from "./doctor/doctor.ts";
 import { down } from "./down.ts";
-import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout } from "./layout.ts";
+import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout, SOURCE_ROOT } from "./layout.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { showLogs } from "./logs.ts";
 import { lineProgress } from "./progress.ts";
@@ -70,6 +70,7 @@ async function upCommand(): Promise<number> {
   requireRoot();
   const dataDir = dataDirOf(values);
   const options = {
+    sourceRoot: SOURCE_ROOT,
     dataDir,
     cacheDir: process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR,
     listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),

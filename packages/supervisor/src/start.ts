@@ -26,6 +26,8 @@ import { secretFile } from "./secret-file.ts";
 import { VERSION } from "./version.ts";
 
 export interface StartOptions {
+  /** The source tree that holds the daemons. */
+  sourceRoot: string;
   dataDir: string;
   cacheDir: string;
   listen: ListenAddress;
@@ -60,7 +62,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   const data = dataLayout(options.dataDir);
   await mkdir(data.logs, { recursive: true, mode: 0o700 });
   const resolver = chooseResolver(options.dns, await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
-  await checkSourcesReadable();
+  await checkSourcesReadable(options.sourceRoot);
 
   const { block } = await scope.take("block", () => claimBlock({ dataDir: options.dataDir }), releaseBlock);
   await removeLeftovers(block, data);
@@ -98,6 +100,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
         })
       : undefined;
   const agent = hostAgent({
+    sourceRoot: options.sourceRoot,
     dataDir: options.dataDir,
     cacheDir: options.cacheDir,
     block,
@@ -108,6 +111,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     say,
   });
   const api = controlPlane({
+    sourceRoot: options.sourceRoot,
     runtime,
     uid,
     listen: formatListenAddress(listen),

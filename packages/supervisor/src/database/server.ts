@@ -1,5 +1,5 @@
 // The database server of an instance: a child process on a private Unix socket.
-import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { until } from "@wrenn/linux";
@@ -41,7 +41,6 @@ export class DatabaseServer {
     const { dataDir, socketDirectory, clientGid, password, log, say } = this.#options;
     const installation = await findInstallation(dataDir);
     const user = await databaseUser();
-    await endStrayServers(dataDir);
     await ensureCluster({ dataDir, installation, user });
     await mkdir(socketDirectory, { recursive: true });
     await chown(socketDirectory, user.uid, clientGid);
@@ -52,10 +51,7 @@ export class DatabaseServer {
       say,
       env: { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
       reportsPid: true,
-      beforeStart: async () => {
-        await endStrayServers(dataDir);
-        await forgetPostmaster(dataDir);
-      },
+      beforeStart: () => endStrayServers(dataDir),
       command: (statusFd) =>
         confinedCommand(
           {
@@ -81,14 +77,6 @@ export class DatabaseServer {
   hurry(): void {
     this.#process?.signal("SIGQUIT");
   }
-}
-
-/**
- * Removes the note of a server that has ended: its process id may be another process by now, and PostgreSQL
- * would refuse to start. Only right after {@link endStrayServers}.
- */
-async function forgetPostmaster(dataDir: string): Promise<void> {
-  await rm(join(dataDir, "postmaster.pid"), { force: true });
 }
 
 /** Resolves when the server says that it takes connections: the eighth line of its pid file. */

@@ -42,5 +42,5 @@ export const IDENT = `wrenn root ${ADMIN_ROLE}\nwrenn postgres ${ADMIN_ROLE}\n`;
 
 /** The URL that the control plane connects with. Holds the password: for the environment, never for a log. */
 export function databaseUrl(socketDirectory: string, password: string): string {
-  return `postgres://${ROLE}:${password}@/${ROLE}?host=${socketDirectory}`;
+  return `postgres://${ROLE}:${password}@localhost/${ROLE}?host=${socketDirectory}`;
 }

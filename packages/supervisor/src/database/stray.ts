@@ -1,5 +1,7 @@
 // Servers that a killed supervisor left behind on this data directory.
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { identitiesOf, kill, killAll, type ProcessIdentity, waitForExit } from "@wrenn/linux";
 
 /** How long a server that was told to stop at once may take. */
@@ -11,12 +13,13 @@ const PATIENCE_MS = 10_000;
  * known by its program and its working directory, which a server never leaves: a process id in a file may be
  * somebody else's by now.
  */
-export async function endStrayServers(dataDir: string): Promise<number> {
+export async function endStrayServers(dataDir: string): Promise<void> {
   const strays = serversWorkingIn(dataDir);
   for (const stray of strays) kill(stray, "SIGQUIT");
   await Promise.all(strays.map((stray) => waitForExit(stray, PATIENCE_MS)));
   await killAll(serversWorkingIn(dataDir));
-  return strays.length;
+  // Their note goes as well: the process id in it may be another's by now, and no server would start.
+  await rm(join(dataDir, "postmaster.pid"), { force: true });
 }
 
 /** The servers whose working directory is this very directory, in whatever mount namespace they are. */

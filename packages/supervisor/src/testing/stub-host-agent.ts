@@ -1,0 +1,20 @@
+// Stands in for the host agent: listens on its socket, says what it was given, and leaves when asked.
+import { chmodSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+
+const socket = process.env["WRENN_SOCKET"] ?? "";
+process.title = "wrenn-host-agent";
+rmSync(socket, { force: true });
+const server = createServer((client) => {
+  client.on("error", () => {}); // a client that only looked whether it can connect
+  client.end();
+});
+server.listen(socket, () => {
+  chmodSync(socket, 0o777);
+  const names = Object.keys(process.env).filter((name) => name.startsWith("WRENN_"));
+  console.log(JSON.stringify({ msg: "listening", names }));
+});
+process.on("SIGTERM", () => {
+  console.log(JSON.stringify({ msg: "stopping" }));
+  server.close(() => process.exit(0));
+});
