@@ -120,33 +120,40 @@ function namespaces({ hostname = "wrenn", chdir = "/" }: Confinement): string[] 
 
 /** Mounts in the order in which they cover each other; the root is closed last. */
 function files({ binds, symlinks = [], tmpfs = [] }: Confinement): string[] {
-  const bind = (option: string, paths: readonly Bind[] = []) =>
-    paths.flatMap((path) => (typeof path === "string" ? [option, path, path] : [option, path.from, path.to]));
-  return [
-    ...["--proc", "/proc"],
-    ...["--dev", "/dev"],
-    ...parents(binds, tmpfs).flatMap((path) => ["--dir", path]),
-    ...tmpfs.flatMap(({ path, bytes }) => ["--perms", "1777", "--size", String(bytes), "--tmpfs", path]),
+  const mounts = [
+    ...tmpfs.map(({ path, bytes }) => ({
+      path,
+      argv: ["--perms", "1777", "--size", String(bytes), "--tmpfs", path],
+    })),
     ...bind("--ro-bind", binds.ro),
     ...bind("--bind", binds.rw),
     ...bind("--dev-bind", binds.devices),
-    ...symlinks.flatMap(({ target, path }) => ["--symlink", target, path]),
+    ...symlinks.map(({ target, path }) => ({ path, argv: ["--symlink", target, path] })),
+  ];
+  const present = new Set(["/proc", "/dev"]);
+  return [
+    ...["--proc", "/proc", "--dev", "/dev"],
+    ...mounts.flatMap(({ path, argv }) => {
+      const parents = ancestors(path).filter((parent) => !present.has(parent));
+      for (const directory of [...parents, path]) present.add(directory);
+      // bwrap itself would make them for root only.
+      return [...parents.flatMap((parent) => ["--dir", parent]), ...argv];
+    }),
     ...["--remount-ro", "/"],
   ];
 }
 
-/** bwrap makes the parents of a bind for root alone; made beforehand, others can pass through them. Outermost first. */
-function parents(binds: Confinement["binds"], tmpfs: readonly { path: string }[]): string[] {
-  const all = [...binds.ro, ...(binds.rw ?? []), ...(binds.devices ?? [])];
-  const places = [
-    ...all.map((bind) => (typeof bind === "string" ? bind : bind.to)),
-    ...tmpfs.map(({ path }) => path),
-  ];
-  const found = new Set<string>();
-  for (const place of places) {
-    for (let path = dirname(place); path !== "/" && path !== "/dev"; path = dirname(path)) found.add(path);
-  }
-  return [...found].sort();
+function bind(option: string, paths: readonly Bind[] = []): { path: string; argv: string[] }[] {
+  return paths.map((path) => {
+    const { from, to } = typeof path === "string" ? { from: path, to: path } : path;
+    return { path: to, argv: [option, from, to] };
+  });
+}
+
+/** The directories above a path, outermost first, without the root. */
+function ancestors(path: string): string[] {
+  const parent = dirname(path);
+  return parent === "/" ? [] : [...ancestors(parent), parent];
 }
 
 function setpriv({ uid, gid }: Confinement): string[] {

@@ -185,7 +185,7 @@ describe("a confined program", () => {
     mkdirSync(data, { recursive: true });
     chmodSync(closed, 0o700);
     chownSync(data, UID, UID + 1);
-    const { status, text } = await inside(["touch", "made"], {
+    const { status, text } = await inside(["touch", join(data, "made")], {
       binds: { ro: SYSTEM_BINDS, rw: [data] },
       chdir: data,
     });

@@ -38,7 +38,7 @@ export interface ConfinedExit {
 export interface ConfinedProcess {
   /** The program itself, as seen from the host. */
   identity: ProcessIdentity;
-  /** Resolves when it has ended; never rejects. */
+  /** Resolves when it has ended; never rejects. Until then it keeps the event loop of this process alive. */
   exited: Promise<ConfinedExit>;
 }
 
@@ -77,7 +77,6 @@ export async function spawnConfined(
     identity = await heldProcess(child, info, options);
     options.cgroup?.add(identity.pid);
     release.end("go");
-    child.unref();
     return { identity, exited };
   } catch (error) {
     // Never bwrap alone: the held program would take the end of `release` for its start. The end of the
