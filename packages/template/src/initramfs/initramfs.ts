@@ -12,6 +12,9 @@ import { type BuildOptions, step } from "../progress.ts";
 
 const INIT_SCRIPT = new URL("../guest/init", import.meta.url);
 
+/** The commands of `/init`, each a name of busybox. */
+const COMMANDS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
+
 /** Links that devtmpfs lacks and that shells rely on; `/init` copies them into the guest's /dev. */
 const DEV_LINKS = {
   fd: "/proc/self/fd",
@@ -36,7 +39,7 @@ export async function buildInitramfs(
   const inputs = await Promise.all(
     [...packages.map((deb) => deb.path), ...kernel.modules].map((path) => fileSha256(path, options.signal)),
   );
-  const key = partsSha256([init, JSON.stringify(DEV_LINKS), ...inputs]);
+  const key = partsSha256([init, JSON.stringify([DEV_LINKS, APPLETS]), ...inputs]);
   return await cached({ ...options, name: `initramfs/${key}.cpio` }, ({ scratch, path }) =>
     step(options, "pack initramfs", async () => {
       const root = join(scratch, "root");
@@ -47,6 +50,9 @@ export async function buildInitramfs(
     }),
   );
 }
+
+/** Programs that the init script calls; the rest of busybox is not reachable. */
+const APPLETS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
 
 async function layOut(content: {
   root: string;
@@ -59,6 +65,8 @@ async function layOut(content: {
     await mkdir(join(root, dir), { recursive: true, mode: 0o755 });
   }
   await copyFile(busybox, join(root, "bin/busybox"));
+  for (const applet of APPLETS) await symlink("busybox", join(root, "bin", applet));
+  for (const command of COMMANDS) await symlink("busybox", join(root, "bin", command));
   await writeFile(join(root, "init"), init, { mode: 0o755 });
   for (const module of modules) await copyFile(module, join(root, "modules", basename(module)));
   await writeFile(join(root, "modules/order"), modules.map((module) => `${basename(module)}\n`).join(""));
