@@ -1,0 +1,82 @@
+// What `wrenn sandbox …` takes.
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import type { CommonFlags, CreateFlags, ListFlags } from "../commands/sandbox.ts";
+import type { Context } from "../context.ts";
+import { argument, common, flag, machine, optionalNumber, optionalText, repeated } from "./flags.ts";
+
+const load = () => import("../commands/sandbox.ts");
+const id = argument("Id of the sandbox", "ID");
+
+const create = buildCommand<CreateFlags, [], Context>({
+  loader: async () => (await load()).create,
+  parameters: {
+    flags: {
+      ...machine,
+      timeout: optionalNumber(
+        "Seconds without activity until --on-timeout; 0 = never (default 300)",
+        "SECONDS",
+      ),
+      onTimeout: {
+        kind: "enum",
+        values: ["pause", "destroy"],
+        brief: "What the time-out does (default: pause if the host can)",
+        optional: true,
+      },
+      env: repeated("Environment variable of every process", "KEY=VALUE"),
+      metadata: repeated("Label", "KEY=VALUE"),
+      cold: flag("Boot the kernel even where a memory snapshot would be faster"),
+      minIsolation: {
+        kind: "enum",
+        values: ["kvm", "tcg"],
+        brief: "The weakest isolation that will do",
+        optional: true,
+      },
+      ...common,
+    },
+    aliases: { e: "env" },
+  },
+  docs: {
+    brief: "Make a sandbox and print its id",
+    customUsage: [
+      { input: "", brief: "one of the default kind" },
+      { input: "--memory 1024 --timeout 0 --metadata owner=me", brief: "one that stays" },
+    ],
+  },
+});
+
+const ls = buildCommand<ListFlags, [], Context>({
+  loader: async () => (await load()).list,
+  parameters: {
+    flags: {
+      all: flag("Show those that were deleted in the last 24 hours too"),
+      template: optionalText("Only those of this template", "NAME"),
+      metadata: repeated("Only those with this label", "KEY=VALUE"),
+      ...common,
+    },
+    aliases: { a: "all" },
+  },
+  docs: { brief: "List sandboxes, newest first" },
+});
+
+const info = buildCommand<CommonFlags, [id: string], Context>({
+  loader: async () => (await load()).info,
+  parameters: { flags: common, positional: { kind: "tuple", parameters: [id] } },
+  docs: { brief: "Show one sandbox" },
+});
+
+const rm = buildCommand<CommonFlags, string[], Context>({
+  loader: async () => (await load()).remove,
+  parameters: { flags: common, positional: { kind: "array", parameter: id, minimum: 1 } },
+  docs: { brief: "Delete sandboxes" },
+});
+
+const ping = buildCommand<CommonFlags, [id: string], Context>({
+  loader: async () => (await load()).ping,
+  parameters: { flags: common, positional: { kind: "tuple", parameters: [id] } },
+  docs: { brief: "Restart a sandbox's inactivity clock" },
+});
+
+export const sandbox = buildRouteMap({
+  routes: { create, ls, info, rm, ping },
+  docs: { brief: "Make, list, show and delete sandboxes" },
+});

@@ -1,0 +1,25 @@
+// The wrenn command: node packages/cli/src/main.ts ARGS…
+import type { StricliProcess } from "@stricli/core";
+import { programOf, runProgram } from "./commands/platform.ts";
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = programOf(argv);
+  if (program !== undefined) return runProgram(program);
+  const [{ run }, { application }] = await Promise.all([import("@stricli/core"), import("./app/app.ts")]);
+  const { own, remoteCommand } = split(argv);
+  await run(application(), own, { process: process as typeof process & StricliProcess, remoteCommand });
+  const status = Number(process.exitCode ?? 0);
+  // Stricli's own statuses are negative: -4 and -5 are mistakes in the command line.
+  if (status < 0) return status === -4 || status === -5 ? 2 : 1;
+  return status;
+}
+
+/** What stands behind the first `--` is for the sandbox; nothing of it is ours to interpret. */
+function split(argv: readonly string[]): { own: readonly string[]; remoteCommand: string[] | undefined } {
+  const at = argv.indexOf("--");
+  return at === -1
+    ? { own: argv, remoteCommand: undefined }
+    : { own: argv.slice(0, at), remoteCommand: argv.slice(at + 1) };
+}
