@@ -51,9 +51,12 @@ async function main(): Promise<number> {
       return await logsCommand();
     case "doctor":
       return await doctorCommand();
+    case "--help":
+      process.stdout.write(USAGE);
+      return 0;
     default:
       process.stderr.write(USAGE);
-      return command === "" || command === "--help" ? 0 : 2;
+      return 2;
   }
 }
 
@@ -72,7 +75,7 @@ async function upCommand(): Promise<number> {
   const options = {
     sourceRoot: SOURCE_ROOT,
     dataDir,
-    cacheDir: process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR,
+    cacheDir: cacheDirOf(),
     listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
     dns: values.dns,
     databaseUrl: process.env["DATABASE_URL"] || undefined,
@@ -135,6 +138,7 @@ async function doctorCommand(): Promise<number> {
   requireRoot();
   const report = await runDoctor({
     dataDir: dataDirOf(values),
+    cacheDir: cacheDirOf(),
     listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
   });
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report));
@@ -143,6 +147,10 @@ async function doctorCommand(): Promise<number> {
 
 function dataDirOf(values: { "data-dir"?: string | undefined }): string {
   return resolve(values["data-dir"] ?? process.env["WRENN_DATA_DIR"] ?? DEFAULT_DATA_DIR);
+}
+
+function cacheDirOf(): string {
+  return resolve(process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR);
 }
 
 function requireRoot(): void {

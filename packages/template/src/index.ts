@@ -3,6 +3,7 @@ export {
   type BuildEnvd,
   type GuestArtifacts,
   type PrepareGuestOptions,
+  prepareBoot,
   prepareGuest,
 } from "./guest/guest.ts";
 export { HOST_PACKAGES } from "./host-packages.ts";

@@ -1,6 +1,12 @@
 // @wrenn/vmm: the port for virtual machine monitors, the QEMU driver, and the proof of an accelerator.
 export { CONSOLE_MAX_BYTES, printable, trimConsole } from "./console.ts";
-export { type Proof, type ProofOptions, proveAccelerator } from "./prove.ts";
+export {
+  type Proof,
+  type ProofOptions,
+  proveAccelerator,
+  type TrialOptions,
+  tryAccelerator,
+} from "./prove.ts";
 export { QemuVmm } from "./qemu/driver.ts";
 export type {
   Accelerator,

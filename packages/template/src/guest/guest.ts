@@ -29,6 +29,14 @@ export interface PrepareGuestOptions extends BuildOptions {
   buildEnvd: BuildEnvd;
 }
 
+/** Kernel and initramfs alone: as much of a guest as it takes to prove an accelerator. */
+export async function prepareBoot(options: BuildOptions): Promise<{ kernel: string; initramfs: string }> {
+  await mkdir(options.cacheDir, { recursive: true, mode: 0o755 });
+  const kernel = await prepareKernel(options);
+  const packages = await fetchPackages(INITRAMFS_PACKAGES, options);
+  return { kernel: kernel.path, initramfs: await buildInitramfs(kernel, packages, options) };
+}
+
 /** Makes what is missing in the cache. Needs the network only for Debian packages that are not there yet. */
 export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestArtifacts> {
   const { cacheDir, signal } = options;
