@@ -242,7 +242,7 @@ describe("wrenn cp", () => {
     assert.throws(() => readFileSync(target), { code: "ENOENT" });
   });
 
-  it("says what tar in the sandbox complained about", async () => {
+  it("says what the sandbox refused", async () => {
     await using service = await testService();
     using directory = temporaryDirectory();
     const target = join(directory.path, "file");

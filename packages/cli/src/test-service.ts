@@ -130,7 +130,8 @@ async function writeUpload(request: IncomingMessage, body: Buffer): Promise<Answ
 
 function sendFile(response: ServerResponse, { path }: { path: string }): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
-    return send(response, refusal(404, "not_found", `${path} does not exist`));
+    send(response, refusal(404, "not_found", `${path} does not exist`));
+    return;
   }
   response.writeHead(200, { "content-type": "application/octet-stream" }).end(readFileSync(path));
 }

@@ -12,10 +12,15 @@ export interface CommandFlags {
   readonly tty: boolean;
 }
 
+interface Surroundings {
+  env: Readonly<Record<string, string | undefined>>;
+  stdout: { columns?: number | undefined; rows?: number | undefined };
+}
+
 export function streamRequest(
   command: readonly string[],
   flags: CommandFlags,
-  { env, stdout }: Pick<NodeJS.Process, "env" | "stdout">,
+  { env, stdout }: Surroundings,
 ): ExecStreamRequest {
   const [cmd, ...args] = command;
   if (cmd === undefined) throw new UsageError("which command? Put it behind --, as in: -- python3 -V");

@@ -13,6 +13,8 @@ export interface LeaseOptions {
   dataDir: string;
   progress: Progress;
   signal: AbortSignal;
+  /** Runs a command of the supervisor to its end. */
+  supervise?: typeof runSupervisor;
 }
 
 export interface Lease extends AsyncDisposable {
@@ -47,20 +49,25 @@ export async function leasePlatform(options: LeaseOptions): Promise<Lease> {
   );
 }
 
-async function start({ dataDir, progress, signal }: LeaseOptions): Promise<Instance> {
+async function start({
+  dataDir,
+  progress,
+  signal,
+  supervise = runSupervisor,
+}: LeaseOptions): Promise<Instance> {
   await progress.step("starting the platform", () =>
-    runSupervisor(["up", "--detach", "--data-dir", dataDir, "--listen", "127.0.0.1:0"], signal),
+    supervise(["up", "--detach", "--data-dir", dataDir, "--listen", "127.0.0.1:0"], signal),
   );
   const instance = runningInstance(dataDir);
   if (instance === undefined) throw new CliError(`the platform did not write ${dataDir}/instance.json`);
   return instance;
 }
 
-async function release({ dataDir, progress }: LeaseOptions): Promise<void> {
+async function release({ dataDir, progress, supervise = runSupervisor }: LeaseOptions): Promise<void> {
   const instance = runningInstance(dataDir);
   rmSync(join(leaseDir(dataDir), leaseName(ownIdentity())), { force: true });
   if (instance === undefined || !wasLeased(dataDir, instance) || holders(dataDir).length > 0) return;
-  await progress.step("stopping the platform", () => runSupervisor(["down", "--data-dir", dataDir]));
+  await progress.step("stopping the platform", () => supervise(["down", "--data-dir", dataDir]));
   rmSync(leaseDir(dataDir), { recursive: true, force: true });
 }
 

@@ -1,5 +1,4 @@
 // What takes long is said on stderr, with its time; what is quick is not mentioned.
-import { setTimeout } from "node:timers";
 
 /** A step that takes longer than this is announced, in ms. */
 const PATIENCE_MS = 1000;
