@@ -36,10 +36,10 @@ export async function attach(stream: ExecStream, options: AttachOptions): Promis
 }
 
 /** The size for a terminal on the other side; 80×24 where there is none on this. */
-export function terminalSize(stdout: {
-  columns?: number | undefined;
-  rows?: number | undefined;
-}): { cols: number; rows: number } {
+export function terminalSize(stdout: { columns?: number | undefined; rows?: number | undefined }): {
+  cols: number;
+  rows: number;
+} {
   return { cols: stdout.columns || 80, rows: stdout.rows || 24 };
 }
 
