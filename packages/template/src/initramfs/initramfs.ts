@@ -12,8 +12,8 @@ import { type BuildOptions, step } from "../progress.ts";
 
 const INIT_SCRIPT = new URL("../guest/init", import.meta.url);
 
-/** The commands of `/init`, each a name of busybox. */
-const COMMANDS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
+/** Programs that the init script calls; the rest of busybox is not reachable. */
+const APPLETS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
 
 /** Links that devtmpfs lacks and that shells rely on; `/init` copies them into the guest's /dev. */
 const DEV_LINKS = {
@@ -51,9 +51,6 @@ export async function buildInitramfs(
   );
 }
 
-/** Programs that the init script calls; the rest of busybox is not reachable. */
-const APPLETS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
-
 async function layOut(content: {
   root: string;
   busybox: string;
@@ -66,7 +63,6 @@ async function layOut(content: {
   }
   await copyFile(busybox, join(root, "bin/busybox"));
   for (const applet of APPLETS) await symlink("busybox", join(root, "bin", applet));
-  for (const command of COMMANDS) await symlink("busybox", join(root, "bin", command));
   await writeFile(join(root, "init"), init, { mode: 0o755 });
   for (const module of modules) await copyFile(module, join(root, "modules", basename(module)));
   await writeFile(join(root, "modules/order"), modules.map((module) => `${basename(module)}\n`).join(""));
