@@ -1,5 +1,6 @@
 // Compiling the agent into one executable.
 import { execFile } from "node:child_process";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -14,24 +15,23 @@ export interface BuildEnvdOptions {
 
 /**
  * Compiles the agent with its runtime into `outFile` (about 110 MB; needs only glibc). The same sources and the
- * same Bun give the same bytes. Rejects with the compiler's messages.
+ * same Bun give the same bytes, wherever they lie. Rejects with the compiler's messages, and leaves no half file.
  */
 export async function buildEnvd({ outFile, signal }: BuildEnvdOptions): Promise<void> {
-  await run(
-    bunExecutable(),
-    [
-      "build",
-      join(import.meta.dirname, "main.ts"),
-      "--compile",
-      "--target=bun",
-      "--minify",
-      "--define",
-      "WRENN_ENVD_COMPILED=true",
-      "--outfile",
-      outFile,
-    ],
-    { cwd: import.meta.dirname, ...(signal === undefined ? {} : { signal }) },
-  );
+  const scratch = await mkdtemp(join(dirname(outFile), ".envd-build-"));
+  try {
+    // The executable knows its name, so it is built under one that is always the same.
+    const built = join(scratch, "envd");
+    const inputs = [join(import.meta.dirname, "main.ts"), "--compile", "--minify"];
+    const constants = ["--define", "WRENN_ENVD_COMPILED=true"];
+    await run(bunExecutable(), ["build", ...inputs, ...constants, "--outfile", built], {
+      cwd: import.meta.dirname,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await rename(built, outFile);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 /** Bun's executable, from the npm package of that name. */

@@ -51,6 +51,10 @@ function main(): void {
   log.write("info", "listening", { port: server.port, version: ENVD_VERSION, cgroups: groups !== undefined });
   log.flush();
 
+  // The agent holds every process of the guest: a fault in one request must not take the others with it.
+  process.on("uncaughtException", (error) => log.write("error", "uncaught", { cause: String(error.stack) }));
+  process.on("unhandledRejection", (reason) => log.write("error", "unhandled", { cause: String(reason) }));
+
   const end = () => {
     table.close();
     log.flush();

@@ -31,27 +31,31 @@ export async function receiveMultipart(
 ): Promise<void> {
   const parser = openParser(request);
   let files = 0;
-  parser.on("file", (part, stream, filename) => {
+  const receive = (part: string, stream: Readable, filename: string | undefined) => {
     const target = path ?? filename;
     if (part !== PART_NAME || !target) {
-      parser.destroy(
-        invalid(`every part must be named '${PART_NAME}' and have a file name unless path is given`),
-      );
-      return;
+      throw invalid(`every part must be named '${PART_NAME}' and have a file name unless path is given`);
     }
     files++;
+    const file = stage(target);
+    stream.on("data", (chunk: Buffer) => {
+      if (!parser.destroyed) attempt(() => file.write(chunk));
+    });
+  };
+  /** The first failure ends the parser, and so the pipeline. */
+  const attempt = (step: () => void) => {
     try {
-      const file = stage(target);
-      stream.on("data", (chunk: Buffer) => {
-        try {
-          file.write(chunk);
-        } catch (error) {
-          parser.destroy(error as Error);
-        }
-      });
+      step();
     } catch (error) {
       parser.destroy(error as Error);
     }
+  };
+  parser.on("file", (part, stream, filename) => {
+    // A part that ends too early fails here as well as in the parser; unheard it would end the agent.
+    stream.on("error", (cause) =>
+      parser.destroy(invalid("a part of the multipart body is incomplete", cause)),
+    );
+    attempt(() => receive(part, stream, filename));
   });
   parser.on("partsLimit", () => parser.destroy(invalid(`more than ${LIMITS.parts} parts`)));
   try {

@@ -66,6 +66,7 @@ export class StagedFile {
 
   /** Appends. Synchronous: a write into the page cache is quicker than handing it to another thread. */
   write(bytes: Uint8Array): void {
+    if (!this.#open) throw new Error("the file is closed");
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
     } catch (error) {

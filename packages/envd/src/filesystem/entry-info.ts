@@ -8,15 +8,15 @@ import type { UserDirectory } from "../users/user-directory.ts";
 
 /** File type bits of `st_mode` (inode(7)) and the letters of ls(1). */
 const TYPE_MASK = 0o170000;
-const TYPE_LETTERS: Record<number, string> = {
-  26411: "s",
-  21609: "l",
-  16807: "-",
-  14406: "b",
-  9604: "d",
-  4802: "c",
-  2401: "p",
-};
+const TYPE_LETTERS = new Map([
+  [0o140000, "s"],
+  [0o120000, "l"],
+  [0o100000, "-"],
+  [0o060000, "b"],
+  [0o040000, "d"],
+  [0o020000, "c"],
+  [0o010000, "p"],
+]);
 
 /**
  * Describes a path without following it; throws what `lstat` throws. A symbolic link has the type and the
@@ -35,7 +35,7 @@ export function entryInfo(path: string, users: UserDirectory): EntryInfo {
     permissions: permissions(shown.mode),
     owner: users.userName(own.uid),
     group: users.groupName(own.gid),
-    modifiedTime: timestampFromMs(own.mtimeMs),
+    modifiedTime: timestampFromMs(Math.floor(own.mtimeMs)),
     ...(isLink ? { symlinkTarget: readlinkSync(path) } : {}),
   });
 }
@@ -53,7 +53,7 @@ export function permissions(mode: number): string {
   for (const [flag, at, letter] of special) {
     if (mode & flag) bits[at] = bits[at] === "x" ? letter : letter.toUpperCase();
   }
-  return (TYPE_LETTERS[mode & TYPE_MASK] ?? "?") + bits.join("");
+  return (TYPE_LETTERS.get(mode & TYPE_MASK) ?? "?") + bits.join("");
 }
 
 function fileType(info: Stats): FileType {

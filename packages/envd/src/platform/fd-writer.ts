@@ -1,7 +1,7 @@
-// Writing to a pipe or a terminal, waiting while it is full.
+// Writing to a pipe, waiting while it is full.
 import { closeSync } from "node:fs";
 
-/** Writes to a descriptor that is in non-blocking mode, in order, and says when the kernel has it all. */
+/** Writes to a pipe that is in non-blocking mode, in order, and says when the kernel has it all. */
 export class FdWriter {
   readonly #fd: number;
   readonly #sink: Bun.FileSink;
@@ -15,6 +15,7 @@ export class FdWriter {
 
   /** Resolves when the kernel has taken the bytes; rejects (EPIPE) when nobody can read them any more. */
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) throw new Error("closed");
     await this.#sink.write(bytes);
     await this.#sink.flush();
   }

@@ -6,6 +6,7 @@ import { FdReader } from "./fd-reader.ts";
 import { FdWriter } from "./fd-writer.ts";
 import { pipe, setNonBlocking } from "./libc.ts";
 import { adoptTerminal, terminalMasters } from "./terminal.ts";
+import { TerminalWriter } from "./terminal-writer.ts";
 
 /** How a child ended, as the kernel told. All fields empty: it could not be found out. */
 export interface ExitResult {
@@ -35,7 +36,7 @@ export interface SpawnRequest {
 export interface SpawnedChild {
   pid: number;
   outputs: { kind: OutputKind; reader: FdReader }[];
-  input: FdWriter | undefined;
+  input: FdWriter | TerminalWriter | undefined;
   /** Descriptor of the terminal's master side, for its size. Owned by the reader in `outputs`. */
   master: number | undefined;
   exited: Promise<ExitResult>;
@@ -92,7 +93,7 @@ function spawnOnTerminal(request: SpawnRequest, size: { cols: number; rows: numb
   return {
     pid: child.pid,
     exited: child.exited,
-    input: new FdWriter(writing),
+    input: new TerminalWriter(writing),
     master: reading,
     outputs: [{ kind: "pty", reader: new FdReader(reading) }],
   };

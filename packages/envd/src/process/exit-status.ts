@@ -29,19 +29,21 @@ const DEATHS: Partial<Record<string, string>> = {
 };
 
 /**
- * The `end` event. `exit_code` is -1 unless the process itself chose one. `error` is set only when the status
- * is unknown: an ordinary failure of the command is no failure of the agent.
+ * The `end` event. `exit_code` is -1 unless the process itself chose one. `error` repeats the status of a failure,
+ * which clients show as the reason; it stands alone when nobody knows how the process ended.
  */
 export function endEvent(
   exit: Exit,
   timedOut: boolean,
 ): MessageInitShape<typeof ProcessEvent_EndEventSchema> {
   if (exit.code !== null) {
-    return { exitCode: exit.code, exited: true, status: `exit status ${exit.code}`, timedOut };
+    const status = `exit status ${exit.code}`;
+    const error = exit.code === 0 ? {} : { error: status };
+    return { exitCode: exit.code, exited: true, status, ...error, timedOut };
   }
   if (exit.signal !== null) {
-    const death = DEATHS[exit.signal] ?? exit.signal.replace(/^SIG/, "").toLowerCase();
-    return { exitCode: -1, exited: false, status: `signal: ${death}`, signal: exit.signal, timedOut };
+    const status = `signal: ${DEATHS[exit.signal] ?? exit.signal.replace(/^SIG/, "").toLowerCase()}`;
+    return { exitCode: -1, exited: false, status, error: status, signal: exit.signal, timedOut };
   }
   const error = "the kernel did not tell how the process ended";
   return { exitCode: -1, exited: false, status: "unknown", error, timedOut };

@@ -9,6 +9,7 @@ const END_OF_FILE = new Uint8Array([4]);
 
 /** The writable side of a pipe or a terminal. */
 export interface InputSink {
+  /** Rejects once it is closed. */
   write(bytes: Uint8Array): Promise<void>;
   close(): void;
 }
@@ -37,18 +38,19 @@ export class ProcessInput {
         field: `input.${kind}`,
       });
     }
-    if (this.#sink === undefined) throw closed();
+    const sink = this.#sink;
+    if (sink === undefined) throw closed();
     if (bytes.length === 0) return;
     if (this.#waiting + bytes.length > MAX_WAITING_BYTES) {
       throw new WrennError("capacity", `the process does not read: ${this.#waiting} bytes wait already`);
     }
-    await this.#untilGone(this.#enqueue(bytes), signal);
+    await this.#untilGone(this.#enqueue(sink, bytes), signal);
   }
 
   /** Lets the process read end-of-file once it has read what was written. Again: does nothing. */
   close(): void {
     if (this.#isTerminal) {
-      if (this.#sink !== undefined) void this.#enqueue(END_OF_FILE).catch(() => undefined);
+      if (this.#sink !== undefined) void this.#enqueue(this.#sink, END_OF_FILE).catch(() => undefined);
       return;
     }
     const sink = this.#sink;
@@ -63,11 +65,11 @@ export class ProcessInput {
     for (const reject of this.#waiters) reject(closed());
   }
 
-  #enqueue(bytes: Uint8Array): Promise<void> {
+  #enqueue(sink: InputSink, bytes: Uint8Array): Promise<void> {
     this.#waiting += bytes.length;
     const written = this.#tail.then(async () => {
       try {
-        await this.#sink?.write(bytes);
+        await sink.write(bytes);
       } catch (cause) {
         throw new WrennError("invalid_state", "the process does not read its input any more", { cause });
       } finally {

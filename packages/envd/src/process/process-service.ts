@@ -1,6 +1,6 @@
 // The service process.Process.
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { WrennError } from "@wrenn/core";
 import {
   type ConnectRequest,
@@ -48,14 +48,14 @@ export function processService({
       // Absent means true: old clients do not send it.
       stdin: request.stdin ?? true,
       terminal: request.pty && terminalSize(request.pty),
-      timeoutMs: request.timeoutMs,
+      timeoutMs: timeLimit(request.timeoutMs, context.timeoutMs()),
     });
     const subscription = process.subscribe();
     void table.attend(process);
     try {
       yield* eventStream(process.startEvent, subscription, context);
     } finally {
-      if (request.killOnDisconnect || deadlinePassed(context)) process.kill();
+      if (request.killOnDisconnect) process.kill();
     }
   }
 
@@ -125,9 +125,13 @@ function terminalSize(pty: PTY | undefined): { cols: number; rows: number } {
   return { cols, rows };
 }
 
-/** Whether the call ended because its `Connect-Timeout-Ms` was over. */
-function deadlinePassed({ signal }: HandlerContext): boolean {
-  return signal.reason instanceof ConnectError && signal.reason.code === Code.DeadlineExceeded;
+/**
+ * The process's time: the request's own, and that of the call (`Connect-Timeout-Ms`), which counts for the process
+ * also when its caller has gone before. 0 = none.
+ */
+function timeLimit(requestMs: number, callMs: number | undefined): number {
+  if (callMs === undefined) return requestMs;
+  return requestMs === 0 ? Math.max(1, callMs) : Math.min(requestMs, Math.max(1, callMs));
 }
 
 function missing(field: string, message: string): WrennError {

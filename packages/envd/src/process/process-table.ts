@@ -42,6 +42,7 @@ export class ProcessTable {
   readonly #groups: ControlGroups | undefined;
   readonly #stallMs: number;
   readonly #processes = new Map<number, ManagedProcess>();
+  #live = 0;
 
   constructor(state: AgentState, groups: ControlGroups | undefined, stallMs: number = STALL_MS) {
     this.#state = state;
@@ -59,7 +60,7 @@ export class ProcessTable {
    * `invalid_argument` for a wrong working directory, `capacity`.
    */
   start({ user, config, tag, stdin, terminal, timeoutMs }: StartOptions): ManagedProcess {
-    if (this.running().length >= MAX_PROCESSES) {
+    if (this.#live >= MAX_PROCESSES) {
       throw new WrennError("capacity", `at most ${MAX_PROCESSES} processes are run at a time`);
     }
     const env = childEnvironment(user, this.#state.envs, config.envs);
@@ -75,6 +76,7 @@ export class ProcessTable {
       lowerPriorityInMemory(child.pid);
       const process = new ManagedProcess({ child, cgroup, config, tag, timeoutMs, stallMs: this.#stallMs });
       this.#processes.set(child.pid, process);
+      this.#live++;
       return process;
     } catch (error) {
       if (cgroup !== undefined) this.#groups?.release(cgroup);
@@ -89,6 +91,7 @@ export class ProcessTable {
   /** Sees a started process through to its end, and forgets it some time later. */
   async attend(process: ManagedProcess): Promise<void> {
     await process.run();
+    this.#live--;
     if (process.cgroup !== undefined) this.#groups?.release(process.cgroup);
     setTimeout(() => {
       if (this.#processes.get(process.pid) === process) this.#processes.delete(process.pid);

@@ -1,5 +1,5 @@
 // What every RPC of the agent has around it.
-import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { Code, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Log } from "../agent/log.ts";
 import { toConnectError } from "./errors.ts";
 
@@ -39,7 +39,7 @@ function failure(log: Log, reason: unknown, context: HandlerContext) {
   log.write("warn", "rpc failed", {
     request_id: context.values.get(connectionKey)?.requestId,
     method: context.method.name,
-    code: error.metadata.get("wrenn-code") ?? String(error.code),
+    code: error.metadata.get("wrenn-code") ?? Code[error.code],
     // The cause's own text, for faults of ours; paths and contents stay out of the log otherwise.
     cause: error.metadata.get("wrenn-code") === "internal" ? causeOf(error.cause) : undefined,
   });

@@ -26,6 +26,8 @@ const CONNECT_CODES: Record<(typeof ERROR_CODES)[ErrorCode]["connect"], Code> = 
  */
 export function toConnectError(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
+  if (reason instanceof Error && reason.name === "AbortError")
+    return ConnectError.from(reason, Code.Canceled);
   const error = WrennError.from(reason, "internal error of the guest agent");
   const code =
     error.code === "command_not_found" ? Code.NotFound : CONNECT_CODES[ERROR_CODES[error.code].connect];

@@ -1,0 +1,35 @@
+// The compiled agent.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { buildEnvd } from "./build.ts";
+import { run } from "./testing/run-command.ts";
+import { RunningEnvd } from "./testing/running-envd.ts";
+import { ENVD_VERSION } from "./version.ts";
+
+test("two builds are the same bytes, and the executable works", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "envd-build-"));
+  try {
+    const hashes: string[] = [];
+    for (const outFile of [`${dir}/one`, `${dir}/two`]) {
+      await buildEnvd({ outFile });
+      const hash = createHash("sha256");
+      for await (const chunk of createReadStream(outFile)) hash.update(chunk);
+      hashes.push(hash.digest("hex"));
+    }
+    assert.equal(hashes[0], hashes[1]);
+    const { stdout } = await promisify(execFile)(`${dir}/one`, ["--version"]);
+    assert.equal(stdout, `${ENVD_VERSION}\n`);
+    await using envd = await RunningEnvd.start({ executable: `${dir}/one`, args: ["--machine", "foreign"] });
+    const pty = { size: { cols: 80, rows: 24 } };
+    assert.equal((await run(envd.processAs("nobody"), ["id", "-un"])).stdout, "nobody\n");
+    assert.equal((await run(envd.process, ["tty"], { pty })).pty.startsWith("/dev/pts/"), true);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
