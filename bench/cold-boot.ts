@@ -1,0 +1,141 @@
+// Cold boot: a sandbox created through the API, and the same machine started by hand.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { WrennClient } from "@wrenn/sdk";
+import type { Result } from "./result.ts";
+import { figure } from "./statistics.ts";
+
+const ENVD_PORT = 49983;
+
+/**
+ * `rounds` interleaved pairs. The raw counterpart is the very command line of a sandbox that the platform has just
+ * started, confinement and all, run again with a fresh overlay of the same image in a network namespace made by hand.
+ * Platform: from the request to the answer `running`. Raw: from the start of the process to the guest agent's first
+ * answer.
+ */
+export async function benchColdBoot(client: WrennClient, dataDir: string, rounds: number): Promise<Result> {
+  const viaApi: number[] = [];
+  const byHand: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    const sandbox = await client.sandboxes.create({ template: "minimal", start: "cold" });
+    viaApi.push(performance.now() - began);
+    const machine = commandLineOf(sandbox.id);
+    await client.sandboxes.delete(sandbox.id);
+    byHand.push(await bootByHand(machine, join(dataDir, "bench-floor")));
+  }
+  return {
+    name: "cold boot to ready",
+    unit: "ms",
+    platform: figure(viaApi),
+    raw: figure(byHand),
+    promises: [{ number: "P7", of: "ratio", bound: { max: 1.3 } }],
+  };
+}
+
+/** What the platform ran: bwrap with everything inside it, limits included. */
+interface MachineCommand {
+  /** From `bwrap` to QEMU's last argument. */
+  argv: string[];
+  /** Resource limits of the QEMU process as prlimit(1) takes them. */
+  limits: string[];
+  uid: number;
+  diskBytes: number;
+}
+
+function commandLineOf(sandboxId: string): MachineCommand {
+  const pids = execFileSync("pgrep", ["-f", `name ${sandboxId} `], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map(Number);
+  const argvOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  const bwrap = pids.map(argvOf).find(([program]) => program === "bwrap");
+  const qemu = pids.find((pid) => /qemu-system/.test(argvOf(pid)[0] ?? ""));
+  if (!bwrap || qemu === undefined) throw new Error(`the processes of ${sandboxId} were not found`);
+  const status = readFileSync(`/proc/${qemu}/status`, "utf8");
+  const limits = readFileSync(`/proc/${qemu}/limits`, "utf8");
+  const limit = (name: string) => new RegExp(`^${name}\\s+(\\d+)`, "m").exec(limits)?.[1] ?? "0";
+  const bind = bwrap.indexOf("/vm");
+  const directory = bwrap[bind - 1] ?? "";
+  const info = execFileSync("qemu-img", ["info", "-U", "--output=json", join(directory, "root.qcow2")], {
+    encoding: "utf8",
+  });
+  return {
+    argv: bwrap,
+    limits: [`--core=0:0`, `--nofile=${limit("Max open files")}`, `--fsize=${limit("Max file size")}`],
+    uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]),
+    diskBytes: (JSON.parse(info) as { "virtual-size": number })["virtual-size"],
+  };
+}
+
+async function bootByHand(machine: MachineCommand, scratch: string): Promise<number> {
+  const netns = `wrenn-floor-${process.pid}`;
+  const vm = join(scratch, "vm");
+  rmSync(scratch, { recursive: true, force: true });
+  try {
+    ip("netns", "add", netns);
+    const inside = (...args: string[]) => ip("-n", netns, ...args);
+    inside("tuntap", "add", "dev", "tap0", "mode", "tap", "user", String(machine.uid), "vnet_hdr");
+    inside("link", "set", "tap0", "address", "02:fc:00:00:00:06", "up");
+    inside("addr", "add", "169.254.0.22/30", "dev", "tap0");
+    inside("neigh", "add", "169.254.0.21", "lladdr", "02:fc:00:00:00:05", "dev", "tap0", "nud", "permanent");
+    mkdirSync(vm, { recursive: true, mode: 0o700 });
+    execFileSync("qemu-img", [
+      "create",
+      "-q",
+      "-f",
+      "qcow2",
+      join(vm, "root.qcow2"),
+      String(machine.diskBytes),
+    ]);
+    writeFileSync(join(vm, "console.log"), "");
+    execFileSync("mknod", ["-m", "0600", join(scratch, "tun"), "c", "10", "200"]);
+    for (const name of ["vm", "vm/root.qcow2", "vm/console.log", "tun"]) {
+      chownSync(join(scratch, name), machine.uid, machine.uid);
+    }
+    const argv = ["prlimit", ...machine.limits, "--", ...substitute(machine.argv, scratch)];
+    const url = `http://169.254.0.21:${ENVD_PORT}/health`;
+    const floor = join(import.meta.dirname, "floor/boot.ts");
+    const request = JSON.stringify({ argv, url });
+    const child = spawn("ip", ["netns", "exec", netns, process.execPath, floor, request], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let printed = "";
+    child.stdout.on("data", (chunk) => {
+      printed += chunk;
+    });
+    const [status] = (await once(child, "close")) as [number | null];
+    if (status !== 0) throw new Error(`the machine started by hand failed:\n${consoleOf(vm)}`);
+    return Number(printed);
+  } finally {
+    ip("netns", "del", netns);
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The same command line on the floor's own directory and device, without the descriptors that held and reported it. */
+function substitute(argv: readonly string[], scratch: string): string[] {
+  const out = [...argv];
+  for (const option of ["--info-fd", "--block-fd"]) {
+    const at = out.indexOf(option);
+    if (at !== -1) out.splice(at, 2);
+  }
+  const replaceSource = (target: string, source: string) => {
+    const at = out.findIndex((arg, i) => arg === target && /^--(dev-)?bind$/.test(out[i - 2] ?? ""));
+    if (at === -1) throw new Error(`the command line binds nothing at ${target}`);
+    out[at - 1] = source;
+  };
+  replaceSource("/vm", join(scratch, "vm"));
+  replaceSource("/dev/net/tun", join(scratch, "tun"));
+  return ["bwrap", "--die-with-parent", ...out.slice(1)];
+}
+
+function consoleOf(vm: string): string {
+  return readFileSync(join(vm, "console.log"), "utf8").slice(-2000);
+}
+
+function ip(...args: string[]): void {
+  execFileSync("ip", args, { stdio: ["ignore", "ignore", "inherit"] });
+}

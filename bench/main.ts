@@ -1,0 +1,134 @@
+// `./wrenn bench`: figures of the platform beside the same work done without it, in one run.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { WrennClient } from "@wrenn/sdk";
+import { benchColdBoot } from "./cold-boot.ts";
+import { benchExec } from "./exec.ts";
+import { benchFiles } from "./files.ts";
+import { benchIdleMemory, benchTransferMemory, platformProcesses } from "./memory.ts";
+import { type Result, type Verdict, verdicts } from "./result.ts";
+import { renderTable } from "./table.ts";
+import { GuestTarget } from "./target.ts";
+
+const USAGE = `usage: ./wrenn bench [--check] [--slack N] [--quick] [--json] [--data-dir DIR]
+
+Brings up a platform of its own, measures it beside raw counterparts, and takes it down.
+  --check         exit with 1 when a promise of docs/specification.md is broken
+  --slack N       with --check: loosen ratios N times and leave absolute figures out
+  --quick         fewer rounds: shows that everything works, not how fast it is
+  --json          the result as JSON on stdout; the table goes to stderr
+  --data-dir DIR  where the platform keeps its data (default: a new directory below ${tmpdir()})
+`;
+
+interface Rounds {
+  boots: number;
+  execPairs: number;
+  transferMib: number;
+  transfers: number;
+}
+
+const FULL: Rounds = { boots: 10, execPairs: 300, transferMib: 200, transfers: 5 };
+const QUICK: Rounds = { boots: 2, execPairs: 40, transferMib: 64, transfers: 3 };
+
+const { values } = parseArgs({
+  options: {
+    check: { type: "boolean", default: false },
+    slack: { type: "string", default: "1" },
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    "data-dir": { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+if (values.help) process.stdout.write(USAGE);
+else process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const slack = Number(values.slack);
+  if (!(slack >= 1)) {
+    process.stderr.write(`--slack must be a number of at least 1, not ${values.slack}\n`);
+    return 2;
+  }
+  const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "wrenn-bench-"));
+  const repository = join(import.meta.dirname, "..");
+  const wrenn = (...args: string[]) =>
+    execFileSync(join(repository, "wrenn"), [...args, "--data-dir", dataDir], {
+      stdio: ["ignore", 2, "inherit"],
+    });
+  const stop = () => process.exit(130);
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  try {
+    wrenn("up", "--detach", "--listen", "127.0.0.1:0");
+    const results = await measure(dataDir, values.quick ? QUICK : FULL);
+    report(results, verdicts(results, slack));
+    const broken = verdicts(results, slack).filter(({ kept }) => !kept);
+    return values.check && broken.length > 0 ? 1 : 0;
+  } finally {
+    wrenn("down");
+    if (values["data-dir"] === undefined) rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function measure(dataDir: string, rounds: Rounds): Promise<Result[]> {
+  const instance = JSON.parse(readFileSync(join(dataDir, "instance.json"), "utf8")) as {
+    url: string;
+    block: number;
+  };
+  const key = readFileSync(join(dataDir, "api-key"), "utf8").trim();
+  const client = new WrennClient({ url: instance.url, apiKey: key });
+  progress("preparing the template");
+  await client.templates.build({ name: "minimal" });
+  await client.templates.waitForBuild("minimal");
+  const processes = platformProcesses(dataDir, instance.block);
+  const results = [benchIdleMemory(processes)];
+
+  progress(`cold boot, ${rounds.boots} pairs`);
+  results.push(await benchColdBoot(client, dataDir, rounds.boots));
+
+  const sandbox = await client.sandboxes.create({ template: "minimal", timeout_sec: 0 });
+  const record = readFileSync(join(dataDir, "sandboxes", sandbox.id, "sandbox.json"), "utf8");
+  const target = { url: instance.url, key, sandboxId: sandbox.id, hostIp: sandbox.host_ip ?? "" };
+  const guest = new GuestTarget({
+    host: target.hostIp,
+    token: (JSON.parse(record) as { token: string }).token,
+  });
+  progress(`exec, ${rounds.execPairs} pairs`);
+  results.push(...(await benchExec(target, guest, rounds.execPairs)));
+  progress(`files, ${rounds.transfers} rounds of ${rounds.transferMib} MiB`);
+  results.push(
+    ...(await benchFiles(target, guest, client, { mib: rounds.transferMib, rounds: rounds.transfers })),
+  );
+  progress("memory over 1 GiB in and out");
+  results.push(await benchTransferMemory(target, client, processes));
+  guest.close();
+  await client.sandboxes.delete(sandbox.id);
+  return results;
+}
+
+function report(results: readonly Result[], kept: readonly Verdict[]): void {
+  const table = `${renderTable(results, kept)}\n\n${machine()}\n`;
+  if (!values.json) process.stdout.write(table);
+  else {
+    process.stderr.write(table);
+    process.stdout.write(
+      `${JSON.stringify({ machine: machine(), results, verdicts: kept.map(flat) }, null, 2)}\n`,
+    );
+  }
+}
+
+function flat({ result, promise, value, kept }: Verdict) {
+  return { result: result.name, ...promise, value, kept };
+}
+
+function machine(): string {
+  const all = cpus();
+  return `${all.length} x ${all[0]?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB; load and platform share it`;
+}
+
+function progress(what: string): void {
+  process.stderr.write(`bench: ${what}\n`);
+}
