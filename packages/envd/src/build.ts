@@ -22,7 +22,8 @@ export async function buildEnvd({ outFile, signal }: BuildEnvdOptions): Promise<
   try {
     // The executable knows its name, so it is built under one that is always the same.
     const built = join(scratch, "envd");
-    const inputs = [join(import.meta.dirname, "main.ts"), "--compile", "--minify"];
+    // Bytecode halves the time to the first answer: nothing needs to be parsed then.
+    const inputs = [join(import.meta.dirname, "main.ts"), "--compile", "--minify", "--bytecode"];
     const constants = ["--define", "WRENN_ENVD_COMPILED=true"];
     await run(bunExecutable(), ["build", ...inputs, ...constants, "--outfile", built], {
       cwd: import.meta.dirname,
