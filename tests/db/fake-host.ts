@@ -254,8 +254,10 @@ export class FakeHost implements AsyncDisposable {
   }
 
   async #put(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (path.startsWith("/full"))
-      return refuse(response, 507, { code: "no_space", message: "the disk is full" });
+    if (path.startsWith("/full")) {
+      refuse(response, 507, { code: "no_space", message: "the disk is full" });
+      return;
+    }
     const chunks: Buffer[] = [];
     this.produced = 0;
     for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -268,8 +270,10 @@ export class FakeHost implements AsyncDisposable {
 
   #get(path: string, response: ServerResponse): void {
     const content = this.files.get(path);
-    if (!content)
-      return refuse(response, 404, { code: "not_found", message: `there is no ${path}`, field: "path" });
+    if (!content) {
+      refuse(response, 404, { code: "not_found", message: `there is no ${path}`, field: "path" });
+      return;
+    }
     response.writeHead(200, { "content-length": content.length });
     if (path === "/breaks") {
       response.write(content.subarray(0, content.length / 2), () => response.destroy());

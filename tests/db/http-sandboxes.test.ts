@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
+import { eventually } from "./eventually.ts";
 import { hostError } from "./fake-host.ts";
 import { type TestService, testService } from "./service.ts";
 
@@ -57,7 +58,7 @@ describe("POST /v1/sandboxes", () => {
     const sent = service.host.callsOf("createSandbox").at(-1);
     assert.equal(sent?.requestId, "trace-1");
     const { sandboxId, template, vcpus, memoryMb, diskMb, timeoutSec, onTimeout, envs, start, minIsolation } =
-      sent?.message as Record<string, unknown>;
+      lastMessage("createSandbox");
     assert.deepEqual(
       { sandboxId, template, vcpus, memoryMb, diskMb, timeoutSec, onTimeout, envs, start, minIsolation },
       {
@@ -433,10 +434,7 @@ describe("pause and resume", () => {
       [running.status, running.body.status, running.body.host_ip],
       [200, "running", "10.11.0.2"],
     );
-    assert.equal(
-      (service.host.callsOf("resumeSandbox").at(-1)?.message as { timeoutSec: number }).timeoutSec,
-      77,
-    );
+    assert.equal(lastMessage("resumeSandbox")["timeoutSec"], 77);
   });
 
   test("a refusal puts the sandbox back; one of two at once wins", async () => {
@@ -482,13 +480,9 @@ test("ping restarts the clock at the host and moves last_active_at", async () =>
   assert.equal(service.host.callsOf("pingSandbox").length, 1);
 });
 
-/** Looks again until there is something; what is waited for happens in another process's time. */
-export async function eventually<T>(look: () => Promise<T | undefined>, timeoutMs = 5000): Promise<T> {
-  const until = performance.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    assert.ok(performance.now() < until, "waited in vain");
-    await delay(5);
-  }
+/** The last message that the host got by a method. */
+function lastMessage(method: string): Record<string, unknown> {
+  const last = service.host.callsOf(method).at(-1);
+  assert.ok(last, `${method} was not called`);
+  return last.message as Record<string, unknown>;
 }

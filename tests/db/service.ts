@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { documentedStatuses, ROUTES, type Route, SCHEMAS } from "@wrenn/api";
-import { newToken } from "@wrenn/core";
+import { newToken, Scope } from "@wrenn/core";
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { pino } from "pino";
@@ -55,9 +55,19 @@ const SETTINGS = {
 };
 
 export async function testService(settings: Record<string, string> = {}): Promise<TestService> {
-  const database = await testDatabase();
-  const host = await FakeHost.start();
+  await using scope = new Scope();
+  const database = await scope.take(
+    "database",
+    testDatabase,
+    async (made) => await made[Symbol.asyncDispose](),
+  );
+  const host = await scope.take(
+    "host",
+    () => FakeHost.start(),
+    (made) => made[Symbol.asyncDispose](),
+  );
   const dir = await mkdtemp(join(tmpdir(), "wrenn-cp-"));
+  scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
   const key = `wrn_${newToken()}`;
   await writeFile(join(dir, "key"), `${key}\n`);
   const config = readConfig({
@@ -69,6 +79,8 @@ export async function testService(settings: Record<string, string> = {}): Promis
   });
   const log = pino({ level: process.env["WRENN_LOG_LEVEL"] ?? "silent" });
   let running = await startControlPlane(config, log);
+  scope.defer("control plane", () => running.close());
+  const held = scope.move();
   const service: TestService = {
     url: running.url,
     key,
@@ -90,12 +102,7 @@ export async function testService(settings: Record<string, string> = {}): Promis
       running = await startControlPlane(config, log);
       service.url = running.url;
     },
-    [Symbol.asyncDispose]: async () => {
-      await running.close();
-      await host[Symbol.asyncDispose]();
-      await database[Symbol.asyncDispose]();
-      await rm(dir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => held.close(),
   };
   return service;
 }

@@ -12,7 +12,7 @@ const MAX_MS = 10_000;
 export function linger(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return;
   let bytes = 0;
-  const timer = setTimeout(() => request.destroy(), MAX_MS);
+  const timer = setTimeout(() => request.destroy(), MAX_MS).unref();
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > MAX_BYTES) request.destroy();

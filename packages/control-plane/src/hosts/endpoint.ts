@@ -24,6 +24,12 @@ export interface Endpoint {
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /**
+ * Connect asks for gzip by default. Between processes of one machine or one rack it costs more than it saves,
+ * and output that compresses well would fill the reader's memory in spite of back-pressure.
+ */
+const NO_COMPRESSION: [] = [];
+
+/**
  * Opens nothing yet; connections are made on demand and kept. HTTP/1.1 because each stream then has a
  * connection, and so a back-pressure, of its own.
  */
@@ -41,6 +47,7 @@ function unixEndpoint(address: string): Endpoint {
       httpVersion: "1.1",
       useBinaryFormat: true,
       readMaxBytes: MAX_MESSAGE_BYTES,
+      acceptCompression: NO_COMPRESSION,
       nodeOptions: { agent, socketPath },
     }),
     request: (options) => http.request({ ...options, agent, socketPath, host: "host" }),
@@ -66,6 +73,7 @@ function tlsEndpoint(address: string, files: TlsFiles | undefined): Endpoint {
       httpVersion: "1.1",
       useBinaryFormat: true,
       readMaxBytes: MAX_MESSAGE_BYTES,
+      acceptCompression: NO_COMPRESSION,
       nodeOptions: { agent },
     }),
     request: (options) => https.request({ ...options, agent, host: hostname, port: port || 443 }),

@@ -7,6 +7,7 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  LogController,
 } from "fastify";
 import type { Logger } from "pino";
 import { routeUpgrades, shouldUpgrade } from "../exec/upgrade.ts";
@@ -45,7 +46,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { context, handlers, log, version } = options;
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // One line a request, at its end: see the hook below.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.jsonBodyBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
@@ -82,7 +84,7 @@ function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof 
     route.operationId === "writeFile"
       ? LIMITS.filesWriteBytes + FORM_OVERHEAD_BYTES
       : Number.POSITIVE_INFINITY;
-  app.register(async (scope) => {
+  app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (request, _payload, done) => {
       const length = Number(request.headers["content-length"] ?? 0);
@@ -90,6 +92,7 @@ function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof 
       else done(null);
     });
     scope.route(options);
+    registered();
   });
 }
 
