@@ -53,7 +53,7 @@ export function readSources(repository: string): SourceFile[] {
       .map((file) => ({
         path: relative(repository, join(folder, file)),
         package: name,
-        isTest: /\.test\.tsx?$/.test(file) || /(^|\/)testing\//.test(file),
+        isTest: /\.test\.tsx?$|(^|\/)(testing\/|test-[^/]*$)/.test(file),
         imports: importsOf(readFileSync(join(folder, file), "utf8")),
       }));
   });

@@ -102,7 +102,8 @@ describe("declared dependencies", () => {
     const missing = sources.flatMap((file) => {
       const manifest = readManifest(repository, `packages/${file.package}`);
       const declared = new Set([manifest.name, ...Object.keys(manifest.dependencies)]);
-      if (file.isTest) for (const name of tools) declared.add(name);
+      const forTests = [...tools, ...Object.keys(manifest.devDependencies)];
+      if (file.isTest) for (const name of forTests) declared.add(name);
       return file.imports
         .map(({ specifier }) => packageOf(specifier))
         .filter((name) => name !== undefined && !declared.has(name))

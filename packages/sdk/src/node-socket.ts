@@ -2,7 +2,8 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { errorOfResponse, WrennConnectionError } from "./error.ts";
-import { type OpenSocket, type Socket, socketUrl } from "./socket.ts";
+import type { OpenSocket, Socket } from "./socket.ts";
+import { socketUrl } from "./socket-url.ts";
 import { connectionError } from "./transport.ts";
 
 /** How often a sign of life is asked for, in ms. Two silent intervals end the connection. */

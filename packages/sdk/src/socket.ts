@@ -39,8 +39,3 @@ export async function openSocket(options: OpenSocket): Promise<Socket> {
   }
   return (await import("./browser-socket.ts")).openBrowserSocket(options);
 }
-
-/** The address of a stream: `http` becomes `ws`, `https` becomes `wss`. */
-export function socketUrl(transport: Transport, path: string): string {
-  return transport.url.replace(/^http/, "ws") + path;
-}

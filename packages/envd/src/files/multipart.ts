@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy } from "@fastify/busboy";
 import { WrennError } from "@wrenn/core";
-import { bodyChunks } from "./upload.ts";
+import { bodyChunks } from "./body-chunks.ts";
 
 const PART_NAME = "file";
 

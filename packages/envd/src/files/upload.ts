@@ -1,5 +1,6 @@
 // POST /files: file contents from a request's body.
 import { WrennError } from "@wrenn/core";
+import { bodyChunks } from "./body-chunks.ts";
 import { receiveMultipart } from "./multipart.ts";
 import { StagedFile } from "./staged-file.ts";
 
@@ -70,14 +71,4 @@ async function receive(
   if (path === undefined) throw new WrennError("invalid_argument", "path is required", { field: "path" });
   const file = stage(path);
   for await (const chunk of bodyChunks(request)) file.write(chunk);
-}
-
-/** The body as it arrives. Ends with an error when the sender goes away before its end. */
-export async function* bodyChunks(request: Request): AsyncGenerator<Uint8Array> {
-  if (request.body === null) return;
-  try {
-    for await (const chunk of request.body) yield chunk;
-  } catch (cause) {
-    throw new WrennError("invalid_argument", "the body ended before it was complete", { cause });
-  }
 }
