@@ -22,7 +22,7 @@ export async function benchColdBoot(client: WrennClient, dataDir: string, rounds
     const began = performance.now();
     const sandbox = await client.sandboxes.create({ template: "minimal", start: "cold" });
     viaApi.push(performance.now() - began);
-    const machine = commandLineOf(sandbox.id);
+    const machine = commandLineOf(sandbox.id, sandbox.disk_mb);
     await client.sandboxes.delete(sandbox.id);
     byHand.push(await bootByHand(machine, join(dataDir, "bench-floor")));
   }
@@ -42,10 +42,10 @@ interface MachineCommand {
   /** Resource limits of the QEMU process as prlimit(1) takes them. */
   limits: string[];
   uid: number;
-  diskBytes: number;
+  diskMb: number;
 }
 
-function commandLineOf(sandboxId: string): MachineCommand {
+function commandLineOf(sandboxId: string, diskMb: number): MachineCommand {
   const pids = execFileSync("pgrep", ["-f", `name ${sandboxId} `], { encoding: "utf8" })
     .trim()
     .split("\n")
@@ -57,16 +57,11 @@ function commandLineOf(sandboxId: string): MachineCommand {
   const status = readFileSync(`/proc/${qemu}/status`, "utf8");
   const limits = readFileSync(`/proc/${qemu}/limits`, "utf8");
   const limit = (name: string) => new RegExp(`^${name}\\s+(\\d+)`, "m").exec(limits)?.[1] ?? "0";
-  const bind = bwrap.indexOf("/vm");
-  const directory = bwrap[bind - 1] ?? "";
-  const info = execFileSync("qemu-img", ["info", "-U", "--output=json", join(directory, "root.qcow2")], {
-    encoding: "utf8",
-  });
   return {
     argv: bwrap,
     limits: [`--core=0:0`, `--nofile=${limit("Max open files")}`, `--fsize=${limit("Max file size")}`],
     uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]),
-    diskBytes: (JSON.parse(info) as { "virtual-size": number })["virtual-size"],
+    diskMb,
   };
 }
 
@@ -88,7 +83,7 @@ async function bootByHand(machine: MachineCommand, scratch: string): Promise<num
       "-f",
       "qcow2",
       join(vm, "root.qcow2"),
-      String(machine.diskBytes),
+      `${machine.diskMb}M`,
     ]);
     writeFileSync(join(vm, "console.log"), "");
     execFileSync("mknod", ["-m", "0600", join(scratch, "tun"), "c", "10", "200"]);

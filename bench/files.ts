@@ -40,7 +40,6 @@ export async function benchFiles(
   const peer = await client.sandboxes.execStream(id, {
     cmd: "python3",
     args: ["-c", TCP_PEER],
-    timeout_sec: 0,
   });
   await peer[Symbol.asyncIterator]().next();
   const ways = {

@@ -81,8 +81,7 @@ async function measure(dataDir: string, rounds: Rounds): Promise<Result[]> {
   const key = readFileSync(join(dataDir, "api-key"), "utf8").trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   progress("preparing the template");
-  await client.templates.build({ name: "minimal" });
-  await client.templates.waitForBuild("minimal");
+  await client.templates.ensure("minimal");
   const processes = platformProcesses(dataDir, instance.block);
   const results = [benchIdleMemory(processes)];
 

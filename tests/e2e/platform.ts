@@ -50,8 +50,7 @@ export async function startPlatform(env: Record<string, string> = {}): Promise<P
   const dataDir = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
   await up(dataDir, env);
   const platform = await attach(dataDir);
-  await platform.client.templates.build({ name: "minimal" });
-  await platform.client.templates.waitForBuild("minimal");
+  await platform.client.templates.ensure("minimal");
   return platform;
 }
 

@@ -60,6 +60,16 @@ export class Templates {
     }
   }
 
+  /** Builds a template from the built-in recipe of its name unless it is there, and waits until it can be used. */
+  async ensure(name: string, options: WaitForBuildOptions = {}): Promise<void> {
+    try {
+      await this.build({ name }, { signal: options.signal });
+    } catch (error) {
+      if (!(error instanceof WrennApiError) || error.code !== "already_exists") throw error;
+    }
+    await this.waitForBuild(name, options);
+  }
+
   /** Deletes a template. Sandboxes made from it live on. */
   delete(name: string, options: CallOptions = {}): Promise<void> {
     return this.#transport.empty({ method: "DELETE", path: pathOf(name), ...options });
