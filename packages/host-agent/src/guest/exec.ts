@@ -109,22 +109,31 @@ export async function* runStreamed(
   }
 }
 
+export type ProcessInput =
+  | { case: "stdin"; value: Uint8Array }
+  | { case: "pty"; value: Uint8Array }
+  | { case: "stdinClose" }
+  | { case: "signal"; value: string; tree: boolean }
+  | { case: "resize"; value: { cols: number; rows: number } };
+
 /** Passes input or a signal to a running command. */
-export async function sendInput(
-  guest: GuestClient,
-  pid: number,
-  input:
-    | { case: "stdin"; value: Uint8Array }
-    | { case: "stdinClose" }
-    | { case: "signal"; value: string; tree: boolean }
-    | { case: "resize"; value: { cols: number; rows: number } },
-): Promise<void> {
+export async function sendInput(guest: GuestClient, pid: number, input: ProcessInput): Promise<void> {
   const process = { selector: { case: "pid", value: pid } } as const;
   try {
-    if (input.case === "stdin") await guest.process.sendInput({ process, input: { input } });
-    else if (input.case === "stdinClose") await guest.process.closeStdin({ process });
-    else if (input.case === "resize") await guest.process.update({ process, pty: { size: input.value } });
-    else await guest.process.sendSignal({ process, signal: signalNumber(input.value), tree: input.tree });
+    switch (input.case) {
+      case "stdin":
+      case "pty":
+        await guest.process.sendInput({ process, input: { input } });
+        return;
+      case "stdinClose":
+        await guest.process.closeStdin({ process });
+        return;
+      case "resize":
+        await guest.process.update({ process, pty: { size: input.value } });
+        return;
+      case "signal":
+        await guest.process.sendSignal({ process, signal: signalNumber(input.value), tree: input.tree });
+    }
   } catch (reason) {
     throw guestError(reason, `input for process ${pid}`);
   }

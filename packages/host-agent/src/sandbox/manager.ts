@@ -32,6 +32,17 @@ export interface CreateSpec {
   envs: Record<string, string>;
 }
 
+/** One use of a running sandbox. */
+export interface Visit {
+  guest: GuestClient;
+  /** Aborted when the sandbox leaves `running`. */
+  gone: AbortSignal;
+  /** See {@link Sandbox.terminals}. */
+  terminals: Set<number>;
+  /** Marks the end of the use; may be called more than once. */
+  end(): void;
+}
+
 export interface ManagerOptions {
   start: StartContext;
   templates: TemplateRegistry;
@@ -144,12 +155,17 @@ export class SandboxManager {
   }
 
   /** As {@link use}, for operations whose end the caller marks itself (streams). */
-  enter(id: string): { guest: GuestClient; gone: AbortSignal; end: () => void } {
+  enter(id: string): Visit {
     const sandbox = this.get(id);
     if (sandbox.status !== "running" || !sandbox.running) {
       throw new WrennError("invalid_state", `sandbox ${id} is ${sandbox.status}, not running`);
     }
-    return { guest: sandbox.running.guest, gone: sandbox.gone.signal, end: sandbox.activity.begin() };
+    return {
+      guest: sandbox.running.guest,
+      gone: sandbox.gone.signal,
+      terminals: sandbox.terminals,
+      end: sandbox.activity.begin(),
+    };
   }
 
   /** Ends the sandboxes whose time is up. The condition is checked again under each one's lock. */

@@ -24,6 +24,8 @@ export class Sandbox {
   readonly envs: Record<string, string>;
   /** Aborted when the sandbox leaves `running`: ends the streams that are open on it. */
   readonly gone = new AbortController();
+  /** Processes of the guest that run on a terminal: their input goes there. */
+  readonly terminals = new Set<number>();
   scope = new Scope();
   running: Running | undefined;
   record: SandboxRecord;

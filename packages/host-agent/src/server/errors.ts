@@ -37,17 +37,30 @@ export function errorInterceptor(log: Logger): Interceptor {
   return (next) => async (call) => {
     const began = performance.now();
     const fields = { rpc: call.method.name, request_id: call.header.get("x-request-id") ?? undefined };
-    try {
-      const response = await next(call);
-      if (!response.stream) log.debug({ ...fields, ms: elapsed(began) }, "rpc");
-      return response;
-    } catch (reason) {
-      if (reason instanceof ConnectError) throw reason;
+    const translate = (reason: unknown): ConnectError => {
+      if (reason instanceof ConnectError) return reason;
       const error = WrennError.from(reason, "the host agent failed; its log has the reason");
       logFailure(log, error, { ...fields, ms: elapsed(began) }, "rpc failed");
-      throw toConnectError(error);
+      return toConnectError(error);
+    };
+    try {
+      const response = await next(call);
+      if (response.stream) return { ...response, message: guarded(response.message, translate) };
+      log.debug({ ...fields, ms: elapsed(began) }, "rpc");
+      return response;
+    } catch (reason) {
+      throw translate(reason);
     }
   };
+}
+
+/** A stream's messages; what is thrown between them is translated too. */
+async function* guarded<T>(messages: AsyncIterable<T>, translate: (reason: unknown) => ConnectError) {
+  try {
+    yield* messages;
+  } catch (reason) {
+    throw translate(reason);
+  }
 }
 
 /** Expected failures (a missing file, a full host) are one line; unexpected ones carry stack and cause. */

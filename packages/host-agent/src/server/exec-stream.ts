@@ -1,7 +1,7 @@
 // Streaming exec over the RPC: events out, input in.
 import { WrennError } from "@wrenn/core";
 import type { ExecStreamRequest, SendExecInputRequest } from "@wrenn/rpc/hostagent";
-import { type ExecEvent, runStreamed, sendInput } from "../guest/exec.ts";
+import { type ExecEvent, type ProcessInput, runStreamed, sendInput } from "../guest/exec.ts";
 import type { SandboxManager } from "../sandbox/manager.ts";
 
 const MAX_TERMINAL_CELLS = 10_000;
@@ -12,7 +12,8 @@ export async function* execStream(
   request: ExecStreamRequest,
   call: { requestId: string | undefined; signal: AbortSignal },
 ) {
-  const { guest, gone, end } = manager.enter(request.sandboxId);
+  const { guest, gone, terminals, end } = manager.enter(request.sandboxId);
+  let terminal: number | undefined;
   try {
     const { cmd, args, envs, cwd, user, timeoutSec } = request;
     const events = runStreamed(
@@ -24,31 +25,44 @@ export async function* execStream(
         signal: AbortSignal.any([call.signal, gone]),
       },
     );
-    for await (const event of events) yield { event: toMessage(event) };
+    for await (const event of events) {
+      if (event.type === "start" && request.pty) {
+        terminal = event.pid;
+        terminals.add(terminal);
+      }
+      yield { event: toMessage(event) };
+    }
   } finally {
+    if (terminal !== undefined) terminals.delete(terminal);
     end();
   }
 }
 
 /** Passes one input message to a process of that sandbox. */
 export async function sendExecInput(manager: SandboxManager, request: SendExecInputRequest): Promise<void> {
-  const { input, pid } = request;
-  await manager.use(request.sandboxId, async (guest) => {
-    switch (input.case) {
-      case "stdin":
-        return sendInput(guest, pid, { case: "stdin", value: input.value });
-      case "stdinClose":
-        return sendInput(guest, pid, { case: "stdinClose" });
-      case "signal":
-        return sendInput(guest, pid, { case: "signal", value: input.value, tree: false });
-      case "resize":
-        return sendInput(guest, pid, { case: "resize", value: terminalSize(input.value) });
-      case "stop":
-        return sendInput(guest, pid, { case: "signal", value: "SIGKILL", tree: true });
-      default:
-        throw new WrennError("invalid_argument", "the message holds no input", { field: "input" });
-    }
-  });
+  const { guest, terminals, end } = manager.enter(request.sandboxId);
+  try {
+    await sendInput(guest, request.pid, toInput(request, terminals.has(request.pid)));
+  } finally {
+    end();
+  }
+}
+
+function toInput({ input }: SendExecInputRequest, onTerminal: boolean): ProcessInput {
+  switch (input.case) {
+    case "stdin":
+      return { case: onTerminal ? "pty" : "stdin", value: input.value };
+    case "stdinClose":
+      return { case: "stdinClose" };
+    case "signal":
+      return { case: "signal", value: input.value, tree: false };
+    case "resize":
+      return { case: "resize", value: terminalSize(input.value) };
+    case "stop":
+      return { case: "signal", value: "SIGKILL", tree: true };
+    default:
+      throw new WrennError("invalid_argument", "the message holds no input", { field: "input" });
+  }
 }
 
 function toMessage(event: ExecEvent) {
