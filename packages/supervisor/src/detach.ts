@@ -11,7 +11,7 @@ import { tailOf } from "./rotating-log.ts";
 
 /**
  * Runs `main.ts up …argv` in a session of its own, shows its progress, and returns once it is ready.
- * Throws `unavailable` with the end of its log when it ends before that.
+ * Throws `unavailable` with its reason when it ends before that.
  */
 export async function upDetached(dataDir: string, argv: readonly string[]): Promise<void> {
   const data = dataLayout(dataDir);
@@ -33,6 +33,7 @@ export async function upDetached(dataDir: string, argv: readonly string[]): Prom
   const pipe = child.stdio[3] as Readable;
   try {
     let ready = false;
+    let failure: string | undefined;
     for await (const line of createInterface({ input: pipe })) {
       const notice = parseNotice(line);
       if (notice && "say" in notice) process.stderr.write(notice.say);
@@ -40,8 +41,10 @@ export async function upDetached(dataDir: string, argv: readonly string[]): Prom
         process.stdout.write(notice.ready);
         ready = true;
       }
+      if (notice && "failed" in notice) failure = notice.failed;
     }
-    if (!ready) throw new WrennError("unavailable", `did not start; the end of ${log}:\n${tailOf(log, 15)}`);
+    if (ready) return;
+    throw new WrennError("unavailable", failure ?? `ended at once; the end of ${log}:\n${tailOf(log, 15)}`);
   } finally {
     pipe.destroy();
     child.unref();

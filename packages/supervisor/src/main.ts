@@ -2,15 +2,9 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { WrennError } from "@wrenn/core";
-import { upDetached } from "./detach.ts";
-import { formatReport, runDoctor } from "./doctor/doctor.ts";
-import { down } from "./down.ts";
 import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout, SOURCE_ROOT } from "./layout.ts";
 import { parseListenAddress } from "./listen-address.ts";
-import { showLogs } from "./logs.ts";
 import { lineProgress } from "./progress.ts";
-import { formatStatus, statusOf } from "./status.ts";
-import { up } from "./up.ts";
 
 const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--detach]
        wrenn down   [--data-dir DIR]
@@ -80,7 +74,9 @@ async function upCommand(): Promise<number> {
     dns: values.dns,
     databaseUrl: process.env["DATABASE_URL"] || undefined,
   };
-  if (!values.detach) return await up(options);
+  // Each command loads its own code only: `up` stays in memory for as long as the instance runs.
+  if (!values.detach) return await (await import("./up.ts")).up(options);
+  const { upDetached } = await import("./detach.ts");
   await upDetached(dataDir, [
     ...argv.filter((arg) => arg !== "--detach" && arg !== "-d"),
     "--data-dir",
@@ -92,6 +88,7 @@ async function upCommand(): Promise<number> {
 async function downCommand(): Promise<number> {
   const { values } = parseArgs({ args: argv, options: SHARED });
   requireRoot();
+  const { down } = await import("./down.ts");
   await down(
     dataDirOf(values),
     lineProgress((line) => process.stderr.write(line)),
@@ -101,6 +98,7 @@ async function downCommand(): Promise<number> {
 
 async function statusCommand(): Promise<number> {
   const { values } = parseArgs({ args: argv, options: { ...SHARED, ...JSON_FLAG } });
+  const { formatStatus, statusOf } = await import("./status.ts");
   const status = await statusOf(dataDirOf(values));
   process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : formatStatus(status));
   return status.state === "running" ? 0 : 1;
@@ -120,6 +118,7 @@ async function logsCommand(): Promise<number> {
   if (!Number.isInteger(lines) || lines < 0 || positionals.length > 1) {
     throw new WrennError("invalid_argument", "expected -n with a whole number, and one process at most");
   }
+  const { showLogs } = await import("./logs.ts");
   const interrupted = new AbortController();
   process.once("SIGINT", () => interrupted.abort());
   await showLogs({
@@ -136,6 +135,7 @@ async function logsCommand(): Promise<number> {
 async function doctorCommand(): Promise<number> {
   const { values } = parseArgs({ args: argv, options: { ...SHARED, ...LISTEN, ...JSON_FLAG } });
   requireRoot();
+  const { formatReport, runDoctor } = await import("./doctor/doctor.ts");
   const report = await runDoctor({
     dataDir: dataDirOf(values),
     cacheDir: cacheDirOf(),

@@ -5,7 +5,7 @@ import { isRecord } from "./is-record.ts";
 /** The variable that holds the descriptor's number. */
 export const NOTIFY_FD = "WRENN_NOTIFY_FD";
 
-export type Notice = { say: string } | { ready: string };
+export type Notice = { say: string } | { ready: string } | { failed: string };
 
 export interface Notifier {
   send(notice: Notice): void;
@@ -22,7 +22,9 @@ export function notifierOf(env: NodeJS.ProcessEnv): Notifier | undefined {
   // The command may have been interrupted: then nobody listens, and that is no reason to stop.
   pipe.on("error", () => {});
   return {
-    send: (notice) => pipe.write(`${JSON.stringify(notice)}\n`),
+    send: (notice) => {
+      if (pipe.writable) pipe.write(`${JSON.stringify(notice)}\n`);
+    },
     close: () => pipe.end(),
   };
 }
@@ -33,6 +35,7 @@ export function parseNotice(line: string): Notice | undefined {
     const value: unknown = JSON.parse(line);
     if (isRecord(value) && typeof value["say"] === "string") return { say: value["say"] };
     if (isRecord(value) && typeof value["ready"] === "string") return { ready: value["ready"] };
+    if (isRecord(value) && typeof value["failed"] === "string") return { failed: value["failed"] };
   } catch {
     // Not ours.
   }

@@ -10,7 +10,7 @@ import { type RunningInstance, type StartOptions, startInstance } from "./start.
 export type UpOptions = Omit<StartOptions, "progress" | "signal">;
 
 /**
- * Starts the instance, stays until SIGINT or SIGTERM, and stops it. A second signal hurries the stop.
+ * Starts the instance, stays until SIGINT, SIGTERM or SIGHUP, and stops it. A second signal hurries the stop.
  * Returns the exit status.
  */
 export async function up(options: UpOptions): Promise<number> {
@@ -31,8 +31,9 @@ export async function up(options: UpOptions): Promise<number> {
     else progress.say("stopping");
     stopping.abort(new Error("stopped while starting"));
   };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+  // A terminal that went away is no reason to stop half-way.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
   try {
     running = await startInstance({ ...options, progress, signal: stopping.signal });
@@ -44,10 +45,14 @@ export async function up(options: UpOptions): Promise<number> {
     progress.say("stopped");
     return 0;
   } catch (error) {
-    if (!stopping.signal.aborted) throw error;
+    if (!stopping.signal.aborted) {
+      notifier?.send({ failed: (error as Error).message });
+      throw error;
+    }
     progress.say(`stopped: ${(error as Error).message}`);
     return 1;
   } finally {
+    notifier?.close();
     ownLog.close();
   }
 }
