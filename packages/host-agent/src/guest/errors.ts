@@ -18,12 +18,13 @@ const FROM_CONNECT: Partial<Record<Code, ErrorCode>> = {
 export function guestError(reason: unknown, attempted: string): WrennError {
   if (reason instanceof WrennError) return reason;
   if (reason instanceof ConnectError) {
-    const named = reason.metadata.get("wrenn-code") ?? "";
-    if (isErrorCode(named)) return new WrennError(named, reason.rawMessage, { cause: reason });
     // An unknown user is the caller's mistake here: the agent's token is ours and known to be right.
     if (reason.code === Code.Unauthenticated) {
       return new WrennError("invalid_argument", reason.rawMessage, { cause: reason, field: "user" });
     }
+    const named = reason.metadata.get("wrenn-code") ?? "";
+    const field = reason.metadata.get("wrenn-field") ?? undefined;
+    if (isErrorCode(named)) return new WrennError(named, reason.rawMessage, { cause: reason, field });
     const mapped = FROM_CONNECT[reason.code];
     if (mapped) return new WrennError(mapped, reason.rawMessage, { cause: reason });
   }
