@@ -113,7 +113,7 @@ function settingsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const passed = Object.entries(env).filter(
     ([name]) =>
       (name.startsWith("WRENN_") && !secret.has(name)) ||
-      /^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|TZ)$/.test(name),
+      /^(NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_FILE|TZ)$/.test(name),
   );
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
