@@ -49,6 +49,8 @@ export class FakeHost implements AsyncDisposable {
   before: Partial<Record<string, () => Promise<void> | void>> = {};
   /** Bytes of output that the last stream has handed to the transport. */
   produced = 0;
+  /** Uploads that are being read. */
+  uploads = 0;
   /** Streams whose caller has gone. */
   abandoned = 0;
   readonly #inputs = new Map<string, (input: SendExecInputRequest["input"]) => void>();
@@ -260,12 +262,17 @@ export class FakeHost implements AsyncDisposable {
     }
     const chunks: Buffer[] = [];
     this.produced = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      this.produced += chunk.length;
-      if (path !== "/dev/null") chunks.push(chunk);
+    this.uploads += 1;
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        this.produced += chunk.length;
+        if (path !== "/dev/null") chunks.push(chunk);
+      }
+      this.files.set(path, Buffer.concat(chunks));
+      response.writeHead(204).end();
+    } finally {
+      this.uploads -= 1;
     }
-    this.files.set(path, Buffer.concat(chunks));
-    response.writeHead(204).end();
   }
 
   #get(path: string, response: ServerResponse): void {

@@ -15,7 +15,7 @@ import { Worker } from "./db/worker.ts";
 import { ExecStreams } from "./exec/streams.ts";
 import { HostDirectory } from "./hosts/directory.ts";
 import { Idempotency } from "./http/idempotency.ts";
-import { buildServer } from "./http/server.ts";
+import { buildServer, closeServer } from "./http/server.ts";
 import { Activity } from "./services/activity.ts";
 import { BuildService } from "./services/builds.ts";
 import { HealthService } from "./services/health.ts";
@@ -33,6 +33,9 @@ import { VERSION } from "./version.ts";
 /** Activity is shown a moment late, and so costs one statement a round and not one a request. */
 const FLUSH_MS = 500;
 const RETENTION_MS = 15 * 60_000;
+
+/** For requests that are under way at the end. */
+const DRAIN_MS = 10_000;
 
 /** For creates and the like that are under way at the end. What takes longer is cleaned up at the next start. */
 const SETTLE_MS = 10_000;
@@ -173,7 +176,7 @@ async function listen(scope: Scope, config: Config, parts: Parts): Promise<Fasti
     version: VERSION,
     stallMs: config.stallMs,
   });
-  scope.defer("server", () => app.close());
+  scope.defer("server", () => closeServer(app, DRAIN_MS));
   await app.listen(config.listen);
   scope.defer("exec streams", () => services.streams.close());
   return app;

@@ -39,7 +39,7 @@ export async function receiveUpload(request: IncomingMessage, options: UploadOpt
     await readForm(request, upload);
     await upload.finish();
   } catch (reason) {
-    upload.abort();
+    await upload.abort();
     throw reason;
   }
 }
@@ -50,6 +50,7 @@ class Upload {
   #path: string | undefined;
   #sink: UploadSink | undefined;
   #spool: Spool | undefined;
+  #content: Readable | undefined;
   #file: Promise<void> | undefined;
 
   constructor(options: UploadOptions) {
@@ -68,6 +69,7 @@ class Upload {
     if (this.#file !== undefined) throw invalid("file", "file must come once");
     if (this.#path === undefined && this.#options.pathFirst)
       throw invalid("path", "path must come before file");
+    this.#content = content;
     this.#file = this.#take(content);
     return this.#file;
   }
@@ -82,9 +84,12 @@ class Upload {
     await this.#spool?.close();
   }
 
-  abort(): void {
+  /** Gives everything back. The spool goes last: somebody may still be writing to it. */
+  async abort(): Promise<void> {
     this.#sink?.abort();
-    this.#spool?.close().catch(() => undefined);
+    this.#content?.destroy();
+    await Promise.allSettled([this.#file]);
+    await this.#spool?.close();
   }
 
   async #take(content: Readable): Promise<void> {
@@ -129,7 +134,10 @@ async function readForm(request: IncomingMessage, upload: Upload): Promise<void>
   parser.on("partsLimit", () => reject(invalid(undefined, "the form has too many parts")));
   parser.on("error", (cause: unknown) => reject(malformed(cause)));
   parser.on("finish", resolve);
-  const gone = () => reject(new WrennError("invalid_argument", "the upload broke off"));
+  // A request that was read to its end closes as well.
+  const gone = () => {
+    if (!request.complete) reject(new WrennError("invalid_argument", "the upload broke off"));
+  };
   request.once("close", gone);
   request.pipe(parser);
   try {

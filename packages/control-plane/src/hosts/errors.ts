@@ -15,7 +15,6 @@ const FROM_CONNECT: Partial<Record<Code, ErrorCode>> = {
   [Code.NotFound]: "not_found",
   [Code.AlreadyExists]: "already_exists",
   [Code.FailedPrecondition]: "invalid_state",
-  [Code.Aborted]: "invalid_state",
   [Code.ResourceExhausted]: "capacity",
   [Code.Unimplemented]: "not_implemented",
   [Code.DeadlineExceeded]: "deadline_exceeded",
@@ -34,7 +33,8 @@ export function fromRpc(reason: unknown, attempted: string): WrennError {
   const mapped = FROM_CONNECT[error.code];
   if (mapped === "deadline_exceeded") return make(mapped, `${attempted} took too long`, { cause: reason });
   if (mapped) return make(mapped, error.rawMessage, { cause: reason, field });
-  if (error.code === Code.Unavailable || error.code === Code.Canceled || isSystemError(error.cause)) {
+  // connect-node says `aborted` for a connection that was reset.
+  if ([Code.Unavailable, Code.Canceled, Code.Aborted].includes(error.code) || isSystemError(error.cause)) {
     return unreachable(attempted, reason);
   }
   return make("internal", `${attempted} failed on the host`, { cause: reason });
@@ -54,6 +54,14 @@ export function unreachable(attempted: string, cause: unknown): WrennError {
   return make("unavailable", `${attempted}: the host cannot be reached; try again`, { cause });
 }
 
+/** Whether a call failed before anything of it could reach the host. */
+export function wasNeverSent({ cause }: WrennError): boolean {
+  const reason = cause instanceof ConnectError ? cause.cause : cause;
+  return (
+    reason === undefined || (reason instanceof Error && "code" in reason && REFUSED.has(String(reason.code)))
+  );
+}
+
 function make(
   code: ErrorCode,
   message: string,
@@ -64,6 +72,9 @@ function make(
     retryAfterSec: RETRY_AFTER_SEC[code],
   });
 }
+
+/** Nobody listens at the address. */
+const REFUSED = new Set(["ECONNREFUSED", "ENOENT"]);
 
 /** Whether Node's networking failed, as against a host that answered. */
 function isSystemError(cause: unknown): boolean {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { REQUEST_ID_HEADER } from "@wrenn/api";
+import { WrennError } from "@wrenn/core";
 import { fromRawBody, unreachable } from "./errors.ts";
 import type { HostClient } from "./host-client.ts";
 
@@ -69,7 +70,7 @@ export class RawUpload {
   }
 
   #failure(reason: unknown): unknown {
-    return reason instanceof Error && "syscall" in reason ? unreachable(this.#attempted, reason) : reason;
+    return reason instanceof WrennError ? reason : unreachable(this.#attempted, reason);
   }
 }
 

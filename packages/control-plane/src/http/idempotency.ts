@@ -4,6 +4,7 @@ import { WrennError } from "@wrenn/core";
 import type { FastifyRequest } from "fastify";
 import type { Db } from "../db/connect.ts";
 import { type Claim, claimKey, type KeptAnswer, keepAnswer, releaseKey } from "../db/queries/idempotency.ts";
+import { wasNeverSent } from "../hosts/errors.ts";
 import type { Caller } from "../services/caller.ts";
 import { fromThrown, toErrorAnswer } from "./errors.ts";
 import type { Answer } from "./handler.ts";
@@ -95,13 +96,18 @@ export class Idempotency {
 
   /** Refusals changed nothing and may be tried again; after other failures nobody knows, so they are final. */
   async #keepFailure(claim: Claim, error: WrennError): Promise<void> {
-    if (error.httpStatus < 500 || error.code === "unavailable" || error.code === "not_implemented") {
+    if (changedNothing(error)) {
       await releaseKey(this.#db, claim);
       return;
     }
     const { status, headers, body } = toErrorAnswer(error);
     await keepAnswer(this.#db, claim, kept(status, headers, JSON.stringify(body)));
   }
+}
+
+function changedNothing(error: WrennError): boolean {
+  if (error.httpStatus < 500 || error.code === "not_implemented") return true;
+  return error.code === "unavailable" && wasNeverSent(error);
 }
 
 function kept(status: number, headers: Record<string, string>, body: string): KeptAnswer {

@@ -96,7 +96,21 @@ function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof 
   });
 }
 
+/** Lets requests under way come to an end, for a while; then breaks them off. */
+export async function closeServer(app: FastifyInstance, drainMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), drainMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions): void {
+  let closing = false;
+  app.addHook("preClose", async () => {
+    closing = true;
+  });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, [REQUEST_ID_HEADER]: request.id });
     // Until the body is there; a client that stops sending it does not hold the connection for ever.
@@ -106,6 +120,8 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
     request.raw.setTimeout(0);
   });
   app.addHook("onResponse", async (request, reply) => {
+    // Node closes what is idle when it begins to close; this connection is idle only from now on.
+    if (closing) setImmediate(() => app.server.closeIdleConnections());
     const route = request.routeOptions.url ?? "unknown";
     metrics.request({ route, method: request.method, status: reply.statusCode }, reply.elapsedTime / 1000);
     log.info(

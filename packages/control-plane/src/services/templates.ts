@@ -25,7 +25,7 @@ export class TemplateService {
   async usable(caller: Caller, name: string): Promise<TemplateRow> {
     let template = await findTemplate(this.#db, caller.owner, name);
     if (template?.status !== "ready") {
-      await this.#hosts.fresh();
+      await this.#hosts.refresh();
       template = await findTemplate(this.#db, caller.owner, name);
     }
     if (template?.status === "building") {

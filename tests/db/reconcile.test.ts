@@ -1,0 +1,222 @@
+// Database and host drift apart, and come together again.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { newSandboxId } from "@wrenn/core";
+import { deleteExpired } from "../../packages/control-plane/src/db/queries/retention.ts";
+import { eventually } from "./eventually.ts";
+import { type TestService, testService } from "./service.ts";
+
+let service: TestService;
+before(async () => {
+  service = await testService();
+});
+after(() => service[Symbol.asyncDispose]());
+
+const statusOf = async (id: string) => (await service.call("GET", `/v1/sandboxes/${id}`)).body;
+
+const becomes = (id: string, status: string) =>
+  eventually(async () => {
+    const body = await statusOf(id);
+    return body.status === status ? body : undefined;
+  });
+
+/** Resolves when the reconciler has made a whole round from now on. */
+async function aRound(): Promise<void> {
+  const lists = () => service.host.callsOf("listSandboxes").length;
+  const before = lists();
+  await eventually(async () => lists() >= before + 2 || undefined);
+}
+
+describe("the reconciler", () => {
+  test("stops a row whose machine is gone", async () => {
+    const id = await service.sandbox();
+    service.host.sandboxes.delete(id);
+    assert.match((await becomes(id, "stopped")).error, /no longer on its host/);
+  });
+
+  test("takes over what the host says of a running one: paused, error", async () => {
+    const paused = await service.sandbox();
+    service.host.sandboxes.set(paused, { status: "paused", template: "minimal" });
+    const broken = await service.sandbox();
+    service.host.sandboxes.set(broken, { status: "error", template: "minimal" });
+    await becomes(paused, "paused");
+    await becomes(broken, "error");
+  });
+
+  test("leaves a paused row alone that the host does not list, and one that runs", async () => {
+    const running = await service.sandbox();
+    const paused = await service.sandbox();
+    await service.call("POST", `/v1/sandboxes/${paused}/pause`);
+    await aRound();
+    assert.deepEqual(
+      [(await statusOf(running)).status, (await statusOf(paused)).status],
+      ["running", "paused"],
+    );
+  });
+
+  test("finds a resume whose answer was lost", async () => {
+    const id = await service.sandbox();
+    await service.call("POST", `/v1/sandboxes/${id}/pause`);
+    service.host.sandboxes.set(id, { status: "running", template: "minimal" });
+    await becomes(id, "running");
+  });
+
+  test("destroys a machine that no row knows after the grace period, not before", async () => {
+    const stray = newSandboxId();
+    const appeared = performance.now();
+    service.host.sandboxes.set(stray, { status: "running", template: "minimal" });
+    await eventually(async () => !service.host.sandboxes.has(stray) || undefined);
+    assert.ok(performance.now() - appeared >= 300);
+  });
+
+  test("a host that cannot be reached changes nothing", async () => {
+    const id = await service.sandbox();
+    const deleted = await service.sandbox();
+    await service.host.goAway();
+    await delay(500);
+    assert.equal((await statusOf(id)).status, "running");
+    assert.equal(
+      (await service.call("DELETE", `/v1/sandboxes/${deleted}`)).status,
+      204,
+      "deletion works all the same",
+    );
+    await service.host.listen();
+    assert.ok(service.host.sandboxes.has(deleted));
+    await eventually(async () => !service.host.sandboxes.has(deleted) || undefined);
+    assert.equal((await statusOf(id)).status, "running");
+  });
+
+  test("does not touch a create that is under way", async () => {
+    const held = Promise.withResolvers<void>();
+    service.host.before["createSandbox"] = () => held.promise;
+    const creating = service.call("POST", "/v1/sandboxes");
+    await aRound();
+    service.host.before = {};
+    held.resolve();
+    assert.equal((await creating).status, 201);
+  });
+
+  test("cleans up what a control plane that died had begun", async () => {
+    const id = await service.sandbox();
+    const dead = { worker: 12345, status: "starting" as const };
+    await service.database.db.updateTable("sandboxes").set(dead).where("id", "=", id).execute();
+    assert.match((await becomes(id, "stopped")).error, /interrupted/);
+    assert.equal(service.host.sandboxes.has(id), false);
+    const pausing = await service.sandbox();
+    await service.database.db
+      .updateTable("sandboxes")
+      .set({ ...dead, status: "pausing" })
+      .where("id", "=", pausing)
+      .execute();
+    await becomes(pausing, "running");
+    const template = {
+      name: "half",
+      type: "base" as const,
+      status: "building" as const,
+      store_name: "half",
+      vcpus: 1,
+      memory_mb: 512,
+      worker: 12345,
+    };
+    await service.database.db.insertInto("templates").values(template).execute();
+    await eventually(
+      async () =>
+        (await service.call("GET", "/v1/templates/half/build")).body.status === "error" || undefined,
+    );
+  });
+
+  test("forgets a template that no host holds any more", async () => {
+    service.host.templates.add("passing");
+    await service.sandbox({ template: "passing" });
+    service.host.templates.delete("passing");
+    await eventually(async () => {
+      const { body } = await service.call("GET", "/v1/snapshots");
+      return body.every(({ name }: { name: string }) => name !== "passing") || undefined;
+    });
+  });
+});
+
+describe("reports", () => {
+  const report = (sandboxId: string, status: string, reason: string) => ({
+    id: `r-${sandboxId}`,
+    sandboxId,
+    status,
+    reason,
+  });
+
+  test("are applied, and acknowledged only then", async () => {
+    const id = await service.sandbox();
+    service.host.sandboxes.delete(id);
+    let failures = 2;
+    service.host.before["acknowledgeReports"] = () => {
+      if (failures-- > 0) throw new Error("the answer is lost");
+    };
+    service.host.reports = [
+      report(id, "stopped", "idle for 300 s"),
+      report(newSandboxId(), "stopped", "unknown here"),
+    ];
+    await becomes(id, "stopped");
+    await eventually(async () => service.host.reports.length === 0 || undefined);
+    service.host.before = {};
+    assert.ok(failures < 0, "they were repeated");
+    assert.equal((await statusOf(id)).error, "idle for 300 s");
+  });
+
+  test("a late report of a pause does not touch a sandbox that was deleted", async () => {
+    const id = await service.sandbox();
+    await service.call("DELETE", `/v1/sandboxes/${id}`);
+    service.host.reports = [report(id, "paused", "idle")];
+    await eventually(async () => service.host.reports.length === 0 || undefined);
+    assert.equal((await statusOf(id)).status, "stopped");
+  });
+});
+
+describe("a restart of the control plane", () => {
+  test("keeps running sandboxes and their keys", async () => {
+    const id = await service.sandbox();
+    await service.restart();
+    assert.equal((await statusOf(id)).status, "running");
+    assert.equal(
+      (await service.call("POST", `/v1/sandboxes/${id}/exec`, { body: { cmd: "echo" } })).status,
+      200,
+    );
+  });
+
+  test("waits for a create that is under way", async () => {
+    const reached = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    service.host.before["createSandbox"] = () => {
+      reached.resolve();
+      return held.promise;
+    };
+    const creating = service.call("POST", "/v1/sandboxes");
+    await reached.promise;
+    const restarted = service.restart();
+    service.host.before = {};
+    held.resolve();
+    assert.equal((await creating).status, 201);
+    await restarted;
+  });
+});
+
+describe("retention", () => {
+  test("takes away what is old, and nothing else", async () => {
+    const { db } = service.database;
+    const kept = await service.sandbox();
+    const old = await service.sandbox();
+    for (const id of [kept, old]) await service.call("DELETE", `/v1/sandboxes/${id}`);
+    const longAgo = new Date(Date.now() - 25 * 3600_000);
+    await db.updateTable("sandboxes").set({ stopped_at: longAgo }).where("id", "=", old).execute();
+    await service.call("POST", "/v1/sandboxes", { headers: { "idempotency-key": "new" } });
+    await service.call("POST", "/v1/sandboxes", { headers: { "idempotency-key": "old" } });
+    await db.updateTable("idempotency_keys").set({ created_at: longAgo }).where("key", "=", "old").execute();
+    assert.deepEqual(await deleteExpired(db, { auditDays: 30 }), {
+      exec_tickets: 0,
+      idempotency_keys: 1,
+      sandboxes: 1,
+      audit_events: 0,
+    });
+    assert.equal((await statusOf(kept)).status, "stopped");
+  });
+});
