@@ -1,10 +1,12 @@
 // What goes wrong between a control plane and a host, as the platform's own errors.
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ERROR_CODES, type ErrorCode, isErrorCode, WrennError } from "@wrenn/core";
+import { ERROR_CODES, type ErrorCode, isErrorCode, WrennError, type WrennErrorOptions } from "@wrenn/core";
 
 /** Metadata of a host's error: the exact code, and the request field that is wrong. */
 export const CODE_METADATA = "wrenn-code";
 export const FIELD_METADATA = "wrenn-field";
+/** Whole seconds after which the host thinks that trying again makes sense. */
+export const RETRY_METADATA = "wrenn-retry-after";
 
 /** Wait that is proposed when a host is full or cannot be reached. */
 const RETRY_AFTER_SEC: Partial<Record<ErrorCode, number>> = { capacity: 5, unavailable: 1 };
@@ -29,7 +31,8 @@ export function fromRpc(reason: unknown, attempted: string): WrennError {
   const error = ConnectError.from(reason);
   const named = error.metadata.get(CODE_METADATA) ?? "";
   const field = error.metadata.get(FIELD_METADATA) ?? undefined;
-  if (isErrorCode(named)) return make(named, error.rawMessage, { cause: reason, field });
+  const retryAfterSec = Number(error.metadata.get(RETRY_METADATA)) || undefined;
+  if (isErrorCode(named)) return make(named, error.rawMessage, { cause: reason, field, retryAfterSec });
   const mapped = FROM_CONNECT[error.code];
   if (mapped === "deadline_exceeded") return make(mapped, `${attempted} took too long`, { cause: reason });
   if (mapped) return make(mapped, error.rawMessage, { cause: reason, field });
@@ -62,14 +65,10 @@ export function wasNeverSent({ cause }: WrennError): boolean {
   );
 }
 
-function make(
-  code: ErrorCode,
-  message: string,
-  options: { cause?: unknown; field?: string | undefined },
-): WrennError {
+function make(code: ErrorCode, message: string, options: WrennErrorOptions): WrennError {
   return new WrennError(code, message || ERROR_CODES[code].connect, {
     ...options,
-    retryAfterSec: RETRY_AFTER_SEC[code],
+    retryAfterSec: options.retryAfterSec ?? RETRY_AFTER_SEC[code],
   });
 }
 

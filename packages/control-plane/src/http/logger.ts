@@ -13,6 +13,15 @@ const SECRETS = [
   "req.headers.cookie",
 ];
 
-export function openLog(level: string): Logger {
-  return pino({ level, name: "control-plane", redact: { paths: SECRETS, censor: "[redacted]" } });
+export interface Log {
+  log: Logger;
+  /** Writes out what is still waiting. Before the process ends. */
+  flush: () => void;
+}
+
+/** Lines are written in the background: a request does not wait for the log. */
+export function openLog(level: string): Log {
+  const out = pino.destination({ dest: 1, sync: false });
+  const log = pino({ level, name: "control-plane", redact: { paths: SECRETS, censor: "[redacted]" } }, out);
+  return { log, flush: () => out.flushSync() };
 }

@@ -51,8 +51,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     bodyLimit: LIMITS.jsonBodyBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
+    // Its own answer to requests that come while it closes is none of our shape; they are served instead.
+    return503OnClosing: false,
     genReqId: requestIdOf,
-    http: { shouldUpgradeCallback: shouldUpgrade, requireHostHeader: true },
+    http: { shouldUpgradeCallback: shouldUpgrade, requireHostHeader: false },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
   });
@@ -69,6 +71,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const handle = pipeline(context, route, handlers[route.operationId as keyof Handlers]);
     addRoute(app, route, handle);
   }
+  // Node would answer these itself, without a body.
+  app.server.on("checkExpectation", (request, response) => app.routing(request, response));
   routeUpgrades(app.server as Server, (request, response) => app.routing(request, response));
   return app;
 }
@@ -113,6 +117,10 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
   });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, [REQUEST_ID_HEADER]: request.id });
+    // Node's own check has no body either (RFC 9112, section 3.2).
+    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
+      throw new WrennError("invalid_argument", "the header Host is needed");
+    }
     // Until the body is there; a client that stops sending it does not hold the connection for ever.
     request.raw.setTimeout(stallMs, () => request.raw.destroy());
   });
@@ -147,6 +155,8 @@ async function sendError(reason: unknown, request: FastifyRequest, reply: Fastif
     .code(status)
     .headers({ ...SECURITY_HEADERS, [REQUEST_ID_HEADER]: request.id, ...headers })
     .removeHeader("content-length")
+    // Fastify closes after a body that it did not read; the rest is read by linger() instead.
+    .removeHeader("connection")
     .type("application/json; charset=utf-8")
     .send(JSON.stringify(body));
 }
