@@ -127,7 +127,7 @@ describe("hostagent.v1.HostAgentService", () => {
     await agent.exec({
       sandboxId: made.sandboxId,
       cmd: "sudo",
-      args: ["sh", "-c", "(sleep 0.2; poweroff -f) &"],
+      args: ["sh", "-c", "(sleep 0.2; echo b > /proc/sysrq-trigger) &"],
     });
     const deadline = Date.now() + 30_000;
     const find = async () =>
