@@ -13,7 +13,8 @@ const readAsync = promisify(read);
 /**
  * The file as a response. The server answers for a file body itself: without copying (sendfile), with
  * Content-Length, and a part of it for `Range`. Errors before the first byte: `not_found`, `not_a_file` for
- * anything but a regular file (a device may never end).
+ * anything but a regular file (a device may never end). A file that is cut short while it is sent leaves the
+ * reader waiting for what was announced: the server offers no way to break that connection from here.
  *
  * @param fileBody a body that the server sends from the file
  */

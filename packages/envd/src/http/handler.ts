@@ -24,9 +24,6 @@ import { MetricsReader } from "./metrics.ts";
 /** One message of an RPC, input for a process included. */
 const MAX_MESSAGE_BYTES = 4 * MIB;
 
-/** A download whose reader takes nothing for this long is cut off. */
-const DOWNLOAD_IDLE_SECONDS = 60;
-
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 export interface Agent {
@@ -39,20 +36,14 @@ export interface Agent {
   fileBody: (path: string) => Blob;
 }
 
-/** What the server can do for one request. */
-export interface RequestControl {
-  /** Ends the connection when no byte moves for that long. */
-  setIdleTimeout(seconds: number): void;
-}
-
-type Route = (request: Request, url: URL, control: RequestControl) => Response | Promise<Response>;
+type Route = (request: Request, url: URL) => Response | Promise<Response>;
 
 /** The agent as a function from request to response. Never throws. */
 export function createHandler(agent: Agent) {
   const rpcs = rpcHandlers(agent);
   const routes = httpRoutes(agent);
 
-  return async (request: Request, control: RequestControl): Promise<Response> => {
+  return async (request: Request): Promise<Response> => {
     const began = performance.now();
     const path = pathOf(request.url);
     const requestId = readRequestId(request);
@@ -61,7 +52,8 @@ export function createHandler(agent: Agent) {
     if (path !== "/health") {
       const ms = Math.round(performance.now() - began);
       const { status } = response;
-      agent.log.write("info", path.slice(path.lastIndexOf("/") + 1), { request_id: requestId, status, ms });
+      const name = status === 404 ? "unknown" : path.slice(path.lastIndexOf("/") + 1);
+      agent.log.write("info", name, { request_id: requestId, status, ms });
     }
     return response;
 
@@ -71,7 +63,7 @@ export function createHandler(agent: Agent) {
         if (rpc !== undefined) return await serveRpc(rpc, request, { requestId, abort: undefined });
         const route = routes[`${request.method} ${path}`];
         if (route === undefined) throw new WrennError("not_found", `no route ${request.method} ${path}`);
-        return await route(request, new URL(request.url), control);
+        return await route(request, new URL(request.url));
       } catch (reason) {
         const error = WrennError.from(reason, "internal error of the guest agent");
         if (error.code === "internal") {
@@ -103,9 +95,8 @@ function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
     "GET /metrics": () => Response.json(metrics.read()),
     "GET /envs": () => Response.json(state.envs),
     "POST /init": (request) => handleInit(request, state, machine),
-    "GET /files": (request, url, control) => {
+    "GET /files": (request, url) => {
       const path = fileTarget(request, url).resolve(url.searchParams.get("path") ?? "");
-      control.setIdleTimeout(DOWNLOAD_IDLE_SECONDS);
       return serveFile(path, agent.fileBody);
     },
     "POST /files": async (request, url) => {

@@ -1,24 +1,23 @@
 // The HTTP server.
-import type { RequestControl } from "../http/handler.ts";
 
 export interface ServeOptions {
   port: number;
   hostname: string;
-  handle: (request: Request, control: RequestControl) => Promise<Response>;
+  handle: (request: Request) => Promise<Response>;
 }
 
 /** Bodies have no size limit here: uploads are as large as the disk, RPC messages are limited where they are read. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** Listens; the result says on which port (0 asks for any). Streams stay open however quiet they are. */
-export function serve({ port, hostname, handle }: ServeOptions): { port: number; stop(): Promise<void> } {
+export function serve({ port, hostname, handle }: ServeOptions): { port: number } {
   const server = Bun.serve({
     port,
     hostname,
     idleTimeout: 0,
     maxRequestBodySize: NO_LIMIT,
     development: false,
-    fetch: (request, own) => handle(request, { setIdleTimeout: (seconds) => own.timeout(request, seconds) }),
+    fetch: (request) => handle(request),
     // A file that vanished between its check and its sending ends up here.
     error: () =>
       Response.json(
@@ -26,7 +25,7 @@ export function serve({ port, hostname, handle }: ServeOptions): { port: number;
         { status: 500 },
       ),
   });
-  return { port: server.port ?? port, stop: () => server.stop(true) };
+  return { port: server.port ?? port };
 }
 
 /** A body that {@link serve} sends with sendfile(2), honouring Range. */

@@ -89,7 +89,7 @@ function spawnOnPipes(request: SpawnRequest): SpawnedChild {
 function spawnOnTerminal(request: SpawnRequest, size: { cols: number; rows: number }): SpawnedChild {
   const before = terminalMasters();
   const child = start(request, { terminal: size });
-  const { reading, writing } = adoptTerminal(child.terminal, before, request.credentials);
+  const { reading, writing } = adoptTerminal(child.terminal, before);
   return {
     pid: child.pid,
     exited: child.exited,

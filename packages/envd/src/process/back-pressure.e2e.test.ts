@@ -10,6 +10,7 @@ import { test } from "node:test";
 import { Signal } from "@wrenn/rpc/envd";
 import { run, until } from "../testing/run-command.ts";
 import { RunningEnvd, TOKEN } from "../testing/running-envd.ts";
+import { byPid } from "../testing/started.ts";
 
 const MIB = 1024 * 1024;
 const LINE = "0123456789abcdef\n";
@@ -17,8 +18,6 @@ const SIZE = 100 * MIB;
 const FLOOD = ["-c", `yes 0123456789abcdef | head -c ${SIZE}`];
 /** Kernel socket buffers on loopback, the runtime's own, and what garbage collection leaves lying. */
 const MAX_GROWTH = 64 * MIB;
-
-const byPid = (pid: number) => ({ selector: { case: "pid", value: pid } }) as const;
 
 /** How much the pipeline's `head` has written so far. */
 function written(pid: number): number {

@@ -13,7 +13,7 @@ import { killTree, sendSignal, signalTree, type Tree } from "./tree.ts";
  * Between the exit and the end of the streams, when something else still holds them open: time for a
  * helper that the command did not wait for (`> >(tee log)`) to write its last line.
  */
-const GRACE_MS = 50;
+const GRACE_MS = 200;
 
 /** `setTimeout` takes no more. */
 const MAX_TIMER_MS = 0x7fff_ffff;

@@ -60,9 +60,10 @@ export class ProcessInput {
 
   /** The process is gone: nothing is written any more, and nobody waits. */
   dispose(): void {
+    // First: closing may settle a write that is under way as if it had been done.
+    for (const reject of this.#waiters) reject(closed());
     this.#sink?.close();
     this.#sink = undefined;
-    for (const reject of this.#waiters) reject(closed());
   }
 
   #enqueue(sink: InputSink, bytes: Uint8Array): Promise<void> {

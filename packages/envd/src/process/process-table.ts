@@ -63,7 +63,7 @@ export class ProcessTable {
     if (this.#live >= MAX_PROCESSES) {
       throw new WrennError("capacity", `at most ${MAX_PROCESSES} processes are run at a time`);
     }
-    const env = childEnvironment(user, this.#state.envs, config.envs);
+    const env = childEnvironment(user, this.#state.envs, config.envs, terminal !== undefined);
     const cwd = workingDirectory(config.cwd, user, this.#state.defaultWorkdir);
     const executable = withCredentials(user, () => {
       checkDirectory(cwd, mayExecute);

@@ -8,6 +8,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Signal } from "@wrenn/rpc/envd";
 import { run, until } from "../testing/run-command.ts";
 import { RunningEnvd } from "../testing/running-envd.ts";
+import { byPid } from "../testing/started.ts";
 
 /** Where this machine has cgroup v2. */
 function cgroup2Mount(): string {
@@ -19,7 +20,6 @@ function cgroup2Mount(): string {
   return path;
 }
 
-const byPid = (pid: number) => ({ selector: { case: "pid", value: pid } }) as const;
 const alive = (pid: number) =>
   existsSync(`/proc/${pid}`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
 
@@ -137,7 +137,7 @@ for (const [name, args, script, size] of [
       const { stdout } = await run(envd.process, [
         "bash",
         "-c",
-        "echo one > >(sleep 0.01; cat; echo two); exit 0",
+        "echo one > >(cat; echo two); exit 0",
       ]);
       assert.equal(stdout, "one\ntwo\n");
     });

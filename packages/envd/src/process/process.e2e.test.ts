@@ -1,44 +1,20 @@
 // process.Process against a running agent: starting, ending, input, signals, attaching.
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { Signal, type StreamInputRequestSchema } from "@wrenn/rpc/envd";
-import { run, until } from "../testing/run-command.ts";
+import { Code } from "@connectrpc/connect";
+import { Signal } from "@wrenn/rpc/envd";
+import { run } from "../testing/run-command.ts";
 import { RunningEnvd, TOKEN } from "../testing/running-envd.ts";
+import { begin, byPid, failsWith } from "../testing/started.ts";
 
 let envd: RunningEnvd;
 before(async () => {
   envd = await RunningEnvd.start();
 });
 after(() => envd[Symbol.asyncDispose]());
-
-const byPid = (pid: number) => ({ selector: { case: "pid", value: pid } }) as const;
-const failsWith = (code: Code, wrenn: string, field?: string) => (error: unknown) => {
-  assert.ok(error instanceof ConnectError, String(error));
-  assert.deepEqual(
-    [Code[error.code], error.metadata.get("wrenn-code"), error.metadata.get("wrenn-field") ?? undefined],
-    [Code[code], wrenn, field],
-    error.message,
-  );
-  return true;
-};
-
-/** Starts, and returns the pid with the rest of the stream. */
-async function begin(
-  request: Parameters<typeof envd.process.start>[0],
-  options: { signal?: AbortSignal; timeoutMs?: number; headers?: HeadersInit } = {},
-) {
-  const events = envd.process.start(request, options)[Symbol.asyncIterator]();
-  const first = (await events.next()).value?.event?.event;
-  assert.equal(first?.case, "start");
-  return { pid: first.value.pid as number, events };
-}
 
 test("exit codes are the command's own; start comes first, end last", async () => {
   for (const code of [0, 1, 3, 127, 255]) {
@@ -147,93 +123,9 @@ test("argv is passed as it is", async () => {
   );
 });
 
-test("every byte arrives as it was, characters split between reads too", async () => {
-  const data = randomBytes(1024 * 1024);
-  const hash = createHash("sha256");
-  const { pid, events } = await begin({ process: { cmd: "cat", args: [] } });
-  const feed = (async () => {
-    for (let at = 0; at < data.length; at += 100_003) {
-      const value = data.subarray(at, at + 100_003);
-      await envd.process.sendInput({ process: byPid(pid), input: { input: { case: "stdin", value } } });
-    }
-    await envd.process.closeStdin({ process: byPid(pid) });
-  })();
-  let length = 0;
-  for (let next = await events.next(); !next.done; next = await events.next()) {
-    const event = next.value.event?.event;
-    if (event?.case !== "data") continue;
-    assert.ok((event.value.output.value?.length ?? 0) <= 32 * 1024);
-    hash.update(event.value.output.value ?? "");
-    length += event.value.output.value?.length ?? 0;
-  }
-  await feed;
-  assert.equal(length, data.length);
-  assert.equal(hash.digest("hex"), createHash("sha256").update(data).digest("hex"));
-});
-
 test("the JSON codec carries the same events", async () => {
   const { stdout, end } = await run(envd.processAs("root", false), ["sh", "-c", "printf 'grün'; exit 4"]);
   assert.deepEqual([stdout, end.exitCode, end.status], ["grün", 4, "exit status 4"]);
-});
-
-test("StreamInput feeds a process; without stdin it reads end-of-file", async () => {
-  const { pid, events } = await begin({ process: { cmd: "wc", args: ["-c"] } });
-  const data = { input: { input: { case: "stdin", value: new Uint8Array(1000) } } } as const;
-  const messages: MessageInitShape<typeof StreamInputRequestSchema>[] = [
-    { event: { case: "start", value: { process: byPid(pid) } } },
-  ];
-  for (let i = 0; i < 5; i++) {
-    messages.push({ event: { case: "data", value: data } }, { event: { case: "keepalive", value: {} } });
-  }
-  await envd.process.streamInput(Readable.from(messages));
-  await envd.process.closeStdin({ process: byPid(pid) });
-  const next = await events.next();
-  const event = next.value?.event?.event;
-  assert.ok(event?.case === "data");
-  assert.equal(
-    Buffer.from(event.value.output.value ?? "")
-      .toString()
-      .trim(),
-    "5000",
-  );
-  assert.equal((await run(envd.process, ["cat"], { stdin: false })).end.exitCode, 0);
-});
-
-test("input that has nowhere to go is refused, and an abort ends the wait", async () => {
-  const send = (pid: number, value: Uint8Array, options = {}) =>
-    envd.process.sendInput({ process: byPid(pid), input: { input: { case: "stdin", value } } }, options);
-  const { pid } = await begin({ process: { cmd: "sleep", args: ["1000"] } });
-  await send(pid, new Uint8Array(10));
-  await assert.rejects(
-    send(pid, new Uint8Array(1_000_000), { timeoutMs: 200 }),
-    (e) => e instanceof ConnectError && e.code === Code.DeadlineExceeded,
-  );
-  const flood = Promise.allSettled([1, 2, 3].map(() => send(pid, new Uint8Array(3_500_000))));
-  await assert.rejects(
-    envd.process.sendInput({
-      process: byPid(pid),
-      input: { input: { case: "pty", value: new Uint8Array(1) } },
-    }),
-    failsWith(Code.InvalidArgument, "invalid_argument", "input.pty"),
-  );
-  await until(
-    "the queue is full",
-    async () => (await send(pid, new Uint8Array(3_500_000)).catch((e) => e.code)) === Code.ResourceExhausted,
-  );
-  await envd.process.sendSignal({ process: byPid(pid), signal: Signal.SIGKILL });
-  for (const { status } of await flood) assert.equal(status, "rejected");
-  const deaf = await begin({ process: { cmd: "sh", args: ["-c", "exec <&-; echo closed; sleep 1000"] } });
-  await deaf.events.next();
-  await assert.rejects(
-    send(deaf.pid, new Uint8Array(10)),
-    failsWith(Code.FailedPrecondition, "invalid_state"),
-  );
-  await envd.process.closeStdin({ process: byPid(deaf.pid) });
-  await assert.rejects(
-    send(deaf.pid, new Uint8Array(10)),
-    failsWith(Code.FailedPrecondition, "invalid_state"),
-  );
-  await envd.process.sendSignal({ process: byPid(deaf.pid), signal: Signal.SIGKILL });
 });
 
 test("List shows what runs, with tags; Connect attaches to it and learns its end, also afterwards", async () => {
@@ -243,7 +135,7 @@ test("List shows what runs, with tags; Connect attaches to it and learns its end
     envs: { A: "b" },
     cwd: "/tmp",
   };
-  const { pid, events } = await begin({ process, tag: "tagged" });
+  const { pid, events } = await begin(envd.process, { process, tag: "tagged" });
   const listed = (await envd.process.list({})).processes.find((p) => p.pid === pid);
   assert.deepEqual(
     [listed?.tag, listed?.config?.cmd, listed?.config?.cwd, listed?.config?.envs],
@@ -282,7 +174,7 @@ test("List shows what runs, with tags; Connect attaches to it and learns its end
 });
 
 test("signals reach the process", async () => {
-  const { pid, events } = await begin({
+  const { pid, events } = await begin(envd.process, {
     process: { cmd: "sh", args: ["-c", "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.01; done"] },
   });
   const text = async () =>
@@ -297,6 +189,7 @@ test("signals reach the process", async () => {
 
 test("a quiet stream shows signs of life at the interval that the client asks for", async () => {
   const { pid, events } = await begin(
+    envd.process,
     { process: { cmd: "sleep", args: ["1000"] } },
     { headers: { "keepalive-ping-interval": "1" } },
   );

@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Signal } from "@wrenn/rpc/envd";
 import { run } from "../testing/run-command.ts";
 import { RunningEnvd } from "../testing/running-envd.ts";
+import { byPid } from "../testing/started.ts";
 
 let envd: RunningEnvd;
 before(async () => {
@@ -12,7 +13,6 @@ before(async () => {
 });
 after(() => envd[Symbol.asyncDispose]());
 
-const byPid = (pid: number) => ({ selector: { case: "pid", value: pid } }) as const;
 const pty = { size: { cols: 91, rows: 33 } };
 
 /** A process on a terminal that can be typed at and waited for. */
@@ -64,8 +64,8 @@ test("a shell on a terminal: size, resize, interrupt, exit", async () => {
   await envd.process.update({ process: shell.process, pty: { size: { cols: 120, rows: 40 } } });
   await shell.type("stty size\n");
   await shell.see(/40 120\r\n/);
-  await shell.type("sleep 1000\n");
-  await shell.see(/sleep 1000\r\n/);
+  await shell.type("sh -c 'printf \"%s%s\" now sleeping; exec sleep 1000'\n");
+  await shell.see(/nowsleeping/);
   await shell.type("\x03");
   await shell.see(/\^C[\s\S]*\$ /);
   await shell.type("exit 9\n");
@@ -91,6 +91,12 @@ test("the terminal belongs to the user and controls the session", async () => {
     { pty },
   );
   assert.equal(text, "nobody\r\ndirect\r\nnobody\r\n");
+});
+
+test("TERM is set on a terminal, unless the request does it", async () => {
+  const { pty: usual } = await run(envd.process, ["sh", "-c", "echo $TERM"], { pty });
+  const { pty: given } = await run(envd.process, ["sh", "-c", "echo $TERM"], { pty, envs: { TERM: "dumb" } });
+  assert.deepEqual([usual, given], ["xterm-256color\r\n", "dumb\r\n"]);
 });
 
 test("CloseStdin is end-of-file on a terminal", async () => {
