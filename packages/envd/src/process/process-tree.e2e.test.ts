@@ -134,11 +134,7 @@ for (const [name, args, script, size] of [
 
     test("what a helper prints right after the end still arrives", async () => {
       await using envd = await start();
-      const { stdout } = await run(envd.process, [
-        "bash",
-        "-c",
-        "echo one > >(cat; echo two); exit 0",
-      ]);
+      const { stdout } = await run(envd.process, ["bash", "-c", "echo one > >(cat; echo two); exit 0"]);
       assert.equal(stdout, "one\ntwo\n");
     });
   });
