@@ -77,14 +77,7 @@ async function bootByHand(machine: MachineCommand, scratch: string): Promise<num
     inside("addr", "add", "169.254.0.22/30", "dev", "tap0");
     inside("neigh", "add", "169.254.0.21", "lladdr", "02:fc:00:00:00:05", "dev", "tap0", "nud", "permanent");
     mkdirSync(vm, { recursive: true, mode: 0o700 });
-    execFileSync("qemu-img", [
-      "create",
-      "-q",
-      "-f",
-      "qcow2",
-      join(vm, "root.qcow2"),
-      `${machine.diskMb}M`,
-    ]);
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(vm, "root.qcow2"), `${machine.diskMb}M`]);
     writeFileSync(join(vm, "console.log"), "");
     execFileSync("mknod", ["-m", "0600", join(scratch, "tun"), "c", "10", "200"]);
     for (const name of ["vm", "vm/root.qcow2", "vm/console.log", "tun"]) {

@@ -23,6 +23,13 @@ Brings up a platform of its own, measures it beside raw counterparts, and takes 
   --data-dir DIR  where the platform keeps its data (default: a new directory below ${tmpdir()})
 `;
 
+/** What a running instance says about itself. */
+interface Instance {
+  url: string;
+  pid: number;
+  block: number;
+}
+
 interface Rounds {
   boots: number;
   execPairs: number;
@@ -74,15 +81,12 @@ async function main(): Promise<number> {
 }
 
 async function measure(dataDir: string, rounds: Rounds): Promise<Result[]> {
-  const instance = JSON.parse(readFileSync(join(dataDir, "instance.json"), "utf8")) as {
-    url: string;
-    block: number;
-  };
+  const instance = JSON.parse(readFileSync(join(dataDir, "instance.json"), "utf8")) as Instance;
   const key = readFileSync(join(dataDir, "api-key"), "utf8").trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   progress("preparing the template");
   await client.templates.ensure("minimal");
-  const processes = platformProcesses(dataDir, instance.block);
+  const processes = platformProcesses(dataDir, instance);
   const results = [benchIdleMemory(processes)];
 
   progress(`cold boot, ${rounds.boots} pairs`);

@@ -53,15 +53,22 @@ export async function benchTransferMemory(
   };
 }
 
-/** The processes of an instance, virtual machines left out, found by the instance's directories in their environment or arguments. */
-export function platformProcesses(dataDir: string, block: number): PlatformProcess[] {
-  const runtime = `/run/wrenn/${block}`;
+/**
+ * The processes of an instance, virtual machines left out: its supervisor, those whose environment or arguments name its
+ * directories, and their children.
+ */
+export function platformProcesses(
+  dataDir: string,
+  instance: { pid: number; block: number },
+): PlatformProcess[] {
+  const runtime = `/run/wrenn/${instance.block}`;
   const found = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((name) => {
       try {
         const own = `${readFileSync(`/proc/${name}/cmdline`, "utf8")}\0${readFileSync(`/proc/${name}/environ`, "utf8")}`;
-        if (!own.includes(dataDir) && !own.includes(runtime)) return [];
+        const named = own.includes(dataDir) || own.includes(runtime);
+        if (!named && Number(name) !== instance.pid) return [];
         return [{ pid: Number(name), name: readFileSync(`/proc/${name}/comm`, "utf8").trim() }];
       } catch {
         return [];
