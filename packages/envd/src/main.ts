@@ -55,13 +55,13 @@ function main(): void {
   process.on("uncaughtException", (error) => log.write("error", "uncaught", { cause: String(error.stack) }));
   process.on("unhandledRejection", (reason) => log.write("error", "unhandled", { cause: String(reason) }));
 
-  const end = () => {
-    table.close();
+  const end = async () => {
+    await table.close();
     log.flush();
     process.exit(0);
   };
-  process.once("SIGTERM", end);
-  process.once("SIGINT", end);
+  process.once("SIGTERM", () => void end());
+  process.once("SIGINT", () => void end());
 }
 
 function natural(option: string, text: string): number {

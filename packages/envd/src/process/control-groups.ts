@@ -1,8 +1,20 @@
 // A control group per process, so that all it started can be found and killed.
-import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 
 /** Where cgroup v2 is mounted in a guest. */
 export const CGROUP_ROOT = "/sys/fs/cgroup";
+
+/** A group can be removed once its killed processes have left it; how long that is waited for, and how often it is tried. */
+const CLOSE_MS = 2000;
+const RETRY_MS = 5;
 
 /**
  * Makes one directory per process below a directory of the agent's own. No controller is enabled: the groups
@@ -47,11 +59,20 @@ export class ControlGroups {
     for (const candidate of this.#lingering) if (remove(candidate)) this.#lingering.delete(candidate);
   }
 
-  /** Removes what this agent made; groups in which something still runs stay. */
-  close(): void {
-    if (this.#spare !== undefined) this.release(this.#spare);
-    for (const candidate of this.#lingering) remove(candidate);
-    remove(this.#base);
+  /** Kills all that runs in the groups, and removes them. */
+  async close(): Promise<void> {
+    killGroup(this.#base);
+    const deadline = performance.now() + CLOSE_MS;
+    while (!this.#removeAll() && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  #removeAll(): boolean {
+    for (const entry of readdirSync(this.#base, { withFileTypes: true })) {
+      if (entry.isDirectory()) remove(`${this.#base}/${entry.name}`);
+    }
+    return remove(this.#base);
   }
 
   #make(): string {

@@ -89,7 +89,7 @@ test("input that has nowhere to go is refused, and an abort ends the wait", asyn
   await envd.process.sendSignal({ process: byPid(pid), signal: Signal.SIGKILL });
   for (const { status } of await flood) assert.equal(status, "rejected");
   const deaf = await begin(envd.process, {
-    process: { cmd: "sh", args: ["-c", "exec <&-; echo closed; sleep 1000"] },
+    process: { cmd: "sh", args: ["-c", "exec <&-; echo closed; exec sleep 1000"] },
   });
   await deaf.events.next();
   await assert.rejects(

@@ -117,9 +117,9 @@ export class ProcessTable {
   }
 
   /** Kills everything, for the agent's own end. */
-  close(): void {
+  async close(): Promise<void> {
     for (const process of this.running()) process.kill();
-    this.#groups?.close();
+    await this.#groups?.close();
   }
 
   /** The one that runs, else the one that ended last. */
