@@ -40,7 +40,7 @@ export function findSuites(repository: string): Suite[] {
 
 function testFiles(repository: string, suite: string): string[] {
   const patterns = [`tests/${suite}/**/*.test.ts`];
-  if (suite === "unit") patterns.push("packages/*/src/**/*.test.ts");
+  if (suite === "unit") patterns.push("packages/*/src/**/*.test.ts", "bench/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
     .map((file) => join(repository, file))
     .sort();
