@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { networkInterfaces, release } from "node:os";
 import { after, before, describe, it } from "node:test";
 import { type Platform, startPlatform } from "./platform.ts";
 
@@ -23,7 +26,7 @@ describe("the guest", () => {
   };
 
   it("has a kernel of its own", async () => {
-    const [host, guest] = [(await import("node:os")).release(), await run("uname -r")];
+    const [host, guest] = [release(), await run("uname -r")];
     assert.notEqual(guest, host);
     assert.match(guest, /cloud-amd64$/);
   });
@@ -71,6 +74,39 @@ describe("the guest", () => {
     assert.ok(Math.abs(clock - Date.now()) < 5000, `clock is off by ${clock - Date.now()} ms`);
     assert.equal(await run("hostname"), id);
     assert.equal(await run("echo $FROM_CREATE"), "yes");
+  });
+
+  it("reaches neither another guest nor the host, which reach each other", async () => {
+    const other = await platform.sandbox({ memory_mb: 256 });
+    const server = createServer((socket) => socket.end("host")).listen(0, "0.0.0.0");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const own = Object.values(networkInterfaces())
+      .flat()
+      .find(
+        (entry) => entry?.family === "IPv4" && !entry.internal && !entry.address.startsWith("10.1"),
+      )?.address;
+    const targets = [
+      [String(other.host_ip), 49983],
+      ["169.254.0.22", port],
+      ...(own === undefined ? [] : [[own, port] as const]),
+    ] as const;
+    // The control: from the host each of them answers, so a failure in the guest is the rules' work.
+    assert.equal((await fetch(`http://${other.host_ip}:49983/health`)).status, 204);
+    if (own !== undefined) await once(connect(port, own), "data");
+    const script = `
+import socket, sys
+for host, port in ${JSON.stringify(targets)}:
+    try:
+        socket.create_connection((host, port), timeout=3).close()
+        print("reached", host)
+    except OSError:
+        pass
+`;
+    assert.equal(await run(`python3 -c '${script}'`), "");
+    assert.equal(await run(`sudo python3 -c '${script}'`), "");
+    server.close();
+    await platform.client.sandboxes.delete(other.id);
   });
 
   it("survives a full disk and out of memory as a machine", async () => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -171,7 +173,6 @@ describe("hostagent.v1.HostAgentService", () => {
   });
 
   it("speaks plain JSON too, and only on its private socket", async () => {
-    const { request } = await import("node:http");
     const body = await new Promise<string>((resolve, reject) => {
       const call = request(
         {
@@ -191,7 +192,6 @@ describe("hostagent.v1.HostAgentService", () => {
       call.on("error", reject).end("{}");
     });
     assert.match(body, /"name":"minimal"/);
-    const { statSync } = await import("node:fs");
     const socket = statSync(`/run/wrenn/${platform.block}/agent.sock`);
     assert.equal(socket.mode & 0o777, 0o600);
   });
