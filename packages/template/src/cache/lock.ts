@@ -18,8 +18,8 @@ export type Lock = AsyncDisposable;
  * @throws the signal's reason when it fires first; `internal` when the file cannot be locked.
  */
 export async function acquireLock(path: string, signal?: AbortSignal): Promise<Lock> {
-  signal?.throwIfAborted();
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  signal?.throwIfAborted();
   const holder = spawn("flock", ["--exclusive", path, "cat"], { stdio: ["pipe", "pipe", "ignore"] });
   const ended = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<never>();

@@ -13,7 +13,18 @@ import { type BuildOptions, step } from "../progress.ts";
 const INIT_SCRIPT = new URL("../guest/init", import.meta.url);
 
 /** Programs that the init script calls; the rest of busybox is not reachable. */
-const APPLETS = ["cp", "ifconfig", "insmod", "mkdir", "mount", "od", "reboot", "rm", "route", "switch_root"];
+export const APPLETS: readonly string[] = [
+  "cp",
+  "ifconfig",
+  "insmod",
+  "mkdir",
+  "mount",
+  "od",
+  "reboot",
+  "rm",
+  "route",
+  "switch_root",
+];
 
 /** Links that devtmpfs lacks and that shells rely on; `/init` copies them into the guest's /dev. */
 const DEV_LINKS = {

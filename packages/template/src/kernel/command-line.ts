@@ -14,6 +14,9 @@ export interface CommandLineOptions {
  * - `quiet`: only warnings are printed there; a serial line costs emulated time by the character.
  * - `panic=-1`: a guest that cannot go on resets at once, which ends its VMM (`-no-reboot`).
  * - `tsc_early_khz`: without it about every fourth boot under TCG hangs in calibrating the time stamp counter.
+ * - `tsc=reliable`: the counter is not put to the test against slower clocks, which takes 0.4 s at boot, and which a busy
+ *   host or a restored guest fails through no fault of the counter; it would then be abandoned.
+ * - `no_timer_check`: the interrupt of the emulated timer may come late on a busy host, which is no reason to give up.
  * - `cryptomgr.notests`: the self-tests of the kernel's cryptography cost 0.7 s under TCG at every boot.
  */
 export function kernelCommandLine(options: CommandLineOptions): string {
@@ -30,6 +33,8 @@ export function kernelCommandLine(options: CommandLineOptions): string {
     "quiet",
     "panic=-1",
     `tsc_early_khz=${tscKhz}`,
+    "tsc=reliable",
+    "no_timer_check",
     "cryptomgr.notests",
     ...extra,
   ].join(" ");
