@@ -107,7 +107,7 @@ describe("sandboxes over REST", () => {
     }
     assert.deepEqual(await (await platform.call("GET", "/v1/sandboxes", { key })).json(), []);
     assert.equal((await platform.client.sandboxes.get(id)).status, "running");
-    await platform.client.keys.revoke(other.id);
+    assert.equal((await platform.call("DELETE", `/v1/keys/${other.id}`, { key })).status, 204);
     assert.equal((await platform.call("GET", "/v1/sandboxes", { key })).status, 401);
     await platform.client.sandboxes.delete(id);
   });
