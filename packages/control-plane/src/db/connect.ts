@@ -1,6 +1,7 @@
 // Opens the database: one pool, one Kysely over it.
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import { PreparingClient } from "./prepared.ts";
 import type { Database } from "./schema.ts";
 
 export type Db = Kysely<Database>;
@@ -17,6 +18,7 @@ export interface ConnectOptions {
 /** A handle that connects on first use. `destroy()` closes it. */
 export function connectDatabase({ url, poolSize = 8, onIdleError }: ConnectOptions): Db {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: url,
     max: poolSize,
     types: postgresTypes(),
