@@ -6,12 +6,20 @@ import { guestError } from "./errors.ts";
 
 describe("guestError()", () => {
   it("keeps the code that the agent named", () => {
-    const reason = new ConnectError("nope: not found", Code.NotFound, new Headers({ "wrenn-code": "command_not_found" }));
+    const reason = new ConnectError(
+      "nope: not found",
+      Code.NotFound,
+      new Headers({ "wrenn-code": "command_not_found" }),
+    );
     assert.equal(guestError(reason, "exec").code, "command_not_found");
   });
 
   it("takes an unknown user for the caller's mistake, whatever the agent called it", () => {
-    const reason = new ConnectError("no user x", Code.Unauthenticated, new Headers({ "wrenn-code": "unauthorized" }));
+    const reason = new ConnectError(
+      "no user x",
+      Code.Unauthenticated,
+      new Headers({ "wrenn-code": "unauthorized" }),
+    );
     const error = guestError(reason, "exec");
     assert.deepEqual([error.code, error.field], ["invalid_argument", "user"]);
   });

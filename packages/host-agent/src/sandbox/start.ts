@@ -1,7 +1,7 @@
 // From nothing to a guest that has confirmed its init: every resource a sandbox runs on, taken in order.
 import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MIB, Scope, WrennError } from "@wrenn/core";
+import { BOUNDS, MIB, Scope, WrennError } from "@wrenn/core";
 import { GUEST, type SlotPlan, type SlotPool } from "@wrenn/linux";
 import { type Accelerator, CONSOLE_MAX_BYTES, type Machine, type Vmm } from "@wrenn/vmm";
 import type { Logger } from "pino";
@@ -94,7 +94,7 @@ async function bootOnce({
     "root file system",
     () =>
       context.rootfs.create({
-        imagePath: images.template.rootfsPath,
+        imagePath: imageFor(images.template, record.diskMb),
         dir,
         uid: slot.uid,
         diskMb: record.diskMb,
@@ -127,6 +127,11 @@ async function bootOnce({
   );
   await waitForGuest({ machine, guest, deadlineMs: context.bootDeadlineMs, gone: sandbox.gone.signal });
   return machine;
+}
+
+/** The image of just that size, or the smallest one, which the guest grows while it boots. */
+function imageFor(template: TemplateImage, diskMb: number): string {
+  return diskMb === BOUNDS.disk_mb.default ? template.defaultDiskPath : template.rootfsPath;
 }
 
 interface GuestWait {

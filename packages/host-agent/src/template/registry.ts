@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { assertName, MIB, WrennError } from "@wrenn/core";
+import { assertName, BOUNDS, MIB, WrennError } from "@wrenn/core";
 import type { GuestArtifacts, RootfsImage } from "@wrenn/template";
+import { makeSizedImage } from "./sized-image.ts";
 
 /** What every guest boots with. */
 export interface GuestImages {
@@ -17,6 +18,8 @@ export interface TemplateImage {
   name: string;
   type: "base";
   rootfsPath: string;
+  /** The same grown to the default disk size: what most sandboxes start from. */
+  defaultDiskPath: string;
   rootfsSha256: string;
   /** Real size, `bytes`: blocks x 512. */
   sizeBytes: number;
@@ -105,13 +108,19 @@ export class TemplateRegistry {
   /** Gives a name to an image; an earlier image of that name loses it. */
   async add(name: string, rootfs: RootfsImage): Promise<TemplateImage> {
     assertName(name);
+    const rootfsPath = await this.#keep(rootfs.path, rootfs.sha256);
+    const minDiskMb = Math.ceil(rootfs.apparentBytes / MIB);
+    const diskMb = Math.max(BOUNDS.disk_mb.default, minDiskMb);
+    const defaultDiskPath = `${rootfsPath}.${diskMb}m`;
+    await makeSizedImage(rootfsPath, defaultDiskPath, diskMb);
     const image: TemplateImage = {
       name,
       type: "base",
-      rootfsPath: await this.#keep(rootfs.path, rootfs.sha256),
+      rootfsPath,
+      defaultDiskPath,
       rootfsSha256: rootfs.sha256,
       sizeBytes: rootfs.sizeBytes,
-      minDiskMb: Math.ceil(rootfs.apparentBytes / MIB),
+      minDiskMb,
       createdAt: Date.now(),
     };
     const path = join(this.#namesDir, `${name}.json`);
