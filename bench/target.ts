@@ -32,6 +32,7 @@ export class GuestTarget {
         httpVersion: "1.1",
         baseUrl: `http://${options.host}:${ENVD_PORT}`,
         useBinaryFormat: true,
+        acceptCompression: [],
         nodeOptions: { agent: this.#agent },
       }),
     );

@@ -54,6 +54,8 @@ export class GuestClient {
       httpVersion: "1.1",
       baseUrl: `http://${this.#host}:${this.#port}`,
       useBinaryFormat: true,
+      // Compressing costs the guest more than the bytes cost, and hides how much is on its way.
+      acceptCompression: [],
       nodeOptions: { agent: this.#agent },
       interceptors: [authorise],
     });
