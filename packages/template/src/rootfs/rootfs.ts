@@ -1,7 +1,8 @@
 // A template's root file system: Debian packages installed into a tree, finished, and made into an image.
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "@wrenn/linux";
+import { WrennError } from "@wrenn/core";
+import { CommandError, run } from "@wrenn/linux";
 import { cached } from "../cache/cached.ts";
 import { fileSha256, partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
@@ -43,8 +44,8 @@ const INSTALL_TIMEOUT_MS = 1_800_000;
  * The image of a recipe. One that is in the cache is used as long as it is there, without network, also when Debian has
  * newer packages since. The same recipe and the same package versions give the same bytes.
  *
- * @throws `invalid_argument` when the recipe's user clashes with a package; a failed installation is a `CommandError`
- * with the end of what it printed.
+ * @throws `invalid_argument` when the recipe's user clashes with a package; `internal` with the installer's own words when
+ * it fails.
  */
 export async function buildRootfs(options: BuildRootfsOptions): Promise<RootfsImage> {
   const { recipe, cacheDir } = options;
@@ -95,7 +96,8 @@ async function install(tree: string, scratch: string, options: BuildRootfsOption
   const temporary = join(scratch, "tmp");
   await mkdir(temporary, { mode: 0o755 });
   const { SOURCE_DATE_EPOCH: _, ...inherited } = process.env as Record<string, string>;
-  await run(
+  let complaint: string | undefined;
+  const command = run(
     [
       ...(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"] as const),
       ...["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"],
@@ -108,10 +110,24 @@ async function install(tree: string, scratch: string, options: BuildRootfsOption
     {
       timeoutMs: INSTALL_TIMEOUT_MS,
       env: { ...inherited, LC_ALL: "C.UTF-8", TMPDIR: temporary },
-      onStderrLine: onLog,
+      onStderrLine: (line) => {
+        if (line.startsWith("E: ")) complaint ??= line.slice(3);
+        onLog?.(line);
+      },
       signal,
     },
   );
+  try {
+    await command;
+  } catch (cause) {
+    if (!(cause instanceof CommandError) || cause.reason !== "exit") throw cause;
+    const said = complaint ?? cause.message;
+    throw new WrennError(
+      "internal",
+      `the packages of recipe ${recipe.name} could not be installed: ${said}`,
+      { cause },
+    );
+  }
 }
 
 /** Documentation stays out, also when a sandbox installs more later; licences stay in. As in Debian's slim images. */
