@@ -288,6 +288,12 @@ describe("reading", () => {
       assert.equal((await post(action, { path: "/../etc/shadow" })).body.error.field, "path");
       assert.equal((await post(action, { path: "/r", follow: true })).body.error.field, "follow");
     });
+
+    test(`files/${action} counts the bytes of a path: a longer one would not fit into the host's request`, async () => {
+      const answer = await post(action, { path: `/${"é".repeat(LIMITS.pathBytes - 1)}` });
+      assert.deepEqual([answer.status, answer.body.error.field], [400, "path"]);
+      assert.equal((await post(action, { path: `/${"é".repeat(LIMITS.pathBytes / 2 - 1)}` })).status, 404);
+    });
   }
 });
 

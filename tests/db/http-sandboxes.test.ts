@@ -380,6 +380,36 @@ describe("the order of checks", () => {
       assert.deepEqual([status, body.error.code], [409, "invalid_state"], action);
     }
   });
+  test("a content type that is none is as late as any other: 401, 404, 409, 415", async () => {
+    const running = await service.sandbox();
+    const stopped = await service.sandbox();
+    await service.call("DELETE", `/v1/sandboxes/${stopped}`);
+    for (const type of ["nonsense", "/", ""]) {
+      const post = (id: string, key = service.key) =>
+        service.call("POST", `/v1/sandboxes/${id}/exec`, {
+          key,
+          body: "{}",
+          headers: { "content-type": type },
+        });
+      assert.equal((await post(running, "wrn_")).status, 401, type);
+      assert.equal((await post(NOWHERE)).status, 404, type);
+      assert.equal((await post(stopped)).status, 409, type);
+      assert.equal((await post(running)).status, 415, type);
+    }
+  });
+  test("a body where none belongs is not looked at", async () => {
+    const id = await service.sandbox();
+    for (const [body, type] of [
+      [Buffer.alloc(2 * 1024 * 1024), "application/json"],
+      ["{", "nonsense"],
+    ] as const) {
+      const { status } = await service.call("DELETE", `/v1/sandboxes/${id}`, {
+        body,
+        headers: { "content-type": type },
+      });
+      assert.equal(status, 204, type);
+    }
+  });
   test("then the body: 415 and 400", async () => {
     const id = await service.sandbox();
     const plain = await service.call("POST", `/v1/sandboxes/${id}/exec`, {

@@ -26,7 +26,7 @@ export const FILE_ROUTES = [
     params: SandboxParams,
     body: form,
     success: noContent("The file is there, whole."),
-    errors: [...WITH_BODY, ...ON_HOST, "not_a_file"],
+    errors: [...WITH_BODY, ...ON_HOST, "not_a_file", "forbidden"],
   },
   {
     method: "POST",
@@ -38,7 +38,7 @@ export const FILE_ROUTES = [
     params: SandboxParams,
     body: jsonBody(ReadFileRequest),
     success: content,
-    errors: [...WITH_BODY, ...ON_HOST, "not_a_file"],
+    errors: [...WITH_BODY, ...ON_HOST, "not_a_file", "forbidden"],
   },
   {
     method: "POST",
@@ -52,7 +52,7 @@ export const FILE_ROUTES = [
     params: SandboxParams,
     body: form,
     success: noContent("The file is there, whole."),
-    errors: [...WITH_BODY, ...ON_HOST, "not_a_file"],
+    errors: [...WITH_BODY, ...ON_HOST, "not_a_file", "forbidden"],
   },
   {
     method: "POST",
@@ -65,6 +65,6 @@ export const FILE_ROUTES = [
     params: SandboxParams,
     body: jsonBody(ReadFileRequest),
     success: content,
-    errors: [...WITH_BODY, ...ON_HOST, "not_a_file"],
+    errors: [...WITH_BODY, ...ON_HOST, "not_a_file", "forbidden"],
   },
 ] as const satisfies readonly Route[];

@@ -13,7 +13,7 @@ export const SYSTEM_ROUTES = [
     tag: "system",
     auth: "none",
     success: json(200, "The database and a host answer.", Health),
-    errors: ["internal", "unavailable"],
+    errors: ["invalid_argument", "internal", "unavailable"],
   },
   {
     method: "GET",
@@ -27,7 +27,7 @@ export const SYSTEM_ROUTES = [
       description: "The figures in Prometheus' text format.",
       content: { type: "text/plain", schema: Type.String({ description: "One sample a line." }) },
     },
-    errors: ["unauthorized", "internal", "unavailable"],
+    errors: ["invalid_argument", "unauthorized", "internal", "unavailable"],
   },
   {
     method: "GET",
@@ -41,6 +41,6 @@ export const SYSTEM_ROUTES = [
       description: "OpenAPI 3.1.",
       content: { type: "application/yaml", schema: Type.String({ description: "The document." }) },
     },
-    errors: ["internal"],
+    errors: ["invalid_argument", "internal"],
   },
 ] as const satisfies readonly Route[];

@@ -114,7 +114,7 @@ function jsonBody(request: FastifyRequest, optional: boolean): unknown {
     if (optional) return {};
     throw new WrennError("invalid_argument", "a JSON body is needed");
   }
-  const type = request.headers["content-type"] ?? "";
+  const type = request.raw.headers["content-type"] ?? "";
   if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) {
     throw new WrennError("unsupported_media_type", "the content type must be application/json in UTF-8");
   }

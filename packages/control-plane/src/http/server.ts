@@ -33,6 +33,9 @@ export interface ServerOptions {
 /** Room for the parts of a form around its file. */
 const FORM_OVERHEAD_BYTES = 64 * 1024;
 
+/** What Fastify is told about every body. The checks look at what the client said. */
+const SOME_BYTES = { "content-type": "application/octet-stream" };
+
 /** What a page of another site may do with an answer: nothing. The documentation has a policy of its own. */
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -79,11 +82,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
 function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof pipeline>): void {
   const options = { method: route.method, url: fastifyPath(route.path), handler: handle } as const;
-  if (route.body?.contentType !== "multipart/form-data") {
+  if (route.body?.contentType === "application/json") {
     app.route(options);
     return;
   }
   // Forms are streamed: the handler reads them. Only a length that is announced can be refused beforehand.
+  // Where no body belongs, one that comes all the same is not looked at.
   const limit =
     route.operationId === "writeFile"
       ? LIMITS.filesWriteBytes + FORM_OVERHEAD_BYTES
@@ -121,6 +125,8 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
     if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
       throw new WrennError("invalid_argument", "the header Host is needed");
     }
+    // What kind of body it is counts after the key and the sandbox; Fastify would refuse an odd one before them.
+    if (request.raw.headers["content-type"] !== undefined) request.headers = SOME_BYTES;
     // Until the body is there; a client that stops sending it does not hold the connection for ever.
     request.raw.setTimeout(stallMs, () => request.raw.destroy());
   });

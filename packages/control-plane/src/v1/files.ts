@@ -1,6 +1,7 @@
 // Routes of files.
 import type { ReadFileRequest } from "@wrenn/api";
 import { LIMITS } from "@wrenn/core";
+import { assertPathBytes } from "../files/guest-path.ts";
 import { receiveUpload } from "../files/receive-upload.ts";
 import { openRawDownload, RawUpload } from "../hosts/raw-files.ts";
 import { type Call, handler } from "../http/handler.ts";
@@ -24,6 +25,7 @@ export function fileHandlers({ hosts, activity, stallMs }: Services) {
   const read = ({ chunked }: { chunked: boolean }) =>
     handler<ReadFileRequest>(
       async ({ caller: { requestId }, sandbox, body: { path }, reply }: Call<ReadFileRequest>) => {
+        assertPathBytes(path);
         const { client } = hosts.get(sandbox.host_id);
         activity.note(sandbox.id);
         const content = await openRawDownload(client, { sandboxId: sandbox.id, path, requestId });
