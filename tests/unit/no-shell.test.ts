@@ -13,7 +13,9 @@ const SHELLS = [
 ];
 
 describe("sources", () => {
-  const files = globSync("packages/*/src/**/*.ts", { cwd: repository }).filter((file) => !/\.test\.ts$/.test(file));
+  const files = globSync("packages/*/src/**/*.ts", { cwd: repository }).filter(
+    (file) => !/\.test\.ts$/.test(file),
+  );
 
   it("start no shell", () => {
     assert.ok(files.length > 100, `found ${files.length} sources`);
