@@ -72,6 +72,8 @@ export async function startControlPlane(config: Config, log: Logger): Promise<Co
   if (config.bootstrapKeyFile)
     await parts.services.keys.bootstrap(await readFile(config.bootstrapKeyFile, "utf8"));
   await startBackground(scope, config, parts);
+  // A host that answers is known before the first request comes: a restart is no reason to refuse its sandboxes.
+  await parts.services.hosts.refresh();
   const app = await listen(scope, config, parts);
   const held = scope.move();
   return { url: urlOf(app), close: () => held.close() };

@@ -1,6 +1,6 @@
 // How processes and all that they started end, with control groups and without.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -20,8 +20,13 @@ function cgroup2Mount(): string {
   return path;
 }
 
-const alive = (pid: number) =>
-  existsSync(`/proc/${pid}`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+function alive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false; // ENOENT, or ESRCH when it ends while being read
+  }
+}
 
 /** A shell that starts a child, a grandchild in its own session, and one that ignores SIGTERM; prints their pids. */
 const FAMILY =
