@@ -127,11 +127,14 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   await agent.start();
   if (database) await progress.step("starting the database", () => database.start());
   signal.throwIfAborted();
-  await progress.step("starting the host agent", () => agent.orDeath(answersOn(runtime.agentSocket, signal)));
-  await progress.step("starting the control plane", async () => {
-    await api.start();
-    await api.orDeath(waitUntilHealthy(url, READY_MS, signal));
-  });
+  // Both at once: each is busy with starting for seconds, and the control plane asks again until the agent answers.
+  await Promise.all([
+    progress.step("starting the host agent", () => agent.orDeath(answersOn(runtime.agentSocket, signal))),
+    progress.step("starting the control plane", async () => {
+      await api.start();
+      await api.orDeath(waitUntilHealthy(url, READY_MS, signal));
+    }),
+  ]);
 
   const self = processIdentity(process.pid);
   if (!self) throw new Error("this process is not in /proc");
