@@ -76,10 +76,16 @@ async function createSandbox(session: Session, flags: RunFlags): Promise<string>
   try {
     return await create();
   } catch (error) {
-    if (!(error instanceof WrennApiError) || error.code !== "not_found") throw error;
+    if (!isTemplateMissing(error)) throw error;
   }
   await buildTemplate(session, flags.template);
   return create();
+}
+
+/** No template of that name, or one whose build has not ended: `up` begins one by itself. */
+function isTemplateMissing(error: unknown): boolean {
+  if (!(error instanceof WrennApiError)) return false;
+  return error.code === "not_found" || (error.code === "unavailable" && error.field === "template");
 }
 
 /** The request itself is not aborted: a sandbox that nobody knows the id of could not be deleted. */
@@ -97,7 +103,7 @@ async function createOrDelete(
 
 async function buildTemplate({ client, progress, interrupts }: Session, name: string): Promise<void> {
   const { signal } = interrupts;
-  progress.say(`there is no template ${name} yet; building it`);
+  progress.say(`template ${name} is not there yet; building it`);
   try {
     await client.templates.build({ name }, { signal });
   } catch (error) {
