@@ -39,6 +39,8 @@ export function errorInterceptor(log: Logger): Interceptor {
     const fields = { rpc: call.method.name, request_id: call.header.get("x-request-id") ?? undefined };
     const translate = (reason: unknown): ConnectError => {
       if (reason instanceof ConnectError) return reason;
+      // Nobody is left to be told, and nothing is broken.
+      if (call.signal.aborted) return ConnectError.from(call.signal.reason, Code.Canceled);
       const error = WrennError.from(reason, "the host agent failed; its log has the reason");
       logFailure(log, error, { ...fields, ms: elapsed(began) }, "rpc failed");
       return toConnectError(error);

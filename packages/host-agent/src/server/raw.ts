@@ -14,7 +14,8 @@ import { assertGuestPath } from "./validate.ts";
 type Request = IncomingMessage;
 type Response = ServerResponse;
 
-const ROUTE = /^\/raw\/v1\/sandboxes\/([^/]+)\/files$/;
+/** On the target as it came: not every target is one that `URL` can read. */
+const ROUTE = /^\/raw\/v1\/sandboxes\/([^/?]+)\/files(?:\?(.*))?$/;
 
 /** Handles a raw route; false when the URL is none. */
 export function rawRoutes(
@@ -22,19 +23,17 @@ export function rawRoutes(
   log: Logger,
 ): (request: Request, response: Response) => boolean {
   return (request, response) => {
-    const url = new URL(request.url ?? "/", "http://agent");
-    const id = ROUTE.exec(url.pathname)?.[1];
+    const [, id, query] = ROUTE.exec(request.url ?? "") ?? [];
     if (id === undefined) return false;
-    transfer(manager, { id, path: url.searchParams.get("path") ?? "", request, response }).catch(
-      (reason: unknown) => {
-        const error = WrennError.from(reason, "the transfer failed; the host agent's log has the reason");
-        const fields = { request_id: header(request, "x-request-id"), sandbox_id: id };
-        logFailure(log, error, fields, "transfer failed");
-        // After the first byte the only honest answer is a broken connection.
-        if (response.headersSent) response.destroy();
-        else respond(response, error);
-      },
-    );
+    const path = new URLSearchParams(query).get("path") ?? "";
+    transfer(manager, { id, path, request, response }).catch((reason: unknown) => {
+      const error = WrennError.from(reason, "the transfer failed; the host agent's log has the reason");
+      const fields = { request_id: header(request, "x-request-id"), sandbox_id: id };
+      logFailure(log, error, fields, "transfer failed");
+      // After the first byte the only honest answer is a broken connection.
+      if (response.headersSent) response.destroy();
+      else respond(response, error);
+    });
     return true;
   };
 }

@@ -13,7 +13,7 @@ import type { TemplateBuilds } from "../template/builds.ts";
 import type { TemplateRegistry } from "../template/registry.ts";
 import { execStream, sendExecInput } from "./exec-stream.ts";
 import { buildTemplate, templateInfo } from "./template-rpc.ts";
-import { assertGuestPath, assertIsolation, later } from "./validate.ts";
+import { assertCommand, assertGuestPath, assertIsolation, later } from "./validate.ts";
 
 export interface ServiceContext {
   manager: SandboxManager;
@@ -56,7 +56,7 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
         return {};
       },
       async exec(request, call) {
-        assertCommand(request.cmd);
+        assertCommand(request);
         return manager.use(request.sandboxId, async (guest, gone) => {
           const began = performance.now();
           const result = await runCaptured(
@@ -68,7 +68,7 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
         });
       },
       async *execStream(request, call) {
-        assertCommand(request.cmd);
+        assertCommand(request);
         yield* execStream(manager, request, { requestId: requestId(call), signal: call.signal });
       },
       async sendExecInput(request) {
@@ -177,12 +177,6 @@ function sandboxInfo(sandbox: Sandbox, isolation: string) {
     timeoutSec: record.timeoutSec,
     isolation,
   };
-}
-
-function assertCommand(cmd: string): void {
-  if (cmd === "" || cmd.includes("\0")) {
-    throw new WrennError("invalid_argument", "cmd must name a command", { field: "cmd" });
-  }
 }
 
 function requestId(call: HandlerContext): string | undefined {

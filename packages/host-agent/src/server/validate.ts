@@ -1,5 +1,5 @@
 // Checks that the agent makes itself, whatever the control plane has checked before: it runs as root.
-import { LIMITS, WrennError } from "@wrenn/core";
+import { BOUNDS, LIMITS, WrennError } from "@wrenn/core";
 import type { Accelerator } from "@wrenn/vmm";
 
 /** Throws `invalid_argument` unless the path is absolute, without NUL, and short enough for the guest's kernel. */
@@ -7,6 +7,19 @@ export function assertGuestPath(path: string): void {
   if (!path.startsWith("/") || path.includes("\0") || Buffer.byteLength(path) > LIMITS.pathBytes) {
     throw new WrennError("invalid_argument", "path must be absolute, without NUL, of at most 4096 bytes", {
       field: "path",
+    });
+  }
+}
+
+/** Throws `invalid_argument` unless there is a command and its time-out is one; 0 = none. */
+export function assertCommand({ cmd, timeoutSec }: { cmd: string; timeoutSec: number }): void {
+  if (cmd === "" || cmd.includes("\0")) {
+    throw new WrennError("invalid_argument", "cmd must name a command", { field: "cmd" });
+  }
+  const { max } = BOUNDS.exec_timeout_sec;
+  if (timeoutSec < 0 || timeoutSec > max) {
+    throw new WrennError("invalid_argument", `timeout_sec must be from 0 to ${max}`, {
+      field: "timeout_sec",
     });
   }
 }
