@@ -25,7 +25,7 @@ export function checkConfig(config: ProcessConfig | undefined): ProcessConfig {
 
 /** Checks that a working directory exists and the user may enter it. */
 export function checkDirectory(cwd: string, mayExecute: MayExecute): void {
-  const info = statSync(cwd, { throwIfNoEntry: false });
+  const info = statOrUndefined(cwd);
   if (info === undefined) fail("cwd", `cwd '${cwd}' does not exist`);
   if (!info.isDirectory()) fail("cwd", `cwd '${cwd}' is not a directory`);
   if (!mayExecute(cwd)) fail("cwd", `cwd '${cwd}' may not be entered by the user`);
