@@ -66,11 +66,13 @@ describe("wrenn run", () => {
   });
 
   it("builds a template that is missing, and says so on stderr only", async () => {
-    await using service = await testService({ hasTemplate: false });
-    const { status, stdout, stderr } = await wrenn(service, ["run", "--", "echo", "42"]);
-    assert.deepEqual({ status, stdout }, { status: 0, stdout: "42\n" });
-    assert.match(stderr, /no template minimal yet; building it/);
-    assert.match(stderr, /install packages: 2\.5 s/);
+    for (const template of ["missing", "building"] as const) {
+      await using service = await testService({ template });
+      const { status, stdout, stderr } = await wrenn(service, ["run", "--", "echo", "42"]);
+      assert.deepEqual({ status, stdout }, { status: 0, stdout: "42\n" }, template);
+      assert.match(stderr, /template minimal is not there yet; building it/);
+      assert.match(stderr, /install packages: 2\.5 s/);
+    }
   });
 
   it("deletes the sandbox when it is terminated", async () => {

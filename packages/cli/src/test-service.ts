@@ -29,15 +29,23 @@ export interface TestService extends AsyncDisposable {
   alive: Set<string>;
 }
 
-export async function testService({ hasTemplate = true } = {}): Promise<TestService> {
+/** `template`: whether the service has it, lacks it, or is building it without having been asked by this client. */
+export async function testService({
+  template = "ready",
+}: {
+  template?: "ready" | "missing" | "building";
+} = {}): Promise<TestService> {
   const calls: string[] = [];
   const bodies = new Map<string, unknown>();
   const alive = new Set<string>();
-  let isBuilt = hasTemplate;
+  let isBuilt = template === "ready";
   const sockets = new WebSocketServer({ noServer: true });
 
   const answers: Record<string, (request: { body: Buffer; json: () => never }) => unknown> = {
     "POST /v1/sandboxes": () => {
+      if (!isBuilt && template === "building") {
+        return refusal(503, "unavailable", "template minimal is being built", "template");
+      }
       if (!isBuilt) return refusal(404, "not_found", "there is no template minimal");
       alive.add(SANDBOX_ID);
       return { status: 201, body: SANDBOX };
@@ -109,9 +117,9 @@ interface Answer {
   body?: unknown;
 }
 
-const refusal = (status: number, code: string, message: string): Answer => ({
+const refusal = (status: number, code: string, message: string, field?: string): Answer => ({
   status,
-  body: { error: { code, message } },
+  body: { error: { code, message, ...(field !== undefined && { field }) } },
 });
 
 function send(response: ServerResponse, { status, body }: Answer): void {
