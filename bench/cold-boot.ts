@@ -117,7 +117,7 @@ function substitute(argv: readonly string[], scratch: string): string[] {
   };
   replaceSource("/vm", join(scratch, "vm"));
   replaceSource("/dev/net/tun", join(scratch, "tun"));
-  return ["bwrap", "--die-with-parent", ...out.slice(1)];
+  return out;
 }
 
 function consoleOf(vm: string): string {

@@ -3,6 +3,7 @@
 //
 // Argument: JSON {argv, url}. argv is started as it is; the time until `url` answers 204 is printed in milliseconds.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { get } from "node:http";
 
 const { argv, url } = JSON.parse(process.argv[2] ?? "") as { argv: string[]; url: string };
@@ -39,5 +40,20 @@ function end(status: number): void {
   clearTimeout(timer);
   vmm.removeAllListeners("exit");
   vmm.once("exit", () => process.exit(status));
-  if (!vmm.kill("SIGKILL")) process.exit(status);
+  const machines = machinesOf(vmm.pid ?? 0);
+  for (const pid of machines) process.kill(pid, "SIGKILL");
+  if (machines.length === 0 && !vmm.kill("SIGKILL")) process.exit(status);
+}
+
+/** What bwrap has started: its own end would not be the machine's, which has changed its user since. */
+function machinesOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return [];
+  }
 }
