@@ -35,10 +35,12 @@ interface Rounds {
   execPairs: number;
   transferMib: number;
   transfers: number;
+  /** Passed through while memory is watched, `MiB`. */
+  memoryMib: number;
 }
 
-const FULL: Rounds = { boots: 10, execPairs: 300, transferMib: 200, transfers: 5 };
-const QUICK: Rounds = { boots: 2, execPairs: 40, transferMib: 64, transfers: 3 };
+const FULL: Rounds = { boots: 10, execPairs: 300, transferMib: 200, transfers: 5, memoryMib: 1024 };
+const QUICK: Rounds = { boots: 2, execPairs: 40, transferMib: 32, transfers: 2, memoryMib: 128 };
 
 const { values } = parseArgs({
   options: {
@@ -105,8 +107,8 @@ async function measure(dataDir: string, rounds: Rounds): Promise<Result[]> {
   results.push(
     ...(await benchFiles(target, guest, client, { mib: rounds.transferMib, rounds: rounds.transfers })),
   );
-  progress("memory over 1 GiB in and out");
-  results.push(await benchTransferMemory(target, client, processes));
+  progress(`memory over ${rounds.memoryMib} MiB in and out`);
+  results.push(await benchTransferMemory(target, client, processes, rounds.memoryMib));
   guest.close();
   await client.sandboxes.delete(sandbox.id);
   return results;

@@ -1,12 +1,11 @@
 // Memory: what the idle platform costs, and what its processes grow by while a gibibyte passes through.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { WrennClient } from "@wrenn/sdk";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
 import { bytesSource, type Target } from "./target.ts";
 
 const MIB = 1024 * 1024;
-const GIB = 1024 * MIB;
 
 export interface PlatformProcess {
   pid: number;
@@ -24,29 +23,35 @@ export function benchIdleMemory(processes: readonly PlatformProcess[]): Result {
   };
 }
 
-/** Growth of each of the platform's processes while 1 GiB is written and read through the API, `MiB`; the largest counts. */
+/**
+ * Growth of each of the platform's processes while `mib` MiB are written and read through the API, `MiB`; the largest
+ * counts. A process that ends meanwhile (a database connection that was idle) counts with what it had grown by.
+ */
 export async function benchTransferMemory(
   target: Target,
   client: WrennClient,
   processes: readonly PlatformProcess[],
+  mib: number,
 ): Promise<Result> {
-  const before = new Map(processes.map(({ pid }) => [pid, anonymousMemory(pid)]));
-  const growth = new Map(processes.map(({ pid }) => [pid, 0]));
+  const living = processes.filter(({ pid }) => existsSync(`/proc/${pid}`));
+  const before = new Map(living.map(({ pid }) => [pid, anonymousMemory(pid)]));
+  const growth = new Map(living.map(({ pid }) => [pid, 0]));
   const sample = () => {
-    for (const { pid } of processes) {
+    for (const { pid } of living) {
+      if (!existsSync(`/proc/${pid}`)) continue;
       growth.set(pid, Math.max(growth.get(pid) ?? 0, anonymousMemory(pid) - (before.get(pid) ?? 0)));
     }
   };
   const timer = setInterval(sample, 100);
   try {
-    await client.files.write(target.sandboxId, "/home/user/gib", bytesSource(GIB));
+    await client.files.write(target.sandboxId, "/home/user/gib", bytesSource(mib * MIB));
     for await (const _ of await client.files.readStream(target.sandboxId, "/home/user/gib"));
   } finally {
     clearInterval(timer);
   }
   sample();
   return {
-    name: "growth of the largest-growing process over 1 GiB in and out",
+    name: `growth of the largest-growing process over ${mib} MiB in and out`,
     unit: "MiB",
     platform: figure([Math.max(...growth.values())]),
     promises: [{ number: "P6", of: "median", bound: { max: 32 } }],
