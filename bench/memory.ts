@@ -1,5 +1,5 @@
 // Memory: what the idle platform costs, and what its processes grow by while a gibibyte passes through.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { WrennClient } from "@wrenn/sdk";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
@@ -33,13 +33,13 @@ export async function benchTransferMemory(
   processes: readonly PlatformProcess[],
   mib: number,
 ): Promise<Result> {
-  const living = processes.filter(({ pid }) => existsSync(`/proc/${pid}`));
-  const before = new Map(living.map(({ pid }) => [pid, anonymousMemory(pid)]));
-  const growth = new Map(living.map(({ pid }) => [pid, 0]));
+  const before = new Map(processes.map(({ pid }) => [pid, anonymousMemory(pid)]));
+  const growth = new Map(processes.map(({ pid }) => [pid, 0]));
   const sample = () => {
-    for (const { pid } of living) {
-      if (!existsSync(`/proc/${pid}`)) continue;
-      growth.set(pid, Math.max(growth.get(pid) ?? 0, anonymousMemory(pid) - (before.get(pid) ?? 0)));
+    for (const { pid } of processes) {
+      const [then, now] = [before.get(pid), anonymousMemory(pid)];
+      if (then !== undefined && now !== undefined)
+        growth.set(pid, Math.max(growth.get(pid) ?? 0, now - then));
     }
   };
   const timer = setInterval(sample, 100);
@@ -103,8 +103,15 @@ function proportionalSetSize(pid: number): number {
   return kilobytes(`/proc/${pid}/smaps_rollup`, "Pss") / 1024;
 }
 
-function anonymousMemory(pid: number): number {
-  return kilobytes(`/proc/${pid}/status`, "RssAnon") / 1024;
+/** Undefined when the process has ended. */
+function anonymousMemory(pid: number): number | undefined {
+  try {
+    return kilobytes(`/proc/${pid}/status`, "RssAnon") / 1024;
+  } catch (reason) {
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw reason;
+  }
 }
 
 function kilobytes(path: string, field: string): number {
