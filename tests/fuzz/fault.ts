@@ -1,0 +1,31 @@
+// What is wrong with a request, and what the service must say about it: the first thing that is wrong, in the
+// order that the API promises.
+
+/** In the order in which they are looked at. `route`: the path leads nowhere, or is none. */
+const LAYERS = ["route", "size", "key", "resource", "state", "input"] as const;
+export type Layer = (typeof LAYERS)[number];
+
+export interface Fault {
+  layer: Layer;
+  /** Statuses that are a right answer to it. */
+  statuses: readonly number[];
+  /** For people. */
+  what: string;
+  /** The error must name the field, if nothing else is wrong. */
+  named?: true;
+}
+
+/**
+ * The statuses that a request with these faults may get; nothing when none is wrong. `early` are those that may come
+ * as soon as the key is known to be good.
+ */
+export function expectedStatuses(
+  faults: readonly Fault[],
+  early: readonly number[] = [],
+): Set<number> | undefined {
+  const layer = LAYERS.find((candidate) => faults.some((fault) => fault.layer === candidate));
+  if (layer === undefined) return undefined;
+  const first = faults.filter((fault) => fault.layer === layer).flatMap(({ statuses }) => statuses);
+  const behindKey = LAYERS.indexOf(layer) > LAYERS.indexOf("key");
+  return new Set([...first, ...(behindKey ? early : [])]);
+}
