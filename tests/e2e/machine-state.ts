@@ -37,9 +37,10 @@ export function machineState(): MachineState {
   };
 }
 
+/** Servers and machines. Connections of another instance's database come and go: they are no left-overs. */
 function platformProcesses(): string[] {
   const ours =
-    /wrenn-(supervisor|host-agent|control-plane)|packages\/(supervisor|host-agent|control-plane)\/src\/main|qemu-system-x86_64|^postgres|\/postgres$/;
+    /wrenn-(supervisor|host-agent|control-plane)|packages\/(supervisor|host-agent|control-plane)\/src\/main|qemu-system-x86_64|\/postgres$/;
   return pidsOf((argv) => ours.test(argv[0] ?? "") || ours.test(argv[1] ?? ""))
     .map((pid) => `${pid} ${readFileSync(`/proc/${pid}/comm`, "utf8").trim()}`)
     .sort();

@@ -13,11 +13,20 @@ export interface Finished {
   stderr: string;
 }
 
+/** What a running instance says about itself. */
+interface Instance {
+  url: string;
+  pid: number;
+  block: number;
+}
+
 export interface Platform {
   dataDir: string;
   url: string;
   key: string;
   block: number;
+  /** Process id of the supervisor. */
+  pid: number;
   client: WrennClient;
   /** A request with the platform's key; nothing of it is interpreted. */
   call(method: string, path: string, options?: CallOptions): Promise<Response>;
@@ -63,16 +72,14 @@ export async function up(dataDir: string, env: Record<string, string> = {}): Pro
 
 /** The platform that runs on a data directory. */
 export async function attach(dataDir: string): Promise<Platform> {
-  const instance = JSON.parse(await readFile(join(dataDir, "instance.json"), "utf8")) as {
-    url: string;
-    block: number;
-  };
+  const instance = JSON.parse(await readFile(join(dataDir, "instance.json"), "utf8")) as Instance;
   const key = (await readFile(join(dataDir, "api-key"), "utf8")).trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   return {
     dataDir,
     url: instance.url,
     block: instance.block,
+    pid: instance.pid,
     key,
     client,
     call: (method, path, options = {}) => call(instance.url, key, { method, path, ...options }),
