@@ -17,7 +17,7 @@ export const CHECK = "check";
 
 /** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
 const ORDER = [CHECK, "unit", "db"];
-const ON_REQUEST = new Set(["bootstrap", "soak"]);
+const ON_REQUEST = new Set(["bench", "bootstrap", "fuzz", "soak", "template"]);
 /** Suites whose files share nothing; in the others one file at a time has the machine. */
 const PARALLEL = new Set(["unit"]);
 
