@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { expectedStatuses, type Fault } from "./fault.ts";
 
 describe("expectedStatuses()", () => {
+  const route: Fault = { layer: "route", statuses: [404], what: "an empty name" };
   const size: Fault = { layer: "size", statuses: [413], what: "too large" };
   const key: Fault = { layer: "key", statuses: [401], what: "no key" };
   const state: Fault = { layer: "state", statuses: [409], what: "stopped" };
@@ -15,6 +16,7 @@ describe("expectedStatuses()", () => {
     ["all reasons of the same rank", [value, type], [], [400, 415]],
     ["what a header may bring about behind the key", [state], [400], [409, 400]],
     ["nothing of that before the key", [key, state], [400], [401]],
+    ["the next reason too where a path may lead nowhere", [route, size, value], [], [404, 413]],
   ] as const) {
     it(`expects ${what}`, () => {
       const statuses = expectedStatuses(faults, early);

@@ -1,7 +1,7 @@
 // What is wrong with a request, and what the service must say about it: the first thing that is wrong, in the
 // order that the API promises.
 
-/** In the order in which they are looked at. `route`: the path leads nowhere, or is none. */
+/** In the order in which they are looked at. `route`: the path may lead nowhere. */
 const LAYERS = ["route", "size", "key", "resource", "state", "input"] as const;
 export type Layer = (typeof LAYERS)[number];
 
@@ -26,6 +26,8 @@ export function expectedStatuses(
   const layer = LAYERS.find((candidate) => faults.some((fault) => fault.layer === candidate));
   if (layer === undefined) return undefined;
   const first = faults.filter((fault) => fault.layer === layer).flatMap(({ statuses }) => statuses);
-  const behindKey = LAYERS.indexOf(layer) > LAYERS.indexOf("key");
-  return new Set([...first, ...(behindKey ? early : [])]);
+  // A path that the router may or may not take: if it does, the rest counts.
+  const rest = layer === "route" ? faults.filter((fault) => fault.layer !== layer) : [];
+  const behindKey = layer === "route" || LAYERS.indexOf(layer) > LAYERS.indexOf("key");
+  return new Set([...first, ...(expectedStatuses(rest, early) ?? []), ...(behindKey ? early : [])]);
 }

@@ -134,7 +134,7 @@ function call(method: DescMethod, fixtures: Fixtures): fc.Arbitrary<AgentRequest
     sandboxId: DESTRUCTIVE.includes(method.name) ? nowhere : [running, running, running, ...nowhere],
     template: ["absent", "../minimal", "", "a\u0000"],
     name: ["absent", "../minimal", "", "n".repeat(65)],
-    recipe: ["", "name: x\n", "- [", "packages: [no-such]\nunknown: 1\n", "&a [*a]"],
+    recipe: ["", "name: x\nunknown: 1\n", "- [", "packages: [no-such]\nunknown: 1\n", "&a [*a]"],
     pid: [0, 1, 2 ** 32 - 1, 4_000_000],
     args: [["-c", "exit 3"], []],
   };

@@ -15,11 +15,21 @@ export interface World {
   platform: Platform;
   document: ApiDocument;
   fixtures: Fixtures;
-  /** Everything that a refused request must leave as it is, as comparable data. */
-  picture(): Promise<unknown>;
+  /** Everything that a refused request must leave as it is. */
+  picture(): Promise<Picture>;
+  /** Throws unless everything is as it was in a picture. */
+  assertUnchanged(before: Picture): Promise<void>;
   /** Throws unless the service is healthy and its processes are the ones that it began with. */
   assertAlive(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface Picture {
+  /** Rows by table. */
+  tables: Record<string, unknown[]>;
+  /** What the host agent keeps on disk. */
+  sandboxes: string[];
+  templates: string[];
 }
 
 /** Starts a platform, and makes two owners and their sandboxes on it. */
@@ -41,6 +51,10 @@ export async function openWorld(): Promise<World> {
       document,
       fixtures,
       picture: () => takePicture(platform, database),
+      assertUnchanged: async (before) => {
+        const now = await takePicture(platform, database);
+        assert.deepEqual(now, withoutExpired(before, now));
+      },
       assertAlive: async () => {
         const health = await platform.call("GET", "/health", {
           key: null,
@@ -111,15 +125,23 @@ const PICTURES: Readonly<Record<string, string>> = {
   audit_events: "to_jsonb(t)",
 };
 
-async function takePicture(platform: Platform, database: Client): Promise<unknown> {
-  const tables: Record<string, unknown> = {};
+async function takePicture(platform: Platform, database: Client): Promise<Picture> {
+  const tables: Picture["tables"] = {};
   for (const [table, columns] of Object.entries(PICTURES)) {
     const { rows } = await database.query<{ row: unknown }>(
       `select ${columns} as row from ${table} t order by 1`,
     );
     tables[table] = rows.map(({ row }) => row);
   }
-  return { tables, machines: readdirSync(join(platform.dataDir, "sandboxes")).sort() };
+  const kept = (name: string) => readdirSync(join(platform.dataDir, name)).sort();
+  return { tables, sandboxes: kept("sandboxes"), templates: kept("templates") };
+}
+
+/** Tickets live for half a minute and are swept away; none may come. */
+function withoutExpired(before: Picture, now: Picture): Picture {
+  const left = new Set((now.tables["exec_tickets"] ?? []).map((row) => JSON.stringify(row)));
+  const tickets = (before.tables["exec_tickets"] ?? []).filter((row) => left.has(JSON.stringify(row)));
+  return { ...before, tables: { ...before.tables, exec_tickets: tickets } };
 }
 
 /** Ids of the control plane and the host agent of this instance: both know the socket between them. */
