@@ -8,13 +8,17 @@ export {
   tryAccelerator,
 } from "./prove.ts";
 export { QemuVmm } from "./qemu/driver.ts";
-export type {
-  Accelerator,
-  Disk,
-  DiskLayer,
-  Machine,
-  MachineExit,
-  MachineNetwork,
-  MachineSpec,
-  Vmm,
+export {
+  type Accelerator,
+  type Disk,
+  type DiskLayer,
+  type GuestMemory,
+  type Machine,
+  type MachineExit,
+  type MachineNetwork,
+  type MachineSpec,
+  type MemorySource,
+  PAGE_BYTES,
+  type SavedState,
+  type Vmm,
 } from "./vmm.ts";

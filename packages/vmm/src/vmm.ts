@@ -27,7 +27,13 @@ export interface MachineNetwork {
   guestMac: string;
 }
 
-/** Everything a VMM needs to know to boot one guest. */
+/**
+ * Where a guest's memory comes from. An image is a descriptor of this process that holds the whole memory and that
+ * nobody can write any more (a sealed memfd): every machine started from it shares its pages until it writes them.
+ */
+export type MemorySource = { kind: "fresh" } | { kind: "image"; fd: number };
+
+/** Everything a VMM needs to know to run one guest. */
 export interface MachineSpec {
   /** Sandbox id; names the cgroup and appears in errors. */
   id: string;
@@ -49,6 +55,34 @@ export interface MachineSpec {
   cgroup: string;
   /** Largest file that the VMM may write, `bytes`. */
   maxFileBytes: number;
+  /** Default: fresh. */
+  memory?: MemorySource;
+}
+
+/** Bytes of a page of guest memory as this platform counts them, whatever the host's own pages are. */
+export const PAGE_BYTES = 4096;
+
+/**
+ * A guest's memory as the host sees it. Offsets are those of the memory image, `bytes`. Reading gives one point in time
+ * only while the machine stands still.
+ */
+export interface GuestMemory {
+  readonly bytes: number;
+  /**
+   * The pages that the machine does not share with its memory source: for an image all that were written since, for
+   * fresh memory all that were ever touched. Sorted page numbers.
+   */
+  privatePages(): Promise<Uint32Array>;
+  read(offset: number, into: Uint8Array): void;
+  write(offset: number, from: Uint8Array): void;
+}
+
+/** What a machine continues from, besides its spec's memory source. */
+export interface SavedState {
+  /** File that {@link Machine.saveDevices} wrote, by a machine of the same spec but for paths, id, slot and uid. */
+  devicesPath: string;
+  /** Runs after the memory is mapped and before the devices are loaded: writes the pages that differ from the source. */
+  fillMemory?: (memory: GuestMemory) => Promise<void>;
 }
 
 /** How the VMM's process ended: its exit status, 128 + n when signal n ended it, null when nobody knows. */
@@ -65,6 +99,20 @@ export interface Machine {
   consoleTail(): Promise<string>;
   /** Ends the process and waits until it has gone. Succeeds when it already has. */
   kill(): Promise<void>;
+  readonly memory: GuestMemory;
+  /** Stops the virtual processors; what the guest has written is with the host's kernel. Idempotent. */
+  pause(): Promise<void>;
+  /** Lets them go on. Idempotent. */
+  resume(): Promise<void>;
+  /** Writes processors and devices, not memory, to a new file of mode 0600 at `path`. The machine stands still. */
+  saveDevices(path: string): Promise<void>;
+  /**
+   * Puts a new writable layer (an empty qcow2 file in the machine's own directory) on top of a disk. All layers below it
+   * are only read from then on. Works while the machine runs and while it stands still.
+   */
+  addLayer(diskId: string, layer: DiskLayer): Promise<void>;
+  /** Told of each disk request of the guest's that the host could not carry out (`enospc`: the host's disk is full). */
+  onDiskError(listener: (error: { diskId: string; enospc: boolean }) => void): void;
 }
 
 /** A driver: `qemu`, later `firecracker`. */
@@ -74,4 +122,13 @@ export interface Vmm {
   version(): Promise<string>;
   /** Starts the process. Resolves once it runs confined; rejects with what it printed when it did not get there. */
   start(spec: MachineSpec): Promise<Machine>;
+  /** Starts a process that continues from a saved state; it stands still until {@link Machine.resume}. */
+  restore(spec: MachineSpec, saved: SavedState): Promise<Machine>;
+  /**
+   * Takes over a machine that an earlier process of this platform started and that still runs. Rejects with
+   * `not_found` when that process is no longer the same or does not answer.
+   */
+  adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine>;
+  /** What a saved state depends on, to be compared before it is loaded: version, machine type, processor model, … */
+  fingerprint(spec: Pick<MachineSpec, "accelerator">): Promise<Record<string, string>>;
 }

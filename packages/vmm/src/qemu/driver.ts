@@ -15,7 +15,7 @@ import {
   waitForExit,
 } from "@wrenn/linux";
 import { readConsoleTail } from "../console.ts";
-import type { Machine, MachineExit, MachineSpec, Vmm } from "../vmm.ts";
+import type { GuestMemory, Machine, MachineExit, MachineSpec, Vmm } from "../vmm.ts";
 import { INSIDE, qemuArguments } from "./arguments.ts";
 import { machineConfinement, machineDevices, machineLimits } from "./confinement.ts";
 
@@ -61,6 +61,22 @@ export class QemuVmm implements Vmm {
     scope.move();
     return new QemuMachine({ spec, cgroup, process: started.identity, exited: started.exited });
   }
+
+  restore(): Promise<Machine> {
+    throw later();
+  }
+
+  adopt(): Promise<Machine> {
+    throw later();
+  }
+
+  fingerprint(): Promise<Record<string, string>> {
+    throw later();
+  }
+}
+
+function later(): WrennError {
+  return new WrennError("not_implemented", "saved state is not to be had from this version");
 }
 
 class QemuMachine implements Machine {
@@ -79,6 +95,30 @@ class QemuMachine implements Machine {
     this.#cgroup = options.cgroup;
     this.process = options.process;
     this.exited = options.exited;
+  }
+
+  get memory(): GuestMemory {
+    throw later();
+  }
+
+  pause(): Promise<void> {
+    throw later();
+  }
+
+  resume(): Promise<void> {
+    throw later();
+  }
+
+  saveDevices(): Promise<void> {
+    throw later();
+  }
+
+  addLayer(): Promise<void> {
+    throw later();
+  }
+
+  onDiskError(): void {
+    throw later();
   }
 
   consoleTail(): Promise<string> {

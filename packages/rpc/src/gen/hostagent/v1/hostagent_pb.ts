@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hostagent/v1/hostagent.proto.
  */
 export const file_hostagent_v1_hostagent: GenFile = /*@__PURE__*/
-  fileDesc("Chxob3N0YWdlbnQvdjEvaG9zdGFnZW50LnByb3RvEgxob3N0YWdlbnQudjEipwIKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhAKCHRlbXBsYXRlGAEgASgJEg0KBXZjcHVzGAIgASgFEhEKCW1lbW9yeV9tYhgDIAEoBRITCgt0aW1lb3V0X3NlYxgEIAEoBRISCgpzYW5kYm94X2lkGAUgASgJEg8KB2Rpc2tfbWIYBiABKAUSOgoEZW52cxgHIAMoCzIsLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZzRW50cnkSEgoKb25fdGltZW91dBgIIAEoCRIVCg1taW5faXNvbGF0aW9uGAkgASgJEg0KBXN0YXJ0GAogASgJGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoUBChVDcmVhdGVTYW5kYm94UmVzcG9uc2USEgoKc2FuZGJveF9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDwoHaG9zdF9pcBgDIAEoCRIQCghndWVzdF9pcBgEIAEoCRIRCglpc29sYXRpb24YBSABKAkSEgoKb25fdGltZW91dBgGIAEoCSIrChVEZXN0cm95U2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSIYChZEZXN0cm95U2FuZGJveFJlc3BvbnNlIikKE1BhdXNlU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSIWChRQYXVzZVNhbmRib3hSZXNwb25zZSI/ChRSZXN1bWVTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEhMKC3RpbWVvdXRfc2VjGAIgASgFIkwKFVJlc3VtZVNhbmRib3hSZXNwb25zZRISCgpzYW5kYm94X2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIPCgdob3N0X2lwGAMgASgJItsBCgtFeGVjUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgsKA2NtZBgCIAEoCRIMCgRhcmdzGAMgAygJEhMKC3RpbWVvdXRfc2VjGAQgASgFEgsKA2N3ZBgFIAEoCRIxCgRlbnZzGAYgAygLMiMuaG9zdGFnZW50LnYxLkV4ZWNSZXF1ZXN0LkVudnNFbnRyeRIMCgR1c2VyGAcgASgJEg0KBXN0ZGluGAggASgMGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo0BCgxFeGVjUmVzcG9uc2USDgoGc3Rkb3V0GAEgASgMEg4KBnN0ZGVychgCIAEoDBIRCglleGl0X2NvZGUYAyABKAUSDgoGc2lnbmFsGAQgASgJEhEKCXRpbWVkX291dBgFIAEoCBIRCgl0cnVuY2F0ZWQYBiABKAgSFAoMZ3Vlc3RfbWljcm9zGAcgASgDIhYKFExpc3RTYW5kYm94ZXNSZXF1ZXN0IkUKFUxpc3RTYW5kYm94ZXNSZXNwb25zZRIsCglzYW5kYm94ZXMYASADKAsyGS5ob3N0YWdlbnQudjEuU2FuZGJveEluZm8i4wEKC1NhbmRib3hJbmZvEhIKCnNhbmRib3hfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEhAKCHRlbXBsYXRlGAMgASgJEg0KBXZjcHVzGAQgASgFEhEKCW1lbW9yeV9tYhgFIAEoBRIPCgdob3N0X2lwGAYgASgJEhcKD2NyZWF0ZWRfYXRfdW5peBgHIAEoAxIbChNsYXN0X2FjdGl2ZV9hdF91bml4GAggASgDEhMKC3RpbWVvdXRfc2VjGAkgASgFEg0KBWVycm9yGAogASgJEhEKCWlzb2xhdGlvbhgLIAEoCSJFChBXcml0ZUZpbGVSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdjb250ZW50GAMgASgMIhMKEVdyaXRlRmlsZVJlc3BvbnNlIjMKD1JlYWRGaWxlUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAkiIwoQUmVhZEZpbGVSZXNwb25zZRIPCgdjb250ZW50GAEgASgMIiUKB1B0eVNpemUSDAoEY29scxgBIAEoBRIMCgRyb3dzGAIgASgFIosCChFFeGVjU3RyZWFtUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgsKA2NtZBgCIAEoCRIMCgRhcmdzGAMgAygJEhMKC3RpbWVvdXRfc2VjGAQgASgFEgsKA2N3ZBgFIAEoCRI3CgRlbnZzGAYgAygLMikuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXF1ZXN0LkVudnNFbnRyeRIMCgR1c2VyGAcgASgJEiIKA3B0eRgIIAEoCzIVLmhvc3RhZ2VudC52MS5QdHlTaXplEg0KBXN0ZGluGAkgASgIGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItoCChJFeGVjU3RyZWFtUmVzcG9uc2USNwoFc3RhcnQYASABKAsyJi5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlc3BvbnNlLlN0YXJ0SAASNQoEZGF0YRgCIAEoCzIlLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UuRGF0YUgAEjMKA2VuZBgDIAEoCzIkLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UuRW5kSAAaFAoFU3RhcnQSCwoDcGlkGAEgASgNGjQKBERhdGESEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSABCCAoGb3V0cHV0GkoKA0VuZBIRCglleGl0X2NvZGUYASABKAUSDQoFZXJyb3IYAiABKAkSDgoGc2lnbmFsGAMgASgJEhEKCXRpbWVkX291dBgEIAEoCEIHCgVldmVudCKzAQoUU2VuZEV4ZWNJbnB1dFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRILCgNwaWQYAiABKA0SDwoFc3RkaW4YAyABKAxIABIVCgtzdGRpbl9jbG9zZRgEIAEoCEgAEhAKBnNpZ25hbBgFIAEoCUgAEicKBnJlc2l6ZRgGIAEoCzIVLmhvc3RhZ2VudC52MS5QdHlTaXplSAASDgoEc3RvcBgHIAEoCEgAQgcKBWlucHV0IhcKFVNlbmRFeGVjSW5wdXRSZXNwb25zZSKZAQoWV3JpdGVGaWxlU3RyZWFtUmVxdWVzdBI5CgRtZXRhGAEgASgLMikuaG9zdGFnZW50LnYxLldyaXRlRmlsZVN0cmVhbVJlcXVlc3QuTWV0YUgAEg8KBWNodW5rGAIgASgMSAAaKAoETWV0YRISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAlCCQoHY29udGVudCIZChdXcml0ZUZpbGVTdHJlYW1SZXNwb25zZSI5ChVSZWFkRmlsZVN0cmVhbVJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJIicKFlJlYWRGaWxlU3RyZWFtUmVzcG9uc2USDQoFY2h1bmsYASABKAwiOQoVQ3JlYXRlU25hcHNob3RSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEbmFtZRgCIAEoCSI6ChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEgwKBG5hbWUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAyIlChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlIigKElBpbmdTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJIhUKE1BpbmdTYW5kYm94UmVzcG9uc2UikAEKDFRlbXBsYXRlSW5mbxIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFdmNwdXMYAyABKAUSEQoJbWVtb3J5X21iGAQgASgFEhIKCnNpemVfYnl0ZXMYBSABKAMSFwoPY3JlYXRlZF9hdF91bml4GAYgASgDEhUKDXJvb3Rmc19zaGEyNTYYByABKAkiFgoUTGlzdFRlbXBsYXRlc1JlcXVlc3QiRgoVTGlzdFRlbXBsYXRlc1Jlc3BvbnNlEi0KCXRlbXBsYXRlcxgBIAMoCzIaLmhvc3RhZ2VudC52MS5UZW1wbGF0ZUluZm8iNAoUQnVpbGRUZW1wbGF0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZyZWNpcGUYAiABKAkiygEKFUJ1aWxkVGVtcGxhdGVSZXNwb25zZRI4CgRzdGVwGAEgASgLMiguaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXNwb25zZS5TdGVwSAASDQoDbG9nGAIgASgJSAASKwoFcmVhZHkYAyABKAsyGi5ob3N0YWdlbnQudjEuVGVtcGxhdGVJbmZvSAAaMgoEU3RlcBIMCgRuYW1lGAEgASgJEg4KBm1pbGxpcxgCIAEoAxIMCgRkb25lGAMgASgIQgcKBWV2ZW50IiUKFURlbGV0ZVRlbXBsYXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVRlbXBsYXRlUmVzcG9uc2UiEAoOR2V0SG9zdFJlcXVlc3QivAEKD0dldEhvc3RSZXNwb25zZRIPCgdob3N0X2lkGAEgASgJEhEKCWlzb2xhdGlvbhgCIAEoCRIMCgRjcHVzGAMgASgFEhQKDG1lbW9yeV9ieXRlcxgEIAEoAxIZChFtZW1vcnlfZnJlZV9ieXRlcxgFIAEoAxIRCglzYW5kYm94ZXMYBiABKAUSFQoNbWF4X3NhbmRib3hlcxgHIAEoBRIPCgd2ZXJzaW9uGAggASgJEgsKA3ZtbRgJIAEoCSJcCgZSZXBvcnQSCgoCaWQYASABKAkSEgoKc2FuZGJveF9pZBgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmF0X3VuaXhfbXMYBSABKAMiFAoSTGlzdFJlcG9ydHNSZXF1ZXN0IjwKE0xpc3RSZXBvcnRzUmVzcG9uc2USJQoHcmVwb3J0cxgBIAMoCzIULmhvc3RhZ2VudC52MS5SZXBvcnQiKAoZQWNrbm93bGVkZ2VSZXBvcnRzUmVxdWVzdBILCgNpZHMYASADKAkiHAoaQWNrbm93bGVkZ2VSZXBvcnRzUmVzcG9uc2UywA4KEEhvc3RBZ2VudFNlcnZpY2USWAoNQ3JlYXRlU2FuZGJveBIiLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdBojLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVzcG9uc2USWwoORGVzdHJveVNhbmRib3gSIy5ob3N0YWdlbnQudjEuRGVzdHJveVNhbmRib3hSZXF1ZXN0GiQuaG9zdGFnZW50LnYxLkRlc3Ryb3lTYW5kYm94UmVzcG9uc2USVQoMUGF1c2VTYW5kYm94EiEuaG9zdGFnZW50LnYxLlBhdXNlU2FuZGJveFJlcXVlc3QaIi5ob3N0YWdlbnQudjEuUGF1c2VTYW5kYm94UmVzcG9uc2USWAoNUmVzdW1lU2FuZGJveBIiLmhvc3RhZ2VudC52MS5SZXN1bWVTYW5kYm94UmVxdWVzdBojLmhvc3RhZ2VudC52MS5SZXN1bWVTYW5kYm94UmVzcG9uc2USPQoERXhlYxIZLmhvc3RhZ2VudC52MS5FeGVjUmVxdWVzdBoaLmhvc3RhZ2VudC52MS5FeGVjUmVzcG9uc2USWAoNTGlzdFNhbmRib3hlcxIiLmhvc3RhZ2VudC52MS5MaXN0U2FuZGJveGVzUmVxdWVzdBojLmhvc3RhZ2VudC52MS5MaXN0U2FuZGJveGVzUmVzcG9uc2USTAoJV3JpdGVGaWxlEh4uaG9zdGFnZW50LnYxLldyaXRlRmlsZVJlcXVlc3QaHy5ob3N0YWdlbnQudjEuV3JpdGVGaWxlUmVzcG9uc2USSQoIUmVhZEZpbGUSHS5ob3N0YWdlbnQudjEuUmVhZEZpbGVSZXF1ZXN0Gh4uaG9zdGFnZW50LnYxLlJlYWRGaWxlUmVzcG9uc2USUQoKRXhlY1N0cmVhbRIfLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVxdWVzdBogLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UwARJgCg9Xcml0ZUZpbGVTdHJlYW0SJC5ob3N0YWdlbnQudjEuV3JpdGVGaWxlU3RyZWFtUmVxdWVzdBolLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVTdHJlYW1SZXNwb25zZSgBEl0KDlJlYWRGaWxlU3RyZWFtEiMuaG9zdGFnZW50LnYxLlJlYWRGaWxlU3RyZWFtUmVxdWVzdBokLmhvc3RhZ2VudC52MS5SZWFkRmlsZVN0cmVhbVJlc3BvbnNlMAESWwoOQ3JlYXRlU25hcHNob3QSIy5ob3N0YWdlbnQudjEuQ3JlYXRlU25hcHNob3RSZXF1ZXN0GiQuaG9zdGFnZW50LnYxLkNyZWF0ZVNuYXBzaG90UmVzcG9uc2USWwoORGVsZXRlU25hcHNob3QSIy5ob3N0YWdlbnQudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GiQuaG9zdGFnZW50LnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2USUgoLUGluZ1NhbmRib3gSIC5ob3N0YWdlbnQudjEuUGluZ1NhbmRib3hSZXF1ZXN0GiEuaG9zdGFnZW50LnYxLlBpbmdTYW5kYm94UmVzcG9uc2USWAoNU2VuZEV4ZWNJbnB1dBIiLmhvc3RhZ2VudC52MS5TZW5kRXhlY0lucHV0UmVxdWVzdBojLmhvc3RhZ2VudC52MS5TZW5kRXhlY0lucHV0UmVzcG9uc2USWAoNTGlzdFRlbXBsYXRlcxIiLmhvc3RhZ2VudC52MS5MaXN0VGVtcGxhdGVzUmVxdWVzdBojLmhvc3RhZ2VudC52MS5MaXN0VGVtcGxhdGVzUmVzcG9uc2USWgoNQnVpbGRUZW1wbGF0ZRIiLmhvc3RhZ2VudC52MS5CdWlsZFRlbXBsYXRlUmVxdWVzdBojLmhvc3RhZ2VudC52MS5CdWlsZFRlbXBsYXRlUmVzcG9uc2UwARJbCg5EZWxldGVUZW1wbGF0ZRIjLmhvc3RhZ2VudC52MS5EZWxldGVUZW1wbGF0ZVJlcXVlc3QaJC5ob3N0YWdlbnQudjEuRGVsZXRlVGVtcGxhdGVSZXNwb25zZRJGCgdHZXRIb3N0EhwuaG9zdGFnZW50LnYxLkdldEhvc3RSZXF1ZXN0Gh0uaG9zdGFnZW50LnYxLkdldEhvc3RSZXNwb25zZRJSCgtMaXN0UmVwb3J0cxIgLmhvc3RhZ2VudC52MS5MaXN0UmVwb3J0c1JlcXVlc3QaIS5ob3N0YWdlbnQudjEuTGlzdFJlcG9ydHNSZXNwb25zZRJnChJBY2tub3dsZWRnZVJlcG9ydHMSJy5ob3N0YWdlbnQudjEuQWNrbm93bGVkZ2VSZXBvcnRzUmVxdWVzdBooLmhvc3RhZ2VudC52MS5BY2tub3dsZWRnZVJlcG9ydHNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Chxob3N0YWdlbnQvdjEvaG9zdGFnZW50LnByb3RvEgxob3N0YWdlbnQudjEipwIKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhAKCHRlbXBsYXRlGAEgASgJEg0KBXZjcHVzGAIgASgFEhEKCW1lbW9yeV9tYhgDIAEoBRITCgt0aW1lb3V0X3NlYxgEIAEoBRISCgpzYW5kYm94X2lkGAUgASgJEg8KB2Rpc2tfbWIYBiABKAUSOgoEZW52cxgHIAMoCzIsLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZzRW50cnkSEgoKb25fdGltZW91dBgIIAEoCRIVCg1taW5faXNvbGF0aW9uGAkgASgJEg0KBXN0YXJ0GAogASgJGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoUBChVDcmVhdGVTYW5kYm94UmVzcG9uc2USEgoKc2FuZGJveF9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDwoHaG9zdF9pcBgDIAEoCRIQCghndWVzdF9pcBgEIAEoCRIRCglpc29sYXRpb24YBSABKAkSEgoKb25fdGltZW91dBgGIAEoCSIrChVEZXN0cm95U2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSIYChZEZXN0cm95U2FuZGJveFJlc3BvbnNlIikKE1BhdXNlU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSKVAQoUUGF1c2VTYW5kYm94UmVzcG9uc2USSQoMcGhhc2VfbWljcm9zGAEgAygLMjMuaG9zdGFnZW50LnYxLlBhdXNlU2FuZGJveFJlc3BvbnNlLlBoYXNlTWljcm9zRW50cnkaMgoQUGhhc2VNaWNyb3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIk4KFFJlc3VtZVNhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSEwoLdGltZW91dF9zZWMYAiABKAUSDQoFc3RhcnQYAyABKAkiTAoVUmVzdW1lU2FuZGJveFJlc3BvbnNlEhIKCnNhbmRib3hfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEg8KB2hvc3RfaXAYAyABKAki2wEKC0V4ZWNSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSCwoDY21kGAIgASgJEgwKBGFyZ3MYAyADKAkSEwoLdGltZW91dF9zZWMYBCABKAUSCwoDY3dkGAUgASgJEjEKBGVudnMYBiADKAsyIy5ob3N0YWdlbnQudjEuRXhlY1JlcXVlc3QuRW52c0VudHJ5EgwKBHVzZXIYByABKAkSDQoFc3RkaW4YCCABKAwaKwoJRW52c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKDEV4ZWNSZXNwb25zZRIOCgZzdGRvdXQYASABKAwSDgoGc3RkZXJyGAIgASgMEhEKCWV4aXRfY29kZRgDIAEoBRIOCgZzaWduYWwYBCABKAkSEQoJdGltZWRfb3V0GAUgASgIEhEKCXRydW5jYXRlZBgGIAEoCBIUCgxndWVzdF9taWNyb3MYByABKAMiFgoUTGlzdFNhbmRib3hlc1JlcXVlc3QiRQoVTGlzdFNhbmRib3hlc1Jlc3BvbnNlEiwKCXNhbmRib3hlcxgBIAMoCzIZLmhvc3RhZ2VudC52MS5TYW5kYm94SW5mbyL3AQoLU2FuZGJveEluZm8SEgoKc2FuZGJveF9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSEAoIdGVtcGxhdGUYAyABKAkSDQoFdmNwdXMYBCABKAUSEQoJbWVtb3J5X21iGAUgASgFEg8KB2hvc3RfaXAYBiABKAkSFwoPY3JlYXRlZF9hdF91bml4GAcgASgDEhsKE2xhc3RfYWN0aXZlX2F0X3VuaXgYCCABKAMSEwoLdGltZW91dF9zZWMYCSABKAUSDQoFZXJyb3IYCiABKAkSEQoJaXNvbGF0aW9uGAsgASgJEhIKCm9uX3RpbWVvdXQYDCABKAkiRQoQV3JpdGVGaWxlUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAkSDwoHY29udGVudBgDIAEoDCITChFXcml0ZUZpbGVSZXNwb25zZSIzCg9SZWFkRmlsZVJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJIiMKEFJlYWRGaWxlUmVzcG9uc2USDwoHY29udGVudBgBIAEoDCIlCgdQdHlTaXplEgwKBGNvbHMYASABKAUSDAoEcm93cxgCIAEoBSKLAgoRRXhlY1N0cmVhbVJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRILCgNjbWQYAiABKAkSDAoEYXJncxgDIAMoCRITCgt0aW1lb3V0X3NlYxgEIAEoBRILCgNjd2QYBSABKAkSNwoEZW52cxgGIAMoCzIpLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVxdWVzdC5FbnZzRW50cnkSDAoEdXNlchgHIAEoCRIiCgNwdHkYCCABKAsyFS5ob3N0YWdlbnQudjEuUHR5U2l6ZRINCgVzdGRpbhgJIAEoCBorCglFbnZzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAgoSRXhlY1N0cmVhbVJlc3BvbnNlEjcKBXN0YXJ0GAEgASgLMiYuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXNwb25zZS5TdGFydEgAEjUKBGRhdGEYAiABKAsyJS5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlc3BvbnNlLkRhdGFIABIzCgNlbmQYAyABKAsyJC5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlc3BvbnNlLkVuZEgAGhQKBVN0YXJ0EgsKA3BpZBgBIAEoDRo0CgREYXRhEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAQggKBm91dHB1dBpKCgNFbmQSEQoJZXhpdF9jb2RlGAEgASgFEg0KBWVycm9yGAIgASgJEg4KBnNpZ25hbBgDIAEoCRIRCgl0aW1lZF9vdXQYBCABKAhCBwoFZXZlbnQiswEKFFNlbmRFeGVjSW5wdXRSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSCwoDcGlkGAIgASgNEg8KBXN0ZGluGAMgASgMSAASFQoLc3RkaW5fY2xvc2UYBCABKAhIABIQCgZzaWduYWwYBSABKAlIABInCgZyZXNpemUYBiABKAsyFS5ob3N0YWdlbnQudjEuUHR5U2l6ZUgAEg4KBHN0b3AYByABKAhIAEIHCgVpbnB1dCIXChVTZW5kRXhlY0lucHV0UmVzcG9uc2UimQEKFldyaXRlRmlsZVN0cmVhbVJlcXVlc3QSOQoEbWV0YRgBIAEoCzIpLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVTdHJlYW1SZXF1ZXN0Lk1ldGFIABIPCgVjaHVuaxgCIAEoDEgAGigKBE1ldGESEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJQgkKB2NvbnRlbnQiGQoXV3JpdGVGaWxlU3RyZWFtUmVzcG9uc2UiOQoVUmVhZEZpbGVTdHJlYW1SZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEcGF0aBgCIAEoCSInChZSZWFkRmlsZVN0cmVhbVJlc3BvbnNlEg0KBWNodW5rGAEgASgMIkgKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFbGVhdmUYAyABKAkibAoWQ3JlYXRlU25hcHNob3RSZXNwb25zZRIMCgRuYW1lGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAMSDQoFdmNwdXMYAyABKAUSEQoJbWVtb3J5X21iGAQgASgFEg4KBnN0YXR1cxgFIAEoCSIlChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlIjoKEkZvcmtTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEhAKCGZvcmtfaWRzGAIgAygJIqMBChNGb3JrU2FuZGJveFJlc3BvbnNlEjUKBWZvcmtzGAEgAygLMiYuaG9zdGFnZW50LnYxLkZvcmtTYW5kYm94UmVzcG9uc2UuRm9yaxIWCg5zdG9wcGVkX21pY3JvcxgCIAEoAxo9CgRGb3JrEhIKCnNhbmRib3hfaWQYASABKAkSDwoHaG9zdF9pcBgCIAEoCRIQCghndWVzdF9pcBgDIAEoCSI9ChVSZXN0b3JlU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIQCghzbmFwc2hvdBgCIAEoCSJNChZSZXN0b3JlU2FuZGJveFJlc3BvbnNlEhIKCnNhbmRib3hfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEg8KB2hvc3RfaXAYAyABKAkiEwoRR2V0U3RvcmFnZVJlcXVlc3QizAEKEkdldFN0b3JhZ2VSZXNwb25zZRI3CgdlbnRyaWVzGAEgAygLMiYuaG9zdGFnZW50LnYxLkdldFN0b3JhZ2VSZXNwb25zZS5FbnRyeRISCgpmcmVlX2J5dGVzGAIgASgDEhMKC3RvdGFsX2J5dGVzGAMgASgDGlQKBUVudHJ5EgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgDEg8KB3VzZWRfYnkYBSADKAkiKAoSUGluZ1NhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkiFQoTUGluZ1NhbmRib3hSZXNwb25zZSKQAQoMVGVtcGxhdGVJbmZvEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCRINCgV2Y3B1cxgDIAEoBRIRCgltZW1vcnlfbWIYBCABKAUSEgoKc2l6ZV9ieXRlcxgFIAEoAxIXCg9jcmVhdGVkX2F0X3VuaXgYBiABKAMSFQoNcm9vdGZzX3NoYTI1NhgHIAEoCSIWChRMaXN0VGVtcGxhdGVzUmVxdWVzdCJGChVMaXN0VGVtcGxhdGVzUmVzcG9uc2USLQoJdGVtcGxhdGVzGAEgAygLMhouaG9zdGFnZW50LnYxLlRlbXBsYXRlSW5mbyI0ChRCdWlsZFRlbXBsYXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnJlY2lwZRgCIAEoCSLKAQoVQnVpbGRUZW1wbGF0ZVJlc3BvbnNlEjgKBHN0ZXAYASABKAsyKC5ob3N0YWdlbnQudjEuQnVpbGRUZW1wbGF0ZVJlc3BvbnNlLlN0ZXBIABINCgNsb2cYAiABKAlIABIrCgVyZWFkeRgDIAEoCzIaLmhvc3RhZ2VudC52MS5UZW1wbGF0ZUluZm9IABoyCgRTdGVwEgwKBG5hbWUYASABKAkSDgoGbWlsbGlzGAIgASgDEgwKBGRvbmUYAyABKAhCBwoFZXZlbnQiJQoVRGVsZXRlVGVtcGxhdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkiGAoWRGVsZXRlVGVtcGxhdGVSZXNwb25zZSIQCg5HZXRIb3N0UmVxdWVzdCK8AQoPR2V0SG9zdFJlc3BvbnNlEg8KB2hvc3RfaWQYASABKAkSEQoJaXNvbGF0aW9uGAIgASgJEgwKBGNwdXMYAyABKAUSFAoMbWVtb3J5X2J5dGVzGAQgASgDEhkKEW1lbW9yeV9mcmVlX2J5dGVzGAUgASgDEhEKCXNhbmRib3hlcxgGIAEoBRIVCg1tYXhfc2FuZGJveGVzGAcgASgFEg8KB3ZlcnNpb24YCCABKAkSCwoDdm1tGAkgASgJIlwKBlJlcG9ydBIKCgJpZBgBIAEoCRISCgpzYW5kYm94X2lkGAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSEgoKYXRfdW5peF9tcxgFIAEoAyIUChJMaXN0UmVwb3J0c1JlcXVlc3QiPAoTTGlzdFJlcG9ydHNSZXNwb25zZRIlCgdyZXBvcnRzGAEgAygLMhQuaG9zdGFnZW50LnYxLlJlcG9ydCIoChlBY2tub3dsZWRnZVJlcG9ydHNSZXF1ZXN0EgsKA2lkcxgBIAMoCSIcChpBY2tub3dsZWRnZVJlcG9ydHNSZXNwb25zZTLCEAoQSG9zdEFnZW50U2VydmljZRJYCg1DcmVhdGVTYW5kYm94EiIuaG9zdGFnZW50LnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkNyZWF0ZVNhbmRib3hSZXNwb25zZRJbCg5EZXN0cm95U2FuZGJveBIjLmhvc3RhZ2VudC52MS5EZXN0cm95U2FuZGJveFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuRGVzdHJveVNhbmRib3hSZXNwb25zZRJVCgxQYXVzZVNhbmRib3gSIS5ob3N0YWdlbnQudjEuUGF1c2VTYW5kYm94UmVxdWVzdBoiLmhvc3RhZ2VudC52MS5QYXVzZVNhbmRib3hSZXNwb25zZRJYCg1SZXN1bWVTYW5kYm94EiIuaG9zdGFnZW50LnYxLlJlc3VtZVNhbmRib3hSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLlJlc3VtZVNhbmRib3hSZXNwb25zZRI9CgRFeGVjEhkuaG9zdGFnZW50LnYxLkV4ZWNSZXF1ZXN0GhouaG9zdGFnZW50LnYxLkV4ZWNSZXNwb25zZRJYCg1MaXN0U2FuZGJveGVzEiIuaG9zdGFnZW50LnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZRJMCglXcml0ZUZpbGUSHi5ob3N0YWdlbnQudjEuV3JpdGVGaWxlUmVxdWVzdBofLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVSZXNwb25zZRJJCghSZWFkRmlsZRIdLmhvc3RhZ2VudC52MS5SZWFkRmlsZVJlcXVlc3QaHi5ob3N0YWdlbnQudjEuUmVhZEZpbGVSZXNwb25zZRJRCgpFeGVjU3RyZWFtEh8uaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXF1ZXN0GiAuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXNwb25zZTABEmAKD1dyaXRlRmlsZVN0cmVhbRIkLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVTdHJlYW1SZXF1ZXN0GiUuaG9zdGFnZW50LnYxLldyaXRlRmlsZVN0cmVhbVJlc3BvbnNlKAESXQoOUmVhZEZpbGVTdHJlYW0SIy5ob3N0YWdlbnQudjEuUmVhZEZpbGVTdHJlYW1SZXF1ZXN0GiQuaG9zdGFnZW50LnYxLlJlYWRGaWxlU3RyZWFtUmVzcG9uc2UwARJbCg5DcmVhdGVTbmFwc2hvdBIjLmhvc3RhZ2VudC52MS5DcmVhdGVTbmFwc2hvdFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuQ3JlYXRlU25hcHNob3RSZXNwb25zZRJbCg5EZWxldGVTbmFwc2hvdBIjLmhvc3RhZ2VudC52MS5EZWxldGVTbmFwc2hvdFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZRJSCgtQaW5nU2FuZGJveBIgLmhvc3RhZ2VudC52MS5QaW5nU2FuZGJveFJlcXVlc3QaIS5ob3N0YWdlbnQudjEuUGluZ1NhbmRib3hSZXNwb25zZRJYCg1TZW5kRXhlY0lucHV0EiIuaG9zdGFnZW50LnYxLlNlbmRFeGVjSW5wdXRSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLlNlbmRFeGVjSW5wdXRSZXNwb25zZRJYCg1MaXN0VGVtcGxhdGVzEiIuaG9zdGFnZW50LnYxLkxpc3RUZW1wbGF0ZXNSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkxpc3RUZW1wbGF0ZXNSZXNwb25zZRJaCg1CdWlsZFRlbXBsYXRlEiIuaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXNwb25zZTABElsKDkRlbGV0ZVRlbXBsYXRlEiMuaG9zdGFnZW50LnYxLkRlbGV0ZVRlbXBsYXRlUmVxdWVzdBokLmhvc3RhZ2VudC52MS5EZWxldGVUZW1wbGF0ZVJlc3BvbnNlEkYKB0dldEhvc3QSHC5ob3N0YWdlbnQudjEuR2V0SG9zdFJlcXVlc3QaHS5ob3N0YWdlbnQudjEuR2V0SG9zdFJlc3BvbnNlElIKC0xpc3RSZXBvcnRzEiAuaG9zdGFnZW50LnYxLkxpc3RSZXBvcnRzUmVxdWVzdBohLmhvc3RhZ2VudC52MS5MaXN0UmVwb3J0c1Jlc3BvbnNlEmcKEkFja25vd2xlZGdlUmVwb3J0cxInLmhvc3RhZ2VudC52MS5BY2tub3dsZWRnZVJlcG9ydHNSZXF1ZXN0GiguaG9zdGFnZW50LnYxLkFja25vd2xlZGdlUmVwb3J0c1Jlc3BvbnNlElIKC0ZvcmtTYW5kYm94EiAuaG9zdGFnZW50LnYxLkZvcmtTYW5kYm94UmVxdWVzdBohLmhvc3RhZ2VudC52MS5Gb3JrU2FuZGJveFJlc3BvbnNlElsKDlJlc3RvcmVTYW5kYm94EiMuaG9zdGFnZW50LnYxLlJlc3RvcmVTYW5kYm94UmVxdWVzdBokLmhvc3RhZ2VudC52MS5SZXN0b3JlU2FuZGJveFJlc3BvbnNlEk8KCkdldFN0b3JhZ2USHy5ob3N0YWdlbnQudjEuR2V0U3RvcmFnZVJlcXVlc3QaIC5ob3N0YWdlbnQudjEuR2V0U3RvcmFnZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message hostagent.v1.CreateSandboxRequest
@@ -184,6 +184,12 @@ export const PauseSandboxRequestSchema: GenMessage<PauseSandboxRequest> = /*@__P
  * @generated from message hostagent.v1.PauseSandboxResponse
  */
 export type PauseSandboxResponse = Message<"hostagent.v1.PauseSandboxResponse"> & {
+  /**
+   * What each phase took, in microseconds, by its name.
+   *
+   * @generated from field: map<string, int64> phase_micros = 1;
+   */
+  phaseMicros: { [key: string]: bigint };
 };
 
 /**
@@ -206,6 +212,13 @@ export type ResumeSandboxRequest = Message<"hostagent.v1.ResumeSandboxRequest"> 
    * @generated from field: int32 timeout_sec = 2;
    */
   timeoutSec: number;
+
+  /**
+   * "cold": boot from the saved disk and leave the saved memory; empty = continue as it was.
+   *
+   * @generated from field: string start = 3;
+   */
+  start: string;
 };
 
 /**
@@ -437,6 +450,11 @@ export type SandboxInfo = Message<"hostagent.v1.SandboxInfo"> & {
    * @generated from field: string isolation = 11;
    */
   isolation: string;
+
+  /**
+   * @generated from field: string on_timeout = 12;
+   */
+  onTimeout: string;
 };
 
 /**
@@ -907,6 +925,8 @@ export const ReadFileStreamResponseSchema: GenMessage<ReadFileStreamResponse> = 
  */
 export type CreateSnapshotRequest = Message<"hostagent.v1.CreateSnapshotRequest"> & {
   /**
+   * A running or a paused sandbox; a paused one stays paused.
+   *
    * @generated from field: string sandbox_id = 1;
    */
   sandboxId: string;
@@ -915,6 +935,13 @@ export type CreateSnapshotRequest = Message<"hostagent.v1.CreateSnapshotRequest"
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * What becomes of a running one: "running" (also when empty) or "paused".
+   *
+   * @generated from field: string leave = 3;
+   */
+  leave: string;
 };
 
 /**
@@ -937,6 +964,23 @@ export type CreateSnapshotResponse = Message<"hostagent.v1.CreateSnapshotRespons
    * @generated from field: int64 size_bytes = 2;
    */
   sizeBytes: bigint;
+
+  /**
+   * @generated from field: int32 vcpus = 3;
+   */
+  vcpus: number;
+
+  /**
+   * @generated from field: int32 memory_mb = 4;
+   */
+  memoryMb: number;
+
+  /**
+   * Status of the sandbox afterwards.
+   *
+   * @generated from field: string status = 5;
+   */
+  status: string;
 };
 
 /**
@@ -977,6 +1021,223 @@ export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = 
   messageDesc(file_hostagent_v1_hostagent, 29);
 
 /**
+ * @generated from message hostagent.v1.ForkSandboxRequest
+ */
+export type ForkSandboxRequest = Message<"hostagent.v1.ForkSandboxRequest"> & {
+  /**
+   * A running sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Chosen by the control plane, 1 to 64 of them.
+   *
+   * @generated from field: repeated string fork_ids = 2;
+   */
+  forkIds: string[];
+};
+
+/**
+ * Describes the message hostagent.v1.ForkSandboxRequest.
+ * Use `create(ForkSandboxRequestSchema)` to create a new message.
+ */
+export const ForkSandboxRequestSchema: GenMessage<ForkSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 30);
+
+/**
+ * @generated from message hostagent.v1.ForkSandboxResponse
+ */
+export type ForkSandboxResponse = Message<"hostagent.v1.ForkSandboxResponse"> & {
+  /**
+   * @generated from field: repeated hostagent.v1.ForkSandboxResponse.Fork forks = 1;
+   */
+  forks: ForkSandboxResponse_Fork[];
+
+  /**
+   * How long the source stood still, in microseconds.
+   *
+   * @generated from field: int64 stopped_micros = 2;
+   */
+  stoppedMicros: bigint;
+};
+
+/**
+ * Describes the message hostagent.v1.ForkSandboxResponse.
+ * Use `create(ForkSandboxResponseSchema)` to create a new message.
+ */
+export const ForkSandboxResponseSchema: GenMessage<ForkSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 31);
+
+/**
+ * @generated from message hostagent.v1.ForkSandboxResponse.Fork
+ */
+export type ForkSandboxResponse_Fork = Message<"hostagent.v1.ForkSandboxResponse.Fork"> & {
+  /**
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * @generated from field: string host_ip = 2;
+   */
+  hostIp: string;
+
+  /**
+   * @generated from field: string guest_ip = 3;
+   */
+  guestIp: string;
+};
+
+/**
+ * Describes the message hostagent.v1.ForkSandboxResponse.Fork.
+ * Use `create(ForkSandboxResponse_ForkSchema)` to create a new message.
+ */
+export const ForkSandboxResponse_ForkSchema: GenMessage<ForkSandboxResponse_Fork> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 31, 0);
+
+/**
+ * @generated from message hostagent.v1.RestoreSandboxRequest
+ */
+export type RestoreSandboxRequest = Message<"hostagent.v1.RestoreSandboxRequest"> & {
+  /**
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Name of a snapshot or base template of this machine.
+   *
+   * @generated from field: string snapshot = 2;
+   */
+  snapshot: string;
+};
+
+/**
+ * Describes the message hostagent.v1.RestoreSandboxRequest.
+ * Use `create(RestoreSandboxRequestSchema)` to create a new message.
+ */
+export const RestoreSandboxRequestSchema: GenMessage<RestoreSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 32);
+
+/**
+ * @generated from message hostagent.v1.RestoreSandboxResponse
+ */
+export type RestoreSandboxResponse = Message<"hostagent.v1.RestoreSandboxResponse"> & {
+  /**
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * @generated from field: string status = 2;
+   */
+  status: string;
+
+  /**
+   * @generated from field: string host_ip = 3;
+   */
+  hostIp: string;
+};
+
+/**
+ * Describes the message hostagent.v1.RestoreSandboxResponse.
+ * Use `create(RestoreSandboxResponseSchema)` to create a new message.
+ */
+export const RestoreSandboxResponseSchema: GenMessage<RestoreSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 33);
+
+/**
+ * @generated from message hostagent.v1.GetStorageRequest
+ */
+export type GetStorageRequest = Message<"hostagent.v1.GetStorageRequest"> & {
+};
+
+/**
+ * Describes the message hostagent.v1.GetStorageRequest.
+ * Use `create(GetStorageRequestSchema)` to create a new message.
+ */
+export const GetStorageRequestSchema: GenMessage<GetStorageRequest> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 34);
+
+/**
+ * @generated from message hostagent.v1.GetStorageResponse
+ */
+export type GetStorageResponse = Message<"hostagent.v1.GetStorageResponse"> & {
+  /**
+   * @generated from field: repeated hostagent.v1.GetStorageResponse.Entry entries = 1;
+   */
+  entries: GetStorageResponse_Entry[];
+
+  /**
+   * Of the file system that holds the data directory.
+   *
+   * @generated from field: int64 free_bytes = 2;
+   */
+  freeBytes: bigint;
+
+  /**
+   * @generated from field: int64 total_bytes = 3;
+   */
+  totalBytes: bigint;
+};
+
+/**
+ * Describes the message hostagent.v1.GetStorageResponse.
+ * Use `create(GetStorageResponseSchema)` to create a new message.
+ */
+export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 35);
+
+/**
+ * @generated from message hostagent.v1.GetStorageResponse.Entry
+ */
+export type GetStorageResponse_Entry = Message<"hostagent.v1.GetStorageResponse.Entry"> & {
+  /**
+   * "image", "snapshot" or "sandbox".
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Hash of an image, id of a snapshot or sandbox.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Template or snapshot name, where it has one.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Blocks x 512.
+   *
+   * @generated from field: int64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * What needs it: "template minimal", "sandbox sb-…", "snapshot …". Empty = garbage, about to go.
+   *
+   * @generated from field: repeated string used_by = 5;
+   */
+  usedBy: string[];
+};
+
+/**
+ * Describes the message hostagent.v1.GetStorageResponse.Entry.
+ * Use `create(GetStorageResponse_EntrySchema)` to create a new message.
+ */
+export const GetStorageResponse_EntrySchema: GenMessage<GetStorageResponse_Entry> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 35, 0);
+
+/**
  * @generated from message hostagent.v1.PingSandboxRequest
  */
 export type PingSandboxRequest = Message<"hostagent.v1.PingSandboxRequest"> & {
@@ -991,7 +1252,7 @@ export type PingSandboxRequest = Message<"hostagent.v1.PingSandboxRequest"> & {
  * Use `create(PingSandboxRequestSchema)` to create a new message.
  */
 export const PingSandboxRequestSchema: GenMessage<PingSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 30);
+  messageDesc(file_hostagent_v1_hostagent, 36);
 
 /**
  * @generated from message hostagent.v1.PingSandboxResponse
@@ -1004,7 +1265,7 @@ export type PingSandboxResponse = Message<"hostagent.v1.PingSandboxResponse"> & 
  * Use `create(PingSandboxResponseSchema)` to create a new message.
  */
 export const PingSandboxResponseSchema: GenMessage<PingSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 31);
+  messageDesc(file_hostagent_v1_hostagent, 37);
 
 /**
  * @generated from message hostagent.v1.TemplateInfo
@@ -1057,7 +1318,7 @@ export type TemplateInfo = Message<"hostagent.v1.TemplateInfo"> & {
  * Use `create(TemplateInfoSchema)` to create a new message.
  */
 export const TemplateInfoSchema: GenMessage<TemplateInfo> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 32);
+  messageDesc(file_hostagent_v1_hostagent, 38);
 
 /**
  * @generated from message hostagent.v1.ListTemplatesRequest
@@ -1070,7 +1331,7 @@ export type ListTemplatesRequest = Message<"hostagent.v1.ListTemplatesRequest"> 
  * Use `create(ListTemplatesRequestSchema)` to create a new message.
  */
 export const ListTemplatesRequestSchema: GenMessage<ListTemplatesRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 33);
+  messageDesc(file_hostagent_v1_hostagent, 39);
 
 /**
  * @generated from message hostagent.v1.ListTemplatesResponse
@@ -1087,7 +1348,7 @@ export type ListTemplatesResponse = Message<"hostagent.v1.ListTemplatesResponse"
  * Use `create(ListTemplatesResponseSchema)` to create a new message.
  */
 export const ListTemplatesResponseSchema: GenMessage<ListTemplatesResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 34);
+  messageDesc(file_hostagent_v1_hostagent, 40);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateRequest
@@ -1111,7 +1372,7 @@ export type BuildTemplateRequest = Message<"hostagent.v1.BuildTemplateRequest"> 
  * Use `create(BuildTemplateRequestSchema)` to create a new message.
  */
 export const BuildTemplateRequestSchema: GenMessage<BuildTemplateRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 35);
+  messageDesc(file_hostagent_v1_hostagent, 41);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateResponse
@@ -1146,7 +1407,7 @@ export type BuildTemplateResponse = Message<"hostagent.v1.BuildTemplateResponse"
  * Use `create(BuildTemplateResponseSchema)` to create a new message.
  */
 export const BuildTemplateResponseSchema: GenMessage<BuildTemplateResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 36);
+  messageDesc(file_hostagent_v1_hostagent, 42);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateResponse.Step
@@ -1175,7 +1436,7 @@ export type BuildTemplateResponse_Step = Message<"hostagent.v1.BuildTemplateResp
  * Use `create(BuildTemplateResponse_StepSchema)` to create a new message.
  */
 export const BuildTemplateResponse_StepSchema: GenMessage<BuildTemplateResponse_Step> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 36, 0);
+  messageDesc(file_hostagent_v1_hostagent, 42, 0);
 
 /**
  * @generated from message hostagent.v1.DeleteTemplateRequest
@@ -1192,7 +1453,7 @@ export type DeleteTemplateRequest = Message<"hostagent.v1.DeleteTemplateRequest"
  * Use `create(DeleteTemplateRequestSchema)` to create a new message.
  */
 export const DeleteTemplateRequestSchema: GenMessage<DeleteTemplateRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 37);
+  messageDesc(file_hostagent_v1_hostagent, 43);
 
 /**
  * @generated from message hostagent.v1.DeleteTemplateResponse
@@ -1205,7 +1466,7 @@ export type DeleteTemplateResponse = Message<"hostagent.v1.DeleteTemplateRespons
  * Use `create(DeleteTemplateResponseSchema)` to create a new message.
  */
 export const DeleteTemplateResponseSchema: GenMessage<DeleteTemplateResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 38);
+  messageDesc(file_hostagent_v1_hostagent, 44);
 
 /**
  * @generated from message hostagent.v1.GetHostRequest
@@ -1218,7 +1479,7 @@ export type GetHostRequest = Message<"hostagent.v1.GetHostRequest"> & {
  * Use `create(GetHostRequestSchema)` to create a new message.
  */
 export const GetHostRequestSchema: GenMessage<GetHostRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 39);
+  messageDesc(file_hostagent_v1_hostagent, 45);
 
 /**
  * @generated from message hostagent.v1.GetHostResponse
@@ -1277,7 +1538,7 @@ export type GetHostResponse = Message<"hostagent.v1.GetHostResponse"> & {
  * Use `create(GetHostResponseSchema)` to create a new message.
  */
 export const GetHostResponseSchema: GenMessage<GetHostResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 40);
+  messageDesc(file_hostagent_v1_hostagent, 46);
 
 /**
  * @generated from message hostagent.v1.Report
@@ -1316,7 +1577,7 @@ export type Report = Message<"hostagent.v1.Report"> & {
  * Use `create(ReportSchema)` to create a new message.
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 41);
+  messageDesc(file_hostagent_v1_hostagent, 47);
 
 /**
  * @generated from message hostagent.v1.ListReportsRequest
@@ -1329,7 +1590,7 @@ export type ListReportsRequest = Message<"hostagent.v1.ListReportsRequest"> & {
  * Use `create(ListReportsRequestSchema)` to create a new message.
  */
 export const ListReportsRequestSchema: GenMessage<ListReportsRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 42);
+  messageDesc(file_hostagent_v1_hostagent, 48);
 
 /**
  * @generated from message hostagent.v1.ListReportsResponse
@@ -1346,7 +1607,7 @@ export type ListReportsResponse = Message<"hostagent.v1.ListReportsResponse"> & 
  * Use `create(ListReportsResponseSchema)` to create a new message.
  */
 export const ListReportsResponseSchema: GenMessage<ListReportsResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 43);
+  messageDesc(file_hostagent_v1_hostagent, 49);
 
 /**
  * @generated from message hostagent.v1.AcknowledgeReportsRequest
@@ -1363,7 +1624,7 @@ export type AcknowledgeReportsRequest = Message<"hostagent.v1.AcknowledgeReports
  * Use `create(AcknowledgeReportsRequestSchema)` to create a new message.
  */
 export const AcknowledgeReportsRequestSchema: GenMessage<AcknowledgeReportsRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 44);
+  messageDesc(file_hostagent_v1_hostagent, 50);
 
 /**
  * @generated from message hostagent.v1.AcknowledgeReportsResponse
@@ -1376,7 +1637,7 @@ export type AcknowledgeReportsResponse = Message<"hostagent.v1.AcknowledgeReport
  * Use `create(AcknowledgeReportsResponseSchema)` to create a new message.
  */
 export const AcknowledgeReportsResponseSchema: GenMessage<AcknowledgeReportsResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 45);
+  messageDesc(file_hostagent_v1_hostagent, 51);
 
 /**
  * @generated from service hostagent.v1.HostAgentService
@@ -1565,6 +1826,36 @@ export const HostAgentService: GenService<{
     methodKind: "unary";
     input: typeof AcknowledgeReportsRequestSchema;
     output: typeof AcknowledgeReportsResponseSchema;
+  },
+  /**
+   * Copies a running sandbox. All or none of the copies come to be; the source goes on.
+   *
+   * @generated from rpc hostagent.v1.HostAgentService.ForkSandbox
+   */
+  forkSandbox: {
+    methodKind: "unary";
+    input: typeof ForkSandboxRequestSchema;
+    output: typeof ForkSandboxResponseSchema;
+  },
+  /**
+   * Rolls a running or paused sandbox back to a snapshot, in place. It runs afterwards.
+   *
+   * @generated from rpc hostagent.v1.HostAgentService.RestoreSandbox
+   */
+  restoreSandbox: {
+    methodKind: "unary";
+    input: typeof RestoreSandboxRequestSchema;
+    output: typeof RestoreSandboxResponseSchema;
+  },
+  /**
+   * What the snapshots, images and sandboxes of this machine take on disk, and who needs what.
+   *
+   * @generated from rpc hostagent.v1.HostAgentService.GetStorage
+   */
+  getStorage: {
+    methodKind: "unary";
+    input: typeof GetStorageRequestSchema;
+    output: typeof GetStorageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hostagent_v1_hostagent, 0);
