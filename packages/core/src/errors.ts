@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   already_exists: { http: 409, connect: "already_exists" },
   invalid_state: { http: 409, connect: "failed_precondition" },
   isolation_unavailable: { http: 409, connect: "failed_precondition" },
+  /** Saved memory that this host cannot continue; its disk can still be booted. */
+  snapshot_incompatible: { http: 409, connect: "failed_precondition" },
   idempotency_mismatch: { http: 409, connect: "failed_precondition" },
   too_large: { http: 413, connect: "resource_exhausted" },
   unsupported_media_type: { http: 415, connect: "invalid_argument" },

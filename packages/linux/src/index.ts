@@ -56,6 +56,7 @@ export {
   probeUserfaultfd,
 } from "./probe/probe.ts";
 export { identitiesOf, processesOfUids } from "./process/enumerate.ts";
+export { FAULT_FILE_VARIABLE, faultPoint } from "./process/fault-point.ts";
 export { isAlive, type ProcessIdentity, processIdentity } from "./process/identity.ts";
 export { kill, killAll, waitForExit } from "./process/signal.ts";
 export { CommandError, type CommandFailure } from "./run/command-error.ts";
