@@ -33,6 +33,7 @@ export { FORBIDDEN_IPV4 } from "./firewall/forbidden.ts";
 export { type ForeignForwardRule, foreignForwardRules } from "./firewall/foreign.ts";
 export { type FirewallMode, type HostRules, hostRuleset } from "./firewall/host-rules.ts";
 export { MAX_GUEST_CONNECTIONS, type SlotRules, slotRuleset } from "./firewall/slot-rules.ts";
+export { MemoryFile } from "./memory/memory-file.ts";
 export { formatIpv4, inPrefix, parseIpv4 } from "./plan/address.ts";
 export {
   BLOCKS,

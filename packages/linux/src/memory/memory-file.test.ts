@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { fstatSync, ftruncateSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { MemoryFile } from "./memory-file.ts";
+
+const PAGE = 4096;
+
+function contentOf(file: MemoryFile): Buffer {
+  const content = Buffer.alloc(file.bytes);
+  assert.equal(readSync(file.fd, content, 0, content.length, 0), content.length);
+  return content;
+}
+
+describe("MemoryFile", () => {
+  it("holds what was written, whatever was there before", () => {
+    const range = fc.record({
+      offset: fc.nat(9 * PAGE),
+      length: fc.nat(3 * PAGE),
+      byte: fc.constantFrom(0, 1, 255),
+    });
+    fc.assert(
+      fc.property(fc.array(range, { maxLength: 12 }), (ranges) => {
+        const file = MemoryFile.create("wrenn-test", 12 * PAGE);
+        const expected = Buffer.alloc(file.bytes);
+        try {
+          for (const { offset, length, byte } of ranges) {
+            file.write(offset, new Uint8Array(length).fill(byte));
+            expected.fill(byte, offset, offset + length);
+          }
+          assert.ok(contentOf(file).equals(expected));
+        } finally {
+          file.close();
+        }
+      }),
+    );
+  });
+
+  it("takes no memory for pages of zeros", () => {
+    const file = MemoryFile.create("wrenn-test", 64 * PAGE);
+    const data = Buffer.alloc(32 * PAGE);
+    data[5 * PAGE] = 1;
+    file.write(16 * PAGE, data);
+    assert.equal(fstatSync(file.fd).blocks * 512, PAGE);
+    file.close();
+  });
+
+  it("cannot be changed by anybody once sealed", () => {
+    const file = MemoryFile.create("wrenn-test", 2 * PAGE);
+    file.write(0, Buffer.from("kept"));
+    file.seal();
+    const reopened = openSync(`/proc/self/fd/${file.fd}`, "r+");
+    for (const fd of [file.fd, reopened]) {
+      assert.throws(() => writeSync(fd, Buffer.from("lost"), 0, 4, 0), { code: "EPERM" });
+      assert.throws(() => ftruncateSync(fd, PAGE), { code: "EPERM" });
+      assert.throws(() => ftruncateSync(fd, 3 * PAGE), { code: "EPERM" });
+    }
+    assert.throws(() => file.write(PAGE, Buffer.alloc(PAGE)), /EPERM/);
+    assert.throws(() => file.seal(), /EPERM/);
+    assert.equal(contentOf(file).subarray(0, 4).toString(), "kept");
+    file.close();
+  });
+
+  it("is not inherited, and gone when closed", () => {
+    const before = readdirSync("/proc/self/fd").length;
+    const file = MemoryFile.create("wrenn-test", PAGE);
+    const seen = spawnSync("ls", ["-l", "/proc/self/fd"]).stdout.toString();
+    assert.match(seen, /proc/);
+    assert.doesNotMatch(seen, /wrenn-test/);
+    file.close();
+    file.close();
+    assert.equal(readdirSync("/proc/self/fd").length, before);
+  });
+
+  it("refuses what does not fit and changes nothing", () => {
+    assert.throws(() => MemoryFile.create("wrenn-test", -1), { code: "invalid_argument" });
+    const file = MemoryFile.create("wrenn-test", PAGE);
+    for (const offset of [-1, 1, 0.5, Number.NaN]) {
+      assert.throws(() => file.write(offset, Buffer.alloc(PAGE, 1)), { code: "invalid_argument" });
+    }
+    assert.ok(contentOf(file).equals(Buffer.alloc(PAGE)));
+    file.close();
+  });
+});

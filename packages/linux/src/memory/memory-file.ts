@@ -1,0 +1,106 @@
+// A file that exists in memory only, written once and then sealed: nobody who gets its descriptor can change it.
+import { closeSync, writeSync } from "node:fs";
+import { WrennError } from "@wrenn/core";
+import { checked, libc } from "../libc/libc.ts";
+
+/** Unit in which a {@link MemoryFile} is sparse, `bytes`. */
+const PAGE_BYTES = 4096;
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+
+/** linux/memfd.h */
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+/** linux/fcntl.h */
+const F_ADD_SEALS = 1033;
+const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8 };
+/** linux/falloc.h */
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+
+/**
+ * See memfd_create(2). Its memory counts against whoever writes a page first, and is free again when the last
+ * descriptor and the last mapping have gone. Programs that this process starts do not inherit it unless told to.
+ */
+export class MemoryFile {
+  readonly fd: number;
+  readonly bytes: number;
+  #closed = false;
+
+  private constructor(fd: number, bytes: number) {
+    this.fd = fd;
+    this.bytes = bytes;
+  }
+
+  /** An empty file of `bytes` zeros that takes no memory yet. The name (at most 249 bytes) is seen in `/proc/PID/maps`. */
+  static create(name: string, bytes: number): MemoryFile {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) {
+      throw new WrennError("invalid_argument", `a memory file of ${bytes} bytes cannot be made`);
+    }
+    const fd = checked(libc.memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), `making memory file ${name}`);
+    try {
+      checked(libc.ftruncate(fd, bytes), `giving memory file ${name} ${bytes} bytes`);
+      return new MemoryFile(fd, bytes);
+    } catch (reason) {
+      closeSync(fd);
+      throw reason;
+    }
+  }
+
+  /** Writes at an offset. Whole pages of zeros, counted from `offset`, take no memory. Throws once sealed (EPERM). */
+  write(offset: number, data: Uint8Array): void {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset + data.length > this.bytes) {
+      throw new WrennError(
+        "invalid_argument",
+        `${data.length} bytes at ${offset} are not within a memory file of ${this.bytes}`,
+      );
+    }
+    for (const { start, end, zero } of runsOf(data)) {
+      if (zero) this.#clear(offset + start, end - start);
+      else writeAll(this.fd, data.subarray(start, end), offset + start);
+    }
+  }
+
+  /** From here on nobody can write, shrink, grow or unseal it: neither through this descriptor nor by opening it again. */
+  seal(): void {
+    const all = SEALS.seal | SEALS.shrink | SEALS.grow | SEALS.write;
+    checked(libc.fcntl(this.fd, F_ADD_SEALS, "int", all), "sealing a memory file");
+  }
+
+  /** Gives the descriptor back; mappings stay. Closing twice does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.fd);
+  }
+
+  #clear(offset: number, bytes: number): void {
+    const mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+    checked(libc.fallocate(this.fd, mode, offset, bytes), "clearing a part of a memory file");
+  }
+}
+
+interface Run {
+  start: number;
+  end: number;
+  zero: boolean;
+}
+
+/** Cuts data into runs of pages that are all zero or all not. */
+function runsOf(data: Uint8Array): Run[] {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const runs: Run[] = [];
+  for (let start = 0; start < bytes.length; start += PAGE_BYTES) {
+    const end = Math.min(start + PAGE_BYTES, bytes.length);
+    const zero = bytes.subarray(start, end).equals(ZERO_PAGE.subarray(0, end - start));
+    const last = runs.at(-1);
+    if (last?.zero === zero) last.end = end;
+    else runs.push({ start, end, zero });
+  }
+  return runs;
+}
+
+function writeAll(fd: number, data: Uint8Array, position: number): void {
+  for (let done = 0; done < data.length; ) {
+    done += writeSync(fd, data, done, data.length - done, position + done);
+  }
+}
