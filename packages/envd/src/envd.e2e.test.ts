@@ -60,10 +60,10 @@ test("/init refuses a wrong body, names the field, and changes nothing", async (
 
 test("/init sets the token once; from then on everything needs it, /init too", async () => {
   const body = { accessToken: TOKEN, envVars: { GREETING: "hello" }, timestamp: new Date().toISOString() };
-  assert.equal((await envd.init(body)).status, 204);
+  assert.equal((await envd.init(body)).status, 200);
   assert.equal((await envd.init({ accessToken: "mine now" })).status, 401);
   assert.equal((await envd.init({ accessToken: "mine now" }, "guess")).status, 401);
-  assert.equal((await envd.init({}, TOKEN)).status, 204);
+  assert.equal((await envd.init({}, TOKEN)).status, 200);
   assert.deepEqual(await (await envd.fetch("/envs")).json(), { GREETING: "hello" });
   for (const token of ["", "x", `${TOKEN}0`, TOKEN.replace("0", "1")]) {
     assert.equal((await fetch(`${envd.url}/envs`, { headers: { "x-access-token": token } })).status, 401);
@@ -172,7 +172,7 @@ test("default user and working directory come from /init; groups from /etc/group
 test("entropy for the guest's kernel is taken before /init answers", async () => {
   await using guest = await RunningEnvd.start({ args: ["--machine", "guest"], init: null });
   const entropy = Buffer.alloc(32, 7).toString("base64");
-  assert.equal((await guest.init({ accessToken: TOKEN, entropy })).status, 204);
+  assert.equal((await guest.init({ accessToken: TOKEN, entropy })).status, 200);
 });
 
 test("--version prints the version", () => {

@@ -1,5 +1,6 @@
 // The guest agent's program.
 import { parseArgs } from "node:util";
+import { Attachments } from "./agent/attachments.ts";
 import { Log } from "./agent/log.ts";
 import { AgentState } from "./agent/state.ts";
 import { createHandler } from "./http/handler.ts";
@@ -7,6 +8,7 @@ import { foreignMachine, guestMachine } from "./platform/machine.ts";
 import { fileBody, serve } from "./platform/server.ts";
 import { CGROUP_ROOT, ControlGroups } from "./process/control-groups.ts";
 import { ProcessTable } from "./process/process-table.ts";
+import { OpenStreams } from "./rpc/open-streams.ts";
 import { UserDirectory } from "./users/user-directory.ts";
 import { ENVD_PORT, ENVD_VERSION } from "./version.ts";
 
@@ -46,8 +48,13 @@ function main(): void {
   const groups = ControlGroups.open(values["cgroup-root"]);
   const table = new ProcessTable(state, groups, natural("stall-ms", values["stall-ms"]));
   const machine = values.machine === "guest" ? guestMachine : foreignMachine;
-  const handle = createHandler({ state, users: new UserDirectory(), table, machine, log, fileBody });
-  const server = serve({ port: natural("port", values.port), hostname: values.host, handle });
+  const open = { attachments: new Attachments(), streams: new OpenStreams() };
+  const agent = { state, users: new UserDirectory(), table, machine, log, fileBody, ...open };
+  const server = serve({
+    port: natural("port", values.port),
+    hostname: values.host,
+    createHandler: (connections) => createHandler({ ...agent, connections }),
+  });
   log.write("info", "listening", { port: server.port, version: ENVD_VERSION, cgroups: groups !== undefined });
   log.flush();
 

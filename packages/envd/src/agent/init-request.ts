@@ -10,10 +10,15 @@ export interface InitRequest {
   defaultUser?: string;
   defaultWorkdir?: string;
   hostname?: string;
+  /** 32 lower-case hexadecimal digits (machine-id(5)). */
+  machineId?: string;
   entropy?: Uint8Array;
+  /** Close every other connection: they belong to the time before a snapshot. */
+  dropConnections?: boolean;
 }
 
 const HOSTNAME = /^(?=.{1,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i;
+const MACHINE_ID = /^(?!0{32}$)[0-9a-f]{32}$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /** Kernel's limit of one RNDADDENTROPY is larger; more than this has no use. */
@@ -29,7 +34,9 @@ const FIELDS: { [K in keyof InitRequest]-?: (value: unknown) => InitRequest[K] |
   defaultUser: (value) => (isText(value) ? value : undefined),
   defaultWorkdir: (value) => (isText(value) && value.startsWith("/") ? value : undefined),
   hostname: (value) => (typeof value === "string" && HOSTNAME.test(value) ? value : undefined),
+  machineId: (value) => (typeof value === "string" && MACHINE_ID.test(value) ? value : undefined),
   entropy: (value) => (typeof value === "string" ? parseEntropy(value) : undefined),
+  dropConnections: (value) => (typeof value === "boolean" ? value : undefined),
 };
 
 /** Reads the body; `invalid_argument` naming the first field that is wrong. `null` counts as absent. */

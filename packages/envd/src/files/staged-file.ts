@@ -16,7 +16,7 @@ import { basename, dirname, posix } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { systemError } from "../agent/system-error.ts";
 import { makeParents } from "../filesystem/parents.ts";
-import { randomHex } from "../platform/machine.ts";
+import { randomHex } from "../platform/random.ts";
 
 const NEW_FILE_MODE = 0o644;
 /** Of an existing file's mode, what is kept: set-user-id and set-group-id go, as with any write by another. */

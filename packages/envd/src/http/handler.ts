@@ -3,6 +3,7 @@ import { createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { MIB, WrennError } from "@wrenn/core";
 import { Filesystem, Process } from "@wrenn/rpc/envd";
+import type { Attachments } from "../agent/attachments.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import { serveFile } from "../files/download.ts";
@@ -10,16 +11,19 @@ import { receiveUpload } from "../files/upload.ts";
 import { filesystemService } from "../filesystem/filesystem-service.ts";
 import { resolvePath } from "../filesystem/paths.ts";
 import type { Machine } from "../platform/machine.ts";
+import type { Connections } from "../platform/server.ts";
 import { processService } from "../process/process-service.ts";
 import type { ProcessTable } from "../process/process-table.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import { serveRpc } from "../rpc/fetch-adapter.ts";
+import type { OpenStreams } from "../rpc/open-streams.ts";
 import { basicUser, namedUser } from "../users/request-user.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { errorResponse } from "./errors.ts";
 import { checkAccess } from "./gate.ts";
 import { handleInit } from "./init.ts";
 import { MetricsReader } from "./metrics.ts";
+import { handleQuiesce } from "./quiesce.ts";
 
 /** One message of an RPC, input for a process included. */
 const MAX_MESSAGE_BYTES = 4 * MIB;
@@ -32,6 +36,9 @@ export interface Agent {
   table: ProcessTable;
   machine: Machine;
   log: Log;
+  attachments: Attachments;
+  connections: Connections;
+  streams: OpenStreams;
   /** A response body that the server sends from a file without copying. */
   fileBody: (path: string) => Blob;
 }
@@ -60,7 +67,8 @@ export function createHandler(agent: Agent) {
     async function respond(): Promise<Response> {
       try {
         checkAccess(request, path, agent.state);
-        if (rpc !== undefined) return await serveRpc(rpc, request, { requestId, abort: undefined });
+        if (rpc !== undefined)
+          return await serveRpc(rpc, request, { requestId, abort: undefined }, agent.streams);
         const route = routes[`${request.method} ${path}`];
         if (route === undefined) throw new WrennError("not_found", `no route ${request.method} ${path}`);
         return await route(request, new URL(request.url));
@@ -83,7 +91,7 @@ function rpcHandlers(agent: Agent): Map<string, UniversalHandler> {
 }
 
 function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
-  const { state, users, machine } = agent;
+  const { state, users } = agent;
   const metrics = new MetricsReader();
   const fileTarget = (request: Request, url: URL) => {
     const name = url.searchParams.get("username") || basicUser(request.headers.get("authorization"));
@@ -94,7 +102,12 @@ function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
     "GET /health": () => new Response(null, { status: 204 }),
     "GET /metrics": () => Response.json(metrics.read()),
     "GET /envs": () => Response.json(state.envs),
-    "POST /init": (request) => handleInit(request, state, machine),
+    "POST /init": (request) => handleInit(request, agent),
+    "POST /quiesce": (request) => handleQuiesce(request, agent),
+    "POST /unquiesce": () => {
+      agent.attachments.release();
+      return new Response(null, { status: 204 });
+    },
     "GET /files": (request, url) => {
       const path = fileTarget(request, url).resolve(url.searchParams.get("path") ?? "");
       return serveFile(path, agent.fileBody);

@@ -1,16 +1,26 @@
 // The HTTP server.
+import { closeConnections } from "./sockets.ts";
+
+/** The connections of the server. */
+export interface Connections {
+  /** Closes all but the one that carries `request`; how: see {@link closeConnections}. Returns how many. */
+  closeOthers(request: Request, how: "finish" | "reset"): number;
+}
 
 export interface ServeOptions {
   port: number;
   hostname: string;
-  handle: (request: Request) => Promise<Response>;
+  createHandler: (connections: Connections) => (request: Request) => Promise<Response>;
 }
 
 /** Bodies have no size limit here: uploads are as large as the disk, RPC messages are limited where they are read. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** Listens; the result says on which port (0 asks for any). Streams stay open however quiet they are. */
-export function serve({ port, hostname, handle }: ServeOptions): { port: number } {
+export function serve({ port, hostname, createHandler }: ServeOptions): { port: number } {
+  const handle = createHandler({
+    closeOthers: (request, how) => closeConnections(server.port ?? port, server.requestIP(request), how),
+  });
   const server = Bun.serve({
     port,
     hostname,

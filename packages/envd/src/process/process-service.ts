@@ -12,6 +12,7 @@ import {
   type StartRequest,
   type StreamInputRequest,
 } from "@wrenn/rpc/envd";
+import type { Attachments } from "../agent/attachments.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import { setWindowSize } from "../platform/libc.ts";
@@ -32,6 +33,7 @@ export interface ProcessServiceOptions {
   users: UserDirectory;
   state: AgentState;
   log: Log;
+  attachments: Attachments;
 }
 
 export function processService({
@@ -39,6 +41,7 @@ export function processService({
   users,
   state,
   log,
+  attachments,
 }: ProcessServiceOptions): ServiceImpl<typeof Process> {
   async function* start(request: StartRequest, context: HandlerContext) {
     const process = table.start({
@@ -51,17 +54,27 @@ export function processService({
       timeoutMs: timeLimit(request.timeoutMs, context.timeoutMs()),
     });
     const subscription = process.subscribe();
+    const leave = attachments.attach(
+      subscription,
+      request.killOnDisconnect ? () => process.kill() : undefined,
+    );
     void table.attend(process);
     try {
       yield* eventStream(process.startEvent, subscription, context);
     } finally {
-      if (request.killOnDisconnect) process.kill();
+      leave();
     }
   }
 
   async function* connect(request: ConnectRequest, context: HandlerContext) {
     const process = table.find(request.process);
-    yield* eventStream(process.startEvent, process.subscribe(), context);
+    const subscription = process.subscribe();
+    const leave = attachments.attach(subscription);
+    try {
+      yield* eventStream(process.startEvent, subscription, context);
+    } finally {
+      leave();
+    }
   }
 
   async function send(process: ManagedProcess, input: ProcessInput | undefined, signal: AbortSignal) {

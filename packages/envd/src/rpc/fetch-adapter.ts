@@ -2,6 +2,7 @@
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { type Connection, connectionKey } from "./call.ts";
+import type { OpenStreams } from "./open-streams.ts";
 
 /** Bodies of this size and less are read in one go. */
 const SMALL_BODY_BYTES = 64 * 1024;
@@ -15,6 +16,7 @@ export async function serveRpc(
   handler: UniversalHandler,
   request: Request,
   connection: Connection,
+  streams: OpenStreams,
 ): Promise<Response> {
   const response = await handler({
     httpVersion: "1.1",
@@ -25,7 +27,7 @@ export async function serveRpc(
     signal: request.signal,
     contextValues: createContextValues().set(connectionKey, connection),
   });
-  return toResponse(response, connection);
+  return toResponse(response, connection, streams);
 }
 
 async function* requestBody(request: Request): AsyncGenerator<Uint8Array> {
@@ -37,7 +39,11 @@ async function* requestBody(request: Request): AsyncGenerator<Uint8Array> {
   yield* request.body;
 }
 
-async function toResponse(response: UniversalServerResponse, connection: Connection): Promise<Response> {
+async function toResponse(
+  response: UniversalServerResponse,
+  connection: Connection,
+  streams: OpenStreams,
+): Promise<Response> {
   const init = { status: response.status, headers: response.header ?? new Headers() };
   if (response.body === undefined) return new Response(null, init);
   const chunks = response.body[Symbol.asyncIterator]();
@@ -45,21 +51,30 @@ async function toResponse(response: UniversalServerResponse, connection: Connect
     const { value, done } = await chunks.next();
     return new Response(done ? null : (value as Uint8Array<ArrayBuffer>), init);
   }
-  return new Response(toStream(chunks, connection), init);
+  return new Response(toStream(chunks, connection, streams.enter()), init);
 }
 
 /** A stream that asks for the next chunk when the socket has taken the one before. */
-function toStream(chunks: AsyncIterator<Uint8Array>, connection: Connection): ReadableStream<Uint8Array> {
+function toStream(
+  chunks: AsyncIterator<Uint8Array>,
+  connection: Connection,
+  leave: () => void,
+): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
-      connection.abort = () => controller.error(new Error("the answer was not taken in time"));
+      connection.abort = () => {
+        controller.error(new Error("the answer was not taken in time"));
+        leave();
+      };
     },
     async pull(controller) {
       const { value, done } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      if (!done) return controller.enqueue(value);
+      controller.close();
+      leave();
     },
     async cancel(reason) {
+      leave();
       await chunks.throw?.(reason).catch(() => undefined);
     },
   });
