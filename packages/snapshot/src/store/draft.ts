@@ -1,0 +1,171 @@
+// A snapshot that is being made: it appears whole, under its id, or not at all.
+import { access, chmod, chown, mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
+import { encodeHeader } from "../header/header.ts";
+import { checkManifest, type Manifest, type SnapshotFacts, type SnapshotFile } from "../manifest/manifest.ts";
+import { merge } from "../mapping/merge.ts";
+import type { PageMap } from "../mapping/page-map.ts";
+import { PageFile } from "../pages/page-file.ts";
+import type { PageSource } from "../pages/page-source.ts";
+import { type ReadableMemory, type StoredPages, storePages } from "../pages/store-pages.ts";
+import { syncPath, writeFailure, writeSynced } from "./durable.ts";
+import { fileSum } from "./file-sum.ts";
+import { FILES, type StoreLayout } from "./layout.ts";
+import type { Snapshot } from "./store.ts";
+
+export interface DraftOptions {
+  id: string;
+  layout: StoreLayout;
+  parent: PageSource;
+  lineage: Pick<Manifest, "parent" | "base" | "replaces" | "generation" | "memoryMb">;
+  onCommit: (manifest: Manifest, map: PageMap) => Snapshot;
+  /** Given back when the draft is disposed of. */
+  holds: Disposable;
+}
+
+/**
+ * The order: {@link storePages} and the devices while the machine stands still, the disk layer once nobody writes to it
+ * any more, then {@link commit}, which is where the waiting for the disk happens. Disposing of the draft removes what was
+ * not committed; until then nothing collects the new snapshot, so dispose of it after its id is on record.
+ */
+export class Draft implements AsyncDisposable {
+  readonly id: string;
+  readonly dir: string;
+  /** To be written by the VMM, see `Machine.saveDevices`. */
+  readonly devicesPath: string;
+  /** Where the disk's frozen top layer may be put, by rename or link; without one the disk is that of `facts.disk`. */
+  readonly diskPath: string;
+  readonly #options: DraftOptions;
+  readonly #file: PageFile;
+  #map: PageMap | undefined;
+  #state: "open" | "committed" | "closed" = "open";
+
+  static async create(options: DraftOptions): Promise<Draft> {
+    const dir = options.layout.newDir(options.id);
+    try {
+      await mkdir(dir, { mode: 0o700 });
+      return new Draft(options, dir, await PageFile.create(join(dir, FILES.memory)));
+    } catch (reason) {
+      await rm(dir, { recursive: true, force: true });
+      options.holds[Symbol.dispose]();
+      throw writeFailure(reason, "cannot begin a snapshot");
+    }
+  }
+
+  private constructor(options: DraftOptions, dir: string, file: PageFile) {
+    this.id = options.id;
+    this.dir = dir;
+    this.devicesPath = join(dir, FILES.devices);
+    this.diskPath = join(dir, FILES.disk);
+    this.#options = options;
+    this.#file = file;
+  }
+
+  /**
+   * Stores those of the given pages that differ from the parent. The memory must stand still until this resolves;
+   * nothing is waited for on the disk. Once for each draft.
+   */
+  async storePages(
+    memory: ReadableMemory,
+    pages: Uint32Array,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<StoredPages> {
+    if (this.#map || this.#state !== "open") throw misuse("pages are stored once");
+    const { parent } = this.#options;
+    try {
+      const { diff, counts } = await storePages({
+        build: this.id,
+        parent,
+        pages,
+        memory,
+        file: this.#file,
+        signal,
+      });
+      await this.#file.settle();
+      this.#map = merge(parent.map, diff);
+      faultPoint("snapshot-pages-stored");
+      return counts;
+    } catch (reason) {
+      throw writeFailure(reason, "cannot store a machine's memory");
+    }
+  }
+
+  /**
+   * Brings everything to the disk and gives it its name. `facts.disk` are the layers below the draft's own.
+   * When it throws nothing was published, and the draft can only be disposed of.
+   */
+  async commit(facts: SnapshotFacts): Promise<Snapshot> {
+    const map = this.#map;
+    if (!map || this.#state !== "open")
+      throw misuse("a snapshot is committed once, after its pages were stored");
+    this.#state = "closed";
+    try {
+      const { id, layout, lineage, onCommit } = this.#options;
+      const { generation, base } = lineage;
+      await writeSynced(join(this.dir, FILES.header), encodeHeader({ generation, build: id, base, map }));
+      const files = await this.#settle();
+      faultPoint("snapshot-files-synced");
+      const disk = files.disk ? [...facts.disk, { kind: "snapshot" as const, id }] : facts.disk;
+      const builds = [...map.builds];
+      const manifest = checkManifest({ version: 1, id, ...lineage, ...facts, disk, builds, files });
+      await writeSynced(join(this.dir, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+      await syncPath(this.dir);
+      faultPoint("snapshot-manifest-written");
+      await rename(this.dir, layout.dir(id));
+      this.#state = "committed";
+      await syncPath(layout.root);
+      faultPoint("snapshot-published");
+      return onCommit(manifest, map);
+    } catch (reason) {
+      throw writeFailure(reason, "cannot save a snapshot");
+    }
+  }
+
+  /** Removes what was not committed. */
+  async abort(): Promise<void> {
+    try {
+      await this.#file[Symbol.asyncDispose]();
+      if (this.#state !== "committed") await rm(this.dir, { recursive: true, force: true });
+    } finally {
+      this.#options.holds[Symbol.dispose]();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+  }
+
+  /** Files that are complete: owned by this process's user, read-only, on the disk. */
+  async #settle(): Promise<Manifest["files"]> {
+    const hasDisk = await exists(this.diskPath);
+    const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const settle = async (path: string, mode: number): Promise<SnapshotFile> => {
+      await chown(path, own.uid, own.gid);
+      await chmod(path, mode);
+      const [sum] = await Promise.all([fileSum(path), syncPath(path)]);
+      return sum;
+    };
+    const [memory, header, devices, disk] = await Promise.all([
+      this.#file.settle(),
+      fileSum(join(this.dir, FILES.header)),
+      settle(this.devicesPath, 0o400),
+      // VMMs of other users read it; the directory above keeps everybody else out.
+      hasDisk ? settle(this.diskPath, 0o444) : undefined,
+      this.#file.sync(),
+    ]);
+    return { memory, header, devices, ...(disk && { disk }) };
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function misuse(what: string): WrennError {
+  return new WrennError("internal", `wrong use of a snapshot draft: ${what}`);
+}
