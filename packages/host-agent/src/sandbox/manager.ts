@@ -15,6 +15,7 @@ import type { GuestClient } from "../guest/client.ts";
 import type { TemplateRegistry } from "../template/registry.ts";
 import { acquire } from "./acquire.ts";
 import type { Capacity } from "./capacity.ts";
+import { moveDeadline, newDeadline } from "./deadline.ts";
 import { readRecords, removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -29,6 +30,7 @@ export interface CreateSpec {
   /** 0 = the default. */
   diskMb: number;
   timeoutSec: number;
+  ttlMode: SandboxRecord["ttlMode"];
   envs: Record<string, string>;
 }
 
@@ -108,6 +110,7 @@ export class SandboxManager {
         }
         sandbox.gone.signal.throwIfAborted();
         this.#assertOpen();
+        sandbox.record = { ...sandbox.record, deadline: newDeadline(sandbox.record) };
         await this.#become(sandbox, "running");
         sandbox.activity.touch();
         void sandbox.running.machine.exited.then((exit) => this.#machineEnded(sandbox, exit));
@@ -168,15 +171,29 @@ export class SandboxManager {
     };
   }
 
+  /**
+   * Gives a running sandbox `timeoutSec` from now on; `extendOnly` never shortens what it has. Throws `not_found`, or
+   * `invalid_state` when it does not run.
+   */
+  async setTimeout(id: string, change: { timeoutSec: number; extendOnly: boolean }): Promise<Sandbox> {
+    assertBounds({ timeout_sec: change.timeoutSec });
+    const sandbox = this.get(id);
+    return await sandbox.lock.runExclusive(async () => {
+      this.enter(id).end();
+      sandbox.record = { ...sandbox.record, ...moveDeadline(sandbox.record, change) };
+      await writeRecord(this.#options.start.dataDir, sandbox.record);
+      return sandbox;
+    });
+  }
+
   /** Ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
   async reapExpired(): Promise<void> {
-    const expired = (sandbox: Sandbox) =>
-      sandbox.status === "running" && sandbox.activity.isExpired(sandbox.record.timeoutSec);
+    const expired = (sandbox: Sandbox) => sandbox.status === "running" && sandbox.isExpired;
     const due = this.list().filter(expired);
     await Promise.all(
       due.map((sandbox) =>
         sandbox.lock.runExclusive(async () => {
-          if (expired(sandbox)) await this.#stop(sandbox, `idle for ${sandbox.record.timeoutSec} s`);
+          if (expired(sandbox)) await this.#stop(sandbox, endOfTime(sandbox.record));
         }),
       ),
     );
@@ -252,6 +269,8 @@ function newRecord(spec: CreateSpec): SandboxRecord {
     memoryMb: spec.memoryMb,
     diskMb: spec.diskMb === 0 ? BOUNDS.disk_mb.default : spec.diskMb,
     timeoutSec: spec.timeoutSec,
+    ttlMode: spec.ttlMode,
+    deadline: null,
     onTimeout: "destroy",
     token: newToken(),
     createdAt: Date.now(),
@@ -260,20 +279,12 @@ function newRecord(spec: CreateSpec): SandboxRecord {
 
 /** The control plane has checked these already; the agent runs as root and checks again. */
 function assertFits(record: SandboxRecord, minDiskMb: number): void {
-  const values = {
+  assertBounds({
     vcpus: record.vcpus,
     memory_mb: record.memoryMb,
     disk_mb: record.diskMb,
     timeout_sec: record.timeoutSec,
-  };
-  for (const [field, value] of Object.entries(values) as [keyof typeof values, number][]) {
-    const { min, max } = BOUNDS[field];
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, {
-        field,
-      });
-    }
-  }
+  });
   if (record.diskMb < minDiskMb) {
     throw new WrennError(
       "invalid_argument",
@@ -281,4 +292,19 @@ function assertFits(record: SandboxRecord, minDiskMb: number): void {
       { field: "disk_mb" },
     );
   }
+}
+
+function assertBounds(values: Partial<Record<keyof typeof BOUNDS, number>>): void {
+  for (const [field, value] of Object.entries(values) as [keyof typeof BOUNDS, number][]) {
+    const { min, max } = BOUNDS[field];
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, {
+        field,
+      });
+    }
+  }
+}
+
+function endOfTime({ ttlMode, timeoutSec }: SandboxRecord): string {
+  return ttlMode === "deadline" ? `its ${timeoutSec} s are over` : `idle for ${timeoutSec} s`;
 }

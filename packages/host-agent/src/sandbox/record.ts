@@ -12,6 +12,10 @@ export interface SandboxRecord {
   memoryMb: number;
   diskMb: number;
   timeoutSec: number;
+  /** What `timeoutSec` counts from: the last activity, or the start. */
+  ttlMode: "inactivity" | "deadline";
+  /** In deadline mode, when its time is up: milliseconds since the epoch; null = never, and while it does not run. */
+  deadline: number | null;
   onTimeout: "destroy" | "pause";
   /** The guest agent's access token: a later agent needs it to speak to a guest that still runs. */
   token: string;

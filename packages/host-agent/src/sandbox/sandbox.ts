@@ -44,6 +44,19 @@ export class Sandbox {
     return this.record.status;
   }
 
+  /** When its time is up unless something moves it, in `ms` since the epoch; undefined for never. */
+  get expiresAt(): number | undefined {
+    const { ttlMode, timeoutSec, deadline } = this.record;
+    return ttlMode === "deadline" ? (deadline ?? undefined) : this.activity.expiresAt(timeoutSec);
+  }
+
+  /** Whether its time is up. */
+  get isExpired(): boolean {
+    const { ttlMode, timeoutSec, deadline } = this.record;
+    if (ttlMode === "deadline") return deadline !== null && deadline <= Date.now();
+    return this.activity.isExpired(timeoutSec);
+  }
+
   /** Moves to another status. Throws `invalid_state` when the state machine has no such transition. */
   become(status: SandboxStatus): void {
     assertTransition(this.id, this.record.status, status);

@@ -2,6 +2,7 @@
 import { Readable } from "node:stream";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { LIMITS, newSandboxId, WrennError } from "@wrenn/core";
+import { ENVD_VERSION } from "@wrenn/envd";
 import { GUEST } from "@wrenn/linux";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
 import { runCaptured } from "../guest/exec.ts";
@@ -13,7 +14,7 @@ import type { TemplateBuilds } from "../template/builds.ts";
 import type { TemplateRegistry } from "../template/registry.ts";
 import { execStream, sendExecInput } from "./exec-stream.ts";
 import { buildTemplate, templateInfo } from "./template-rpc.ts";
-import { assertCommand, assertGuestPath, assertIsolation, later } from "./validate.ts";
+import { assertCommand, assertGuestPath, assertIsolation, later, ttlMode } from "./validate.ts";
 
 export interface ServiceContext {
   manager: SandboxManager;
@@ -39,6 +40,7 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
           memoryMb: request.memoryMb,
           diskMb: request.diskMb,
           timeoutSec: request.timeoutSec,
+          ttlMode: ttlMode(request.ttlMode),
           envs: request.envs,
         };
         const sandbox = await manager.create(spec);
@@ -49,7 +51,20 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
           guestIp: GUEST.address,
           isolation: host.isolation,
           onTimeout: sandbox.record.onTimeout,
+          expiresAtUnixMs: BigInt(sandbox.expiresAt ?? 0),
         };
+      },
+      async setTimeout({ sandboxId, timeoutSec, extendOnly }) {
+        const sandbox = await manager.setTimeout(sandboxId, { timeoutSec, extendOnly });
+        const { record, expiresAt } = sandbox;
+        return {
+          expiresAtUnixMs: BigInt(expiresAt ?? 0),
+          timeoutSec: record.timeoutSec,
+          ttlMode: record.ttlMode,
+        };
+      },
+      getAccess({ sandboxId }) {
+        return { accessToken: manager.get(sandboxId).record.token, envdVersion: ENVD_VERSION };
       },
       async destroySandbox(request) {
         await manager.destroy(request.sandboxId);
