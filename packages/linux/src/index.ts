@@ -34,6 +34,7 @@ export { type ForeignForwardRule, foreignForwardRules } from "./firewall/foreign
 export { type FirewallMode, type HostRules, hostRuleset } from "./firewall/host-rules.ts";
 export { MAX_GUEST_CONNECTIONS, type SlotRules, slotRuleset } from "./firewall/slot-rules.ts";
 export { MemoryFile } from "./memory/memory-file.ts";
+export { type MemoryRange, ProcessMemory } from "./memory/process-memory.ts";
 export { formatIpv4, inPrefix, parseIpv4 } from "./plan/address.ts";
 export {
   BLOCKS,
@@ -68,3 +69,4 @@ export type { GuestDevice } from "./slot/commands.ts";
 export { hasLink, hasNetns, listLinks, listNetns } from "./slot/links.ts";
 export { SlotPool, type SlotPoolOptions } from "./slot/pool.ts";
 export { type CreateSlotOptions, createSlot, destroySlot } from "./slot/slot.ts";
+export { connectUnix, listenUnix } from "./socket/unix-listener.ts";

@@ -16,6 +16,9 @@ export const libc = {
   fcntl: define("int fcntl(int fd, int command, ...)"),
   ftruncate: define("int ftruncate(int fd, int64_t bytes)"),
   fallocate: define("int fallocate(int fd, int mode, int64_t offset, int64_t bytes)"),
+  socket: define("int socket(int domain, int type, int protocol)"),
+  bind: define("int bind(int fd, const void *address, uint32_t bytes)"),
+  listen: define("int listen(int fd, int backlog)"),
 };
 
 /** Gives a result back unless it is -1: then throws `no_space` for ENOSPC and ENOMEM, else `internal`, with errno's name. */

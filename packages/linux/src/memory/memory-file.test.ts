@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { fstatSync, ftruncateSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { fstatSync, ftruncateSync, openSync, readdirSync, writeSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { MemoryFile } from "./memory-file.ts";
@@ -9,7 +9,7 @@ const PAGE = 4096;
 
 function contentOf(file: MemoryFile): Buffer {
   const content = Buffer.alloc(file.bytes);
-  assert.equal(readSync(file.fd, content, 0, content.length, 0), content.length);
+  file.read(0, content);
   return content;
 }
 

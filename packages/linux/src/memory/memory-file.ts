@@ -1,5 +1,5 @@
 // A file that exists in memory only, written once and then sealed: nobody who gets its descriptor can change it.
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readSync, writeSync } from "node:fs";
 import { WrennError } from "@wrenn/core";
 import { checked, libc } from "../libc/libc.ts";
 
@@ -48,15 +48,18 @@ export class MemoryFile {
 
   /** Writes at an offset. Whole pages of zeros, counted from `offset`, take no memory. Throws once sealed (EPERM). */
   write(offset: number, data: Uint8Array): void {
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset + data.length > this.bytes) {
-      throw new WrennError(
-        "invalid_argument",
-        `${data.length} bytes at ${offset} are not within a memory file of ${this.bytes}`,
-      );
-    }
+    this.#assertInside(offset, data);
     for (const { start, end, zero } of runsOf(data)) {
       if (zero) this.#clear(offset + start, end - start);
       else writeAll(this.fd, data.subarray(start, end), offset + start);
+    }
+  }
+
+  /** Fills `into` from an offset. */
+  read(offset: number, into: Uint8Array): void {
+    this.#assertInside(offset, into);
+    for (let done = 0; done < into.length; ) {
+      done += readSync(this.fd, into, done, into.length - done, offset + done);
     }
   }
 
@@ -71,6 +74,14 @@ export class MemoryFile {
     if (this.#closed) return;
     this.#closed = true;
     closeSync(this.fd);
+  }
+
+  #assertInside(offset: number, { length }: Uint8Array): void {
+    if (Number.isSafeInteger(offset) && offset >= 0 && offset + length <= this.bytes) return;
+    throw new WrennError(
+      "invalid_argument",
+      `${length} bytes at ${offset} are not within a memory file of ${this.bytes}`,
+    );
   }
 
   #clear(offset: number, bytes: number): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { MachineSpec } from "../vmm.ts";
-import { qemuArguments } from "./arguments.ts";
+import { qemuArguments as argumentsOf } from "./arguments.ts";
 
 const SPEC: MachineSpec = {
   id: "sb-aaaaaaaaaaaaaaaa",
@@ -28,6 +28,10 @@ const SPEC: MachineSpec = {
   cgroup: "0/sb-aaaaaaaaaaaaaaaa",
   maxFileBytes: 1,
 };
+
+function qemuArguments(spec: MachineSpec): string[] {
+  return argumentsOf(spec, { fds: { qmp: 5 }, incoming: false });
+}
 
 /** All values that follow an option. */
 function values(argv: string[], option: string): string[] {

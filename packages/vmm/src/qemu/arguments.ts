@@ -1,12 +1,13 @@
 // The command line of a QEMU microvm as a pure function of what the machine is.
-import type { Disk, MachineNetwork, MachineSpec } from "../vmm.ts";
+import type { Accelerator, Disk, MachineNetwork, MachineSpec } from "../vmm.ts";
+import { layerNodes, nodeName } from "./block-nodes.ts";
 
 /** Where a confined QEMU finds its files: the same for every sandbox, so that saved state fits any of them. */
 export const INSIDE = {
   /** Private writable directory. */
   dir: "/vm",
-  qmp: "/vm/qmp.sock",
   console: "/vm/console.log",
+  deviceState: "/vm/devices.state",
   kernel: "/img/kernel",
   initramfs: "/img/initramfs",
 } as const;
@@ -17,12 +18,44 @@ export const INSIDE = {
  */
 export const TCG_TRANSLATION_MIB = 64;
 
+export interface QemuOptions {
+  fds: InheritedFds;
+  /** It waits for a saved state instead of starting the guest, and runs the guest only when told to. */
+  incoming: boolean;
+}
+
+/** Numbers of the descriptors that the process inherits. */
+export interface InheritedFds {
+  /** Listening socket for its control protocol. */
+  qmp: number;
+  /** Image of the guest's memory; undefined = fresh memory. */
+  memory?: number | undefined;
+}
+
+/**
+ * Machine type and devices as far as {@link qemuArguments} fixes them. A saved state fits no other: whoever changes
+ * what a guest sees counts this up.
+ */
+export const DEVICE_SET = "microvm 1";
+
+/** Names the guest's memory in QEMU. */
+export const MEMORY_ID = "m0";
+
 /** Path inside the confinement of layer `index` of a disk. Private layers live in {@link INSIDE.dir}. */
 export function layerPath(spec: MachineSpec, disk: Disk, index: number): string {
   const layer = disk.layers[index];
   if (!layer) throw new Error(`disk ${disk.id} has no layer ${index}`);
-  const isPrivate = layer.path.startsWith(`${spec.dir}/`);
-  return isPrivate ? `${INSIDE.dir}${layer.path.slice(spec.dir.length)}` : `/img/${disk.id}.${index}`;
+  return insideDir(spec, layer.path) ?? `/img/${disk.id}.${index}`;
+}
+
+/** Where the VMM sees a file of its machine's own directory; undefined for any other. */
+export function insideDir(spec: Pick<MachineSpec, "dir">, path: string): string | undefined {
+  return path.startsWith(`${spec.dir}/`) ? `${INSIDE.dir}${path.slice(spec.dir.length)}` : undefined;
+}
+
+/** QEMU's name of the guest's processor. `host` under KVM: the guest sees what the host's processor has. */
+export function cpuModel(accelerator: Accelerator): string {
+  return accelerator === "kvm" ? "host" : "max";
 }
 
 /**
@@ -30,17 +63,23 @@ export function layerPath(spec: MachineSpec, disk: Disk, index: number): string 
  * Debian kernel each time: `acpi=on` since that kernel finds virtio-mmio devices only through ACPI; PIT and PIC
  * stay on under TCG, which has no TSC deadline timer.
  */
-export function qemuArguments(spec: MachineSpec): string[] {
+export function qemuArguments(spec: MachineSpec, options: QemuOptions): string[] {
   const kvm = spec.accelerator === "kvm";
   const machine = ["microvm", "x-option-roms=off", "rtc=on", "acpi=on", "isa-serial=on"];
+  // No search for equal pages across sandboxes: how long a write takes would tell what others hold.
+  machine.push("mem-merge=off", `memory-backend=${MEMORY_ID}`);
   if (kvm) machine.push("pit=off", "pic=off");
   return [
     ...["-name", spec.id],
     ...["-machine", machine.join(",")],
     ...["-accel", kvm ? "kvm" : `tcg,thread=multi,tb-size=${TCG_TRANSLATION_MIB}`],
-    ...["-cpu", kvm ? "host" : "max"],
+    ...["-cpu", cpuModel(spec.accelerator)],
     ...["-smp", String(spec.vcpus)],
     ...["-m", `${spec.memoryMb}M`],
+    ...["-object", memoryBackend(spec, options.fds.memory)],
+    // Saved states hold the devices alone, without the section that this would expect.
+    ...["-global", "migration.send-configuration=off"],
+    ...(options.incoming ? ["-S", "-incoming", "defer"] : []),
     ...["-nodefaults", "-no-user-config", "-no-reboot"],
     ...["-display", "none"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
@@ -49,10 +88,21 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ...["-append", spec.commandLine],
     ...["-chardev", `file,id=console,path=${INSIDE.console},append=on`],
     ...["-serial", "chardev:console"],
-    ...["-qmp", `unix:${INSIDE.qmp},server=on,wait=off`],
+    ...["-chardev", `socket,id=qmp,fd=${options.fds.qmp},server=on,wait=off`],
+    ...["-mon", "chardev=qmp,mode=control"],
     ...spec.disks.flatMap((disk) => diskArguments(spec, disk)),
     ...(spec.net ? networkArguments(spec.net) : []),
   ];
+}
+
+/**
+ * An image is opened by its descriptor's name, since QEMU before 8.2 opens a file of memory for writing only, which
+ * one user's sealed memfd allows another without letting it write. `share=off`: written pages are the machine's own.
+ */
+function memoryBackend(spec: MachineSpec, fd: number | undefined): string {
+  const size = `id=${MEMORY_ID},size=${spec.memoryMb}M`;
+  if (fd === undefined) return `memory-backend-ram,${size}`;
+  return `memory-backend-file,${size},mem-path=/proc/self/fd/${fd},share=off`;
 }
 
 function networkArguments(net: MachineNetwork): string[] {
@@ -62,36 +112,23 @@ function networkArguments(net: MachineNetwork): string[] {
   ];
 }
 
-/**
- * Backing nodes are given explicitly: whatever a header that the guest's VMM could have written names as its backing
- * file is never opened. A full host disk is reported to the guest (`werror=report`), which does not stop the machine.
- */
 function diskArguments(spec: MachineSpec, disk: Disk): string[] {
   const last = disk.layers.length - 1;
-  const nodes = disk.layers.flatMap((layer, index) => {
-    const readOnly = disk.readOnly || index < last;
-    const file = {
-      driver: "file",
-      "node-name": `${disk.id}${index}f`,
+  const nodes = disk.layers.flatMap((layer, index) =>
+    layerNodes({
+      diskId: disk.id,
+      index,
       filename: layerPath(spec, disk, index),
-      "read-only": readOnly,
-      // A lock would keep clones from sharing a base; private layers have one user by construction.
-      locking: "off",
-      ...(readOnly ? {} : { discard: "unmap" }),
-    };
-    const format = {
-      driver: layer.format,
-      "node-name": `${disk.id}${index}`,
-      file: file["node-name"],
-      "read-only": readOnly,
-      ...(readOnly ? {} : { discard: "unmap" }),
-      ...(layer.format === "qcow2" ? { backing: index > 0 ? `${disk.id}${index - 1}` : null } : {}),
-    };
-    return ["-blockdev", JSON.stringify(file), "-blockdev", JSON.stringify(format)];
-  });
+      format: layer.format,
+      readOnly: disk.readOnly || index < last,
+      backing: index > 0 ? nodeName(disk.id, index - 1) : null,
+    }),
+  );
   return [
-    ...nodes,
-    "-device",
-    `virtio-blk-device,drive=${disk.id}${last},id=${disk.id},werror=report,rerror=report`,
+    ...nodes.flatMap((node) => ["-blockdev", JSON.stringify(node)]),
+    ...[
+      "-device",
+      `virtio-blk-device,drive=${nodeName(disk.id, last)},id=${disk.id},werror=report,rerror=report`,
+    ],
   ];
 }

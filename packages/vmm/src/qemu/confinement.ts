@@ -40,11 +40,15 @@ export function machineConfinement(spec: MachineSpec, devices: readonly Bind[]):
   };
 }
 
-/** The limit covers all that QEMU needs, so that the guest's own out-of-memory killer acts first, not the host's. */
-export function machineLimits(spec: MachineSpec): CgroupLimits {
+/**
+ * The limit covers all that QEMU needs, so that the guest's own out-of-memory killer acts first, not the host's. Pages
+ * that an image does not hold yet (`imageHoleBytes`) come into being, once for all machines that share it, at the cost
+ * of the first that touches them.
+ */
+export function machineLimits(spec: MachineSpec, imageHoleBytes = 0): CgroupLimits {
   const translation = spec.accelerator === "tcg" ? TCG_TRANSLATION_MIB : 0;
   return {
-    memoryBytes: (spec.memoryMb + translation + QEMU_OWN_MIB) * MIB,
+    memoryBytes: (spec.memoryMb + translation + QEMU_OWN_MIB) * MIB + imageHoleBytes,
     cpus: spec.vcpus + EXTRA_CPUS,
     pids: MAX_TASKS,
   };

@@ -1,27 +1,33 @@
 // The QEMU driver: a microvm in a process that is confined as if its guest had already broken out.
-import { open } from "node:fs/promises";
+import { closeSync, fstatSync, openSync } from "node:fs";
+import { open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { Scope, WrennError } from "@wrenn/core";
+import { debuglog } from "node:util";
+import { MIB, Scope, WrennError } from "@wrenn/core";
 import {
-  type Cgroup,
   type Cgroups,
   CommandError,
-  kill,
+  confinedFd,
+  isAlive,
+  listenUnix,
   makeDeviceNodes,
   type ProcessIdentity,
   removeDeviceNodes,
   run,
   spawnConfined,
-  waitForExit,
 } from "@wrenn/linux";
-import { readConsoleTail } from "../console.ts";
-import type { GuestMemory, Machine, MachineExit, MachineSpec, Vmm } from "../vmm.ts";
+import type { Machine, MachineSpec, SavedState, Vmm } from "../vmm.ts";
+import { assertIsMachine, exitOf } from "./adopt.ts";
 import { INSIDE, qemuArguments } from "./arguments.ts";
 import { machineConfinement, machineDevices, machineLimits } from "./confinement.ts";
+import { qemuFingerprint } from "./fingerprint.ts";
+import { controlSocket, QemuMachine } from "./machine.ts";
+import { QmpSession } from "./session.ts";
 
 const BINARY = "/usr/bin/qemu-system-x86_64";
-/** SIGKILL is immediate; what takes time is the kernel freeing the guest's memory, more so on a busy machine. */
-const KILL_TIMEOUT_MS = 10_000;
+/** A machine that an earlier process has left answers at once, or is stuck. */
+const ADOPT_TIMEOUT_MS = 5000;
+const log = debuglog("wrenn-vmm");
 
 export class QemuVmm implements Vmm {
   readonly name = "qemu";
@@ -38,106 +44,136 @@ export class QemuVmm implements Vmm {
     return this.#version;
   }
 
-  async start(spec: MachineSpec): Promise<Machine> {
+  start(spec: MachineSpec): Promise<Machine> {
+    return this.#launch(spec, undefined);
+  }
+
+  async restore(spec: MachineSpec, saved: SavedState): Promise<Machine> {
+    const lap = laps(spec.id);
+    const devices = openSync(saved.devicesPath, "r");
+    try {
+      const machine = await this.#launch(spec, devices);
+      lap("process");
+      try {
+        await machine.openMemory();
+        lap("control and memory");
+        await saved.fillMemory?.(machine.memory);
+        lap("fill");
+        await machine.load();
+        lap("devices");
+        return machine;
+      } catch (cause) {
+        await machine.kill();
+        throw await restoreFailure(spec, machine, cause);
+      }
+    } finally {
+      closeSync(devices);
+    }
+  }
+
+  async adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine> {
+    const cgroup = this.#cgroups.open(spec.cgroup);
+    assertIsMachine(spec, process, cgroup);
+    const session = new QmpSession({ path: controlSocket(spec), isAlive: () => isAlive(process) });
+    try {
+      await session.execute("query-status", undefined, { timeoutMs: ADOPT_TIMEOUT_MS });
+      const machine = new QemuMachine({ spec, cgroup, process, session, exited: exitOf(process, session) });
+      await machine.openMemory();
+      return machine;
+    } catch (cause) {
+      session.close();
+      throw new WrennError(
+        "not_found",
+        `the machine of ${spec.id} (process ${process.pid}) does not answer`,
+        {
+          cause,
+        },
+      );
+    }
+  }
+
+  async fingerprint(spec: Pick<MachineSpec, "accelerator">): Promise<Record<string, string>> {
+    return qemuFingerprint(await this.version(), spec);
+  }
+
+  /** Starts the process, with a saved state to wait for when `devices` is given. */
+  async #launch(spec: MachineSpec, devices: number | undefined): Promise<QemuMachine> {
     await using scope = new Scope();
+    const image = spec.memory?.kind === "image" ? spec.memory.fd : undefined;
     const cgroup = await scope.take(
       "cgroup",
-      () => this.#cgroups.create(spec.cgroup, machineLimits(spec)),
+      () => this.#cgroups.create(spec.cgroup, machineLimits(spec, imageHoles(spec, image))),
       (group) => group.remove(),
     );
     // QEMU's own complaints go where the guest's do: both are wanted when a machine does not come up.
     await using output = await open(join(spec.dir, basename(INSIDE.console)), "a", 0o600);
-    const devices = await scope.take(
+    const nodes = await scope.take(
       "device nodes",
       () => makeDeviceNodes(spec.uid, machineDevices(spec)),
       () => removeDeviceNodes(spec.uid),
     );
-    const started = await spawnConfined(machineConfinement(spec, devices), [BINARY, ...qemuArguments(spec)], {
-      cgroup,
-      stdout: output.fd,
-      stderr: output.fd,
-      env: { PATH: "/usr/bin", LANG: "C.UTF-8" },
-    });
-    scope.move();
-    return new QemuMachine({ spec, cgroup, process: started.identity, exited: started.exited });
-  }
-
-  restore(): Promise<Machine> {
-    throw later();
-  }
-
-  adopt(): Promise<Machine> {
-    throw later();
-  }
-
-  fingerprint(): Promise<Record<string, string>> {
-    throw later();
-  }
-}
-
-function later(): WrennError {
-  return new WrennError("not_implemented", "saved state is not to be had from this version");
-}
-
-class QemuMachine implements Machine {
-  readonly process: ProcessIdentity;
-  readonly exited: Promise<MachineExit>;
-  readonly #spec: MachineSpec;
-  readonly #cgroup: Cgroup;
-
-  constructor(options: {
-    spec: MachineSpec;
-    cgroup: Cgroup;
-    process: ProcessIdentity;
-    exited: Promise<MachineExit>;
-  }) {
-    this.#spec = options.spec;
-    this.#cgroup = options.cgroup;
-    this.process = options.process;
-    this.exited = options.exited;
-  }
-
-  get memory(): GuestMemory {
-    throw later();
-  }
-
-  pause(): Promise<void> {
-    throw later();
-  }
-
-  resume(): Promise<void> {
-    throw later();
-  }
-
-  saveDevices(): Promise<void> {
-    throw later();
-  }
-
-  addLayer(): Promise<void> {
-    throw later();
-  }
-
-  onDiskError(): void {
-    throw later();
-  }
-
-  consoleTail(): Promise<string> {
-    return readConsoleTail(join(this.#spec.dir, basename(INSIDE.console)));
-  }
-
-  async kill(): Promise<void> {
-    kill(this.process, "SIGKILL");
-    if (!(await waitForExit(this.process, KILL_TIMEOUT_MS))) {
-      const { pid } = this.process;
-      throw new WrennError(
-        "internal",
-        `the virtual machine of ${this.#spec.id} (process ${pid}) does not end`,
-      );
+    const path = controlSocket(spec);
+    scope.defer("control socket", () => rm(path, { force: true }));
+    const listener = listenUnix(path);
+    try {
+      const inherited = [listener, devices, image].filter((fd) => fd !== undefined);
+      const inside = (fd: number | undefined) =>
+        fd === undefined ? undefined : confinedFd(inherited.indexOf(fd));
+      const fds = { qmp: confinedFd(0), memory: inside(image) };
+      const argv = qemuArguments(spec, { fds, incoming: devices !== undefined });
+      const { identity, exited } = await spawnConfined(machineConfinement(spec, nodes), [BINARY, ...argv], {
+        cgroup,
+        stdout: output.fd,
+        stderr: output.fd,
+        env: { PATH: "/usr/bin", LANG: "C.UTF-8" },
+        fds: inherited,
+      });
+      const session = new QmpSession({ path, isAlive: () => isAlive(identity) });
+      scope.move();
+      return new QemuMachine({
+        spec,
+        cgroup,
+        process: identity,
+        exited,
+        session,
+        devicesFd: inside(devices),
+      });
+    } finally {
+      // From here on the machine alone holds it: its end is the end of the socket.
+      closeSync(listener);
     }
-    await this.#cgroup.kill();
-    await this.#cgroup.remove();
-    removeDeviceNodes(this.#spec.uid);
   }
+}
+
+/** Bytes of an image that take no memory yet. Throws `invalid_argument` when it is not as large as the guest's memory. */
+function imageHoles(spec: MachineSpec, fd: number | undefined): number {
+  if (fd === undefined) return 0;
+  const { size, blocks } = fstatSync(fd);
+  if (size !== spec.memoryMb * MIB) {
+    throw new WrennError(
+      "invalid_argument",
+      `a memory image of ${size} bytes is not one of ${spec.memoryMb} MiB`,
+    );
+  }
+  return Math.max(0, size - blocks * 512);
+}
+
+/** What the caller is told, with QEMU's own words. */
+async function restoreFailure(spec: MachineSpec, machine: Machine, cause: unknown): Promise<WrennError> {
+  const reason = WrennError.from(cause);
+  const tail = (await machine.consoleTail()).trim().split("\n").slice(-5).join("\n");
+  const text = `the machine of ${spec.id} did not take its saved state: ${reason.message}`;
+  return new WrennError(reason.code, tail ? `${text}\n${tail}` : text, { cause });
+}
+
+/** Prints how long each step took when NODE_DEBUG names `wrenn-vmm`. */
+function laps(id: string): (step: string) => void {
+  let last = performance.now();
+  return (step) => {
+    const now = performance.now();
+    log("%s: %s took %s ms", id, step, (now - last).toFixed(1));
+    last = now;
+  };
 }
 
 async function readVersion(): Promise<string> {

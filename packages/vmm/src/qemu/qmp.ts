@@ -1,15 +1,17 @@
 // QMP, QEMU's control protocol: one JSON object a line over a Unix socket.
 // Source: https://www.qemu.org/docs/master/interop/qmp-spec.html
 import { EventEmitter, once } from "node:events";
-import { connect, type Socket } from "node:net";
-import { createInterface } from "node:readline";
-import { setTimeout as delay } from "node:timers/promises";
+import type { Socket } from "node:net";
 import { WrennError } from "@wrenn/core";
+import { connectUnix } from "@wrenn/linux";
 
 interface Pending {
   resolve(value: unknown): void;
   reject(reason: Error): void;
 }
+
+/** The longest answer that is used, a list of block nodes, has a few thousand. */
+const MAX_MESSAGE_CHARACTERS = 1024 * 1024;
 
 /** One connection to one QEMU. QEMU serves a single client at a time. Emits `event` for asynchronous messages. */
 export class QmpClient extends EventEmitter<{
@@ -19,38 +21,40 @@ export class QmpClient extends EventEmitter<{
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #unfinished = "";
   #greeted = Promise.withResolvers<void>();
 
   private constructor(socket: Socket) {
     super();
     this.#socket = socket;
     this.#greeted.promise.catch(() => {});
-    createInterface({ input: socket }).on("line", (line) => this.#receive(line));
+    socket.setEncoding("utf8").on("data", (text: string) => this.#receiveText(text));
     // The reason arrives with `close`, which always follows.
     socket.on("error", () => {});
     socket.on("close", () => this.#closed());
   }
 
   /**
-   * Connects and negotiates. The socket appears some milliseconds after the process: until `signal` says otherwise,
-   * a missing or refusing socket is tried again every 2 ms.
+   * Connects and negotiates. A QEMU that starts, or that serves somebody else, keeps the caller waiting until `signal`
+   * says otherwise; one that has ended fails at once.
    */
   static async connect(path: string, signal: AbortSignal): Promise<QmpClient> {
-    for (;;) {
+    signal.throwIfAborted();
+    const socket = connectUnix(path);
+    const giveUp = () => socket.destroy();
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      await once(socket, "connect", { signal });
+      const client = new QmpClient(socket);
+      await client.#greeted.promise;
+      await client.execute("qmp_capabilities");
+      return client;
+    } catch (reason) {
+      socket.destroy();
       signal.throwIfAborted();
-      const socket = connect(path);
-      try {
-        await once(socket, "connect", { signal });
-        const client = new QmpClient(socket);
-        await client.#greeted.promise;
-        await client.execute("qmp_capabilities");
-        return client;
-      } catch (reason) {
-        socket.destroy();
-        const code = (reason as NodeJS.ErrnoException).code;
-        if (code !== "ENOENT" && code !== "ECONNREFUSED") throw reason;
-        await delay(2, undefined, { signal });
-      }
+      throw reason;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
@@ -69,6 +73,14 @@ export class QmpClient extends EventEmitter<{
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  #receiveText(text: string): void {
+    const lines = (this.#unfinished + text).split("\n");
+    this.#unfinished = lines.pop() ?? "";
+    // A guest that has taken over its VMM says what it likes.
+    if (this.#unfinished.length > MAX_MESSAGE_CHARACTERS) this.#socket.destroy();
+    for (const line of lines) if (line.trim() !== "") this.#receive(line);
   }
 
   #receive(line: string): void {

@@ -1,0 +1,43 @@
+// Taking over a QEMU that this process did not start.
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { WrennError } from "@wrenn/core";
+import { type Cgroup, isAlive, type ProcessIdentity } from "@wrenn/linux";
+import type { MachineExit, MachineSpec } from "../vmm.ts";
+import type { QmpSession } from "./session.ts";
+
+/** How often a process that is nobody's child is looked at, when its control connection does not tell sooner, `ms`. */
+const LOOK_EVERY_MS = 100;
+
+/** Throws `not_found` unless the process is this machine's: alive, under its user, in its control group. */
+export function assertIsMachine(spec: MachineSpec, process: ProcessIdentity, cgroup: Cgroup): void {
+  const why = !isAlive(process)
+    ? "it has ended"
+    : !cgroup.members().includes(process.pid)
+      ? `it is not in cgroup ${spec.cgroup}`
+      : userOf(process.pid) !== spec.uid
+        ? `it does not run as user ${spec.uid}`
+        : undefined;
+  if (why === undefined) return;
+  throw new WrennError("not_found", `process ${process.pid} is not the machine of ${spec.id}: ${why}`);
+}
+
+/** Resolves when the process has ended; with what status, only its parent would be told. */
+export async function exitOf(process: ProcessIdentity, session: QmpSession): Promise<MachineExit> {
+  let look = new AbortController();
+  session.on("close", () => look.abort());
+  while (isAlive(process)) {
+    look = new AbortController();
+    await delay(LOOK_EVERY_MS, undefined, { signal: look.signal }).catch(() => {});
+  }
+  return { status: null };
+}
+
+function userOf(pid: number): number | undefined {
+  try {
+    const effective = /^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return effective === undefined ? undefined : Number(effective);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,45 @@
+// Processors and devices of a machine that stands still: written by QEMU into its own directory, carried out by us.
+import { constants } from "node:fs";
+import { open, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { MIB, WrennError } from "@wrenn/core";
+import { INSIDE } from "./arguments.ts";
+import type { QmpSession } from "./session.ts";
+
+/** A machine of two processors and three devices has 14 kB. */
+const MAX_BYTES = 16 * MIB;
+/** First bytes of QEMU's migration stream. */
+const MAGIC = "QEVM";
+const SAVE_TIMEOUT_MS = 60_000;
+
+/**
+ * Writes the state to a new file of mode 0600 at `path`. `xen-save-devices-state` is QEMU's way of leaving out the
+ * memory; `live: false` lets the machine keep its disks, so that it can go on afterwards.
+ */
+export async function saveDeviceState(
+  session: QmpSession,
+  { dir, path }: { dir: string; path: string },
+): Promise<void> {
+  const inside = join(dir, basename(INSIDE.deviceState));
+  await rm(inside, { force: true });
+  const args = { filename: INSIDE.deviceState, live: false };
+  await session.execute("xen-save-devices-state", args, { timeoutMs: SAVE_TIMEOUT_MS });
+  const state = await readUntrusted(inside);
+  await writeFile(path, state, { mode: 0o600, flag: "wx" });
+  await rm(inside, { force: true });
+}
+
+/** The VMM may write the directory: the name may lead anywhere and the file be of any kind and size. */
+async function readUntrusted(path: string): Promise<Buffer> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  await using file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const stat = await file.stat();
+  if (!stat.isFile() || stat.size > MAX_BYTES) {
+    throw new WrennError("internal", `the saved state is no file of at most ${MAX_BYTES} bytes`);
+  }
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(stat.size), 0, stat.size, 0);
+  if (bytesRead !== stat.size || buffer.subarray(0, MAGIC.length).toString("latin1") !== MAGIC) {
+    throw new WrennError("internal", "the saved state is not what QEMU writes");
+  }
+  return buffer;
+}

@@ -1,0 +1,60 @@
+// Disks of a running QEMU: a further layer, and requests that failed.
+import { WrennError } from "@wrenn/core";
+import { layerNodes, nodeName, parseNodeName } from "./block-nodes.ts";
+import type { QmpSession } from "./session.ts";
+
+/** Merging is due long before; QEMU opens every layer. */
+const MAX_LAYERS = 64;
+/** Attaching a layer flushes the one below to the host's disk. */
+const FLUSH_TIMEOUT_MS = 60_000;
+
+interface BlockInfo {
+  qdev?: string;
+  inserted?: { "node-name"?: string };
+}
+
+/** Puts a layer, `filename` as QEMU sees it, on top of a disk. When it fails, the disk is as before. */
+export async function addDiskLayer(
+  session: QmpSession,
+  diskId: string,
+  layer: { filename: string; format: "raw" | "qcow2" },
+): Promise<void> {
+  if (layer.format !== "qcow2") throw new WrennError("invalid_argument", "only qcow2 layers can be added");
+  const top = await topLayer(session, diskId);
+  const index = top + 1;
+  if (index >= MAX_LAYERS)
+    throw new WrennError("capacity", `disk ${diskId} has ${MAX_LAYERS} layers already`);
+  const nodes = layerNodes({ diskId, index, ...layer, readOnly: false, backing: null });
+  const added: unknown[] = [];
+  try {
+    for (const node of nodes) {
+      await session.execute("blockdev-add", node);
+      added.push(node["node-name"]);
+    }
+    const overlay = { node: nodeName(diskId, top), overlay: nodeName(diskId, index) };
+    await session.execute("blockdev-snapshot", overlay, { timeoutMs: FLUSH_TIMEOUT_MS });
+  } catch (reason) {
+    // Refused when it has become part of the disk after all; then the next call sees that.
+    for (const name of added.toReversed()) {
+      await session.execute("blockdev-del", { "node-name": name }).catch(() => {});
+    }
+    throw reason;
+  }
+}
+
+/** QEMU is asked rather than remembered: layers may have been added through an earlier process of this platform. */
+async function topLayer(session: QmpSession, diskId: string): Promise<number> {
+  const devices = await session.execute<BlockInfo[]>("query-block");
+  const device = devices.find(({ qdev }) => qdev?.split("/").includes(diskId));
+  const name = device?.inserted?.["node-name"];
+  const node = name === undefined ? undefined : parseNodeName(name);
+  if (node?.diskId !== diskId) throw new WrennError("not_found", `the machine has no disk ${diskId}`);
+  return node.index;
+}
+
+/** Reads a BLOCK_IO_ERROR event (block-core.json of QEMU). */
+export function diskErrorOf(data: Record<string, unknown>): { diskId: string; enospc: boolean } | undefined {
+  const name = data["node-name"];
+  const node = typeof name === "string" ? parseNodeName(name) : undefined;
+  return node && { diskId: node.diskId, enospc: data["nospace"] === true };
+}
