@@ -8,6 +8,12 @@ import { MAX_BUILDS } from "../mapping/page-map.ts";
 const ID_PATTERN = "^[0-9a-f]{32}$";
 const SHA256_PATTERN = "^[0-9a-f]{64}$";
 
+/** A content hash, or one with the size in MiB that the image was grown to. */
+const IMAGE_PATTERN = "^[0-9a-f]{64}(\\.[0-9]{1,6}m)?$";
+
+/** Layers that one snapshot adds. One, unless an earlier one could not be finished after its layer had been frozen. */
+export const MAX_OWN_LAYERS = 64;
+
 /** Layers of one disk. Merging starts far below. */
 export const MAX_DISK_LAYERS = 256;
 
@@ -27,8 +33,12 @@ const File = Type.Object(
 );
 
 const DiskLayerRef = Type.Union([
-  Type.Object({ kind: Type.Literal("image"), sha256: Hash() }, Strict),
-  Type.Object({ kind: Type.Literal("snapshot"), id: Id() }, Strict),
+  Type.Object({ kind: Type.Literal("image"), name: Type.String({ pattern: IMAGE_PATTERN }) }, Strict),
+  /** `index`: which of the layers that the snapshot holds. */
+  Type.Object(
+    { kind: Type.Literal("snapshot"), id: Id(), index: Count({ min: 0, max: MAX_OWN_LAYERS - 1 }) },
+    Strict,
+  ),
 ]);
 
 /** What the caller knows about the machine that is saved. */
@@ -74,7 +84,10 @@ const Manifest = Type.Object(
     ...FACTS,
     /** Whose `memory.bin` the header refers to. */
     builds: Type.Array(Id(), { maxItems: MAX_BUILDS }),
-    files: Type.Object({ memory: File, header: File, devices: File, disk: Type.Optional(File) }, Strict),
+    files: Type.Object(
+      { memory: File, header: File, devices: File, disks: Type.Array(File, { maxItems: MAX_OWN_LAYERS }) },
+      Strict,
+    ),
   },
   Strict,
 );

@@ -12,7 +12,7 @@ import type { PageSource } from "../pages/page-source.ts";
 import { type ReadableMemory, type StoredPages, storePages } from "../pages/store-pages.ts";
 import { syncPath, writeFailure, writeSynced } from "./durable.ts";
 import { fileSum } from "./file-sum.ts";
-import { FILES, type StoreLayout } from "./layout.ts";
+import { diskFile, FILES, type StoreLayout } from "./layout.ts";
 import type { Snapshot } from "./store.ts";
 
 export interface DraftOptions {
@@ -35,8 +35,6 @@ export class Draft implements AsyncDisposable {
   readonly dir: string;
   /** To be written by the VMM, see `Machine.saveDevices`. */
   readonly devicesPath: string;
-  /** Where the disk's frozen top layer may be put, by rename or link; without one the disk is that of `facts.disk`. */
-  readonly diskPath: string;
   readonly #options: DraftOptions;
   readonly #file: PageFile;
   #map: PageMap | undefined;
@@ -58,9 +56,16 @@ export class Draft implements AsyncDisposable {
     this.id = options.id;
     this.dir = dir;
     this.devicesPath = join(dir, FILES.devices);
-    this.diskPath = join(dir, FILES.disk);
     this.#options = options;
     this.#file = file;
+  }
+
+  /**
+   * Where the disk's frozen layers above those of `facts.disk` are put, by rename or link, bottom first from 0 on; none
+   * is as good as several.
+   */
+  diskPath(index: number): string {
+    return join(this.dir, diskFile(index));
   }
 
   /**
@@ -107,7 +112,8 @@ export class Draft implements AsyncDisposable {
       await writeSynced(join(this.dir, FILES.header), encodeHeader({ generation, build: id, base, map }));
       const files = await this.#settle();
       faultPoint("snapshot-files-synced");
-      const disk = files.disk ? [...facts.disk, { kind: "snapshot" as const, id }] : facts.disk;
+      const own = files.disks.map((_, index) => ({ kind: "snapshot" as const, id, index }));
+      const disk = [...facts.disk, ...own];
       const builds = [...map.builds];
       const manifest = checkManifest({ version: 1, id, ...lineage, ...facts, disk, builds, files });
       await writeSynced(join(this.dir, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -139,7 +145,7 @@ export class Draft implements AsyncDisposable {
 
   /** Files that are complete: owned by this process's user, read-only, on the disk. */
   async #settle(): Promise<Manifest["files"]> {
-    const hasDisk = await exists(this.diskPath);
+    const layers = await this.#ownLayers();
     const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const settle = async (path: string, mode: number): Promise<SnapshotFile> => {
       await chown(path, own.uid, own.gid);
@@ -147,15 +153,21 @@ export class Draft implements AsyncDisposable {
       const [sum] = await Promise.all([fileSum(path), syncPath(path)]);
       return sum;
     };
-    const [memory, header, devices, disk] = await Promise.all([
+    const [memory, header, devices, disks] = await Promise.all([
       this.#file.settle(),
       fileSum(join(this.dir, FILES.header)),
       settle(this.devicesPath, 0o400),
       // VMMs of other users read it; the directory above keeps everybody else out.
-      hasDisk ? settle(this.diskPath, 0o444) : undefined,
+      Promise.all(layers.map((path) => settle(path, 0o444))),
       this.#file.sync(),
     ]);
-    return { memory, header, devices, ...(disk && { disk }) };
+    return { memory, header, devices, disks };
+  }
+
+  async #ownLayers(): Promise<string[]> {
+    const paths: string[] = [];
+    while (await exists(this.diskPath(paths.length))) paths.push(this.diskPath(paths.length));
+    return paths;
   }
 }
 

@@ -8,9 +8,13 @@ export const FILES = {
   memory: "memory.bin",
   header: "header.bin",
   devices: "devices.bin",
-  disk: "disk.qcow2",
   manifest: "manifest.json",
 } as const;
+
+/** Name of a layer, the bottom one first. */
+export function diskFile(index: number): string {
+  return `disk-${index}.qcow2`;
+}
 
 /** Prefixes of directories that are being made and that are going; both are garbage after a crash. */
 const NEW = "new-";
@@ -30,6 +34,11 @@ export class StoreLayout {
 
   file(id: string, file: keyof typeof FILES): string {
     return join(this.root, id, FILES[file]);
+  }
+
+  /** One of the disk layers that a snapshot holds. */
+  disk(id: string, index: number): string {
+    return join(this.root, id, diskFile(index));
   }
 
   /** Where a snapshot is made. */

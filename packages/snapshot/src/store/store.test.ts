@@ -61,7 +61,7 @@ describe("a snapshot", () => {
     for (const name of await readdir(dir)) modes[name] = (await stat(join(dir, name))).mode & 0o777;
     assert.deepEqual(modes, {
       "devices.bin": 0o400,
-      "disk.qcow2": 0o444,
+      "disk-0.qcow2": 0o444,
       "header.bin": 0o600,
       "manifest.json": 0o600,
       "memory.bin": 0o600,
@@ -69,10 +69,10 @@ describe("a snapshot", () => {
     assert.equal((await stat(dir)).mode & 0o777, 0o700);
     assert.deepEqual(manifest.disk, [...FACTS.disk, { kind: "snapshot", id }]);
     assert.deepEqual(
-      store.diskLayers(id, (sha256) => `/images/${sha256}`),
+      store.diskLayers(id, (name) => `/images/${name}`),
       [
         { path: `/images/${"4".repeat(64)}`, format: "raw" },
-        { path: join(dir, "disk.qcow2"), format: "qcow2" },
+        { path: join(dir, "disk-0.qcow2"), format: "qcow2" },
       ],
     );
   });

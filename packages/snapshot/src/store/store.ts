@@ -109,12 +109,17 @@ export class SnapshotStore implements Disposable {
   }
 
   /** Files of its disk's layers above the image, bottom first; `image` says where an image lies. */
-  diskLayers(id: string, image: (sha256: string) => string): { path: string; format: "raw" | "qcow2" }[] {
+  diskLayers(id: string, image: (name: string) => string): { path: string; format: "raw" | "qcow2" }[] {
     return this.get(id).manifest.disk.map((layer) =>
       layer.kind === "image"
-        ? { path: image(layer.sha256), format: "raw" }
-        : { path: this.layout.file(layer.id, "disk"), format: "qcow2" },
+        ? { path: image(layer.name), format: "raw" }
+        : { path: this.diskPath(layer), format: "qcow2" },
     );
+  }
+
+  /** Where a layer lies. */
+  diskPath({ id, index }: { id: string; index: number }): string {
+    return this.layout.disk(id, index);
   }
 
   /** Starts a snapshot. The result has to be disposed of, whatever becomes of it. */
@@ -156,8 +161,15 @@ export class SnapshotStore implements Disposable {
   async verify(id: string, signal?: AbortSignal): Promise<void> {
     using _hold = this.hold(id);
     await this.map(id);
-    for (const [name, expected] of Object.entries(this.get(id).manifest.files)) {
-      const found = await fileSum(this.layout.file(id, name as "memory"), signal);
+    const { disks, ...files } = this.get(id).manifest.files;
+    const expectations = [
+      ...Object.entries(files).map(
+        ([name, sum]) => [this.layout.file(id, name as "memory"), name, sum] as const,
+      ),
+      ...disks.map((sum, index) => [this.layout.disk(id, index), `disk ${index}`, sum] as const),
+    ];
+    for (const [path, name, expected] of expectations) {
+      const found = await fileSum(path, signal);
       if (found.bytes === expected.bytes && found.crc32 === expected.crc32) continue;
       throw new WrennError("internal", `snapshot ${id} is damaged: ${name} is not what was written`);
     }

@@ -22,7 +22,7 @@ export const FACTS: SnapshotFacts = {
   tscKhz: 2_000_000,
   token: "secret",
   template: "minimal",
-  disk: [{ kind: "image", sha256: SHA("4") }],
+  disk: [{ kind: "image", name: SHA("4") }],
 };
 
 /** A guest's memory, and which pages it has written since it was started. */
@@ -69,7 +69,7 @@ export class TrialStore implements Disposable {
 export async function fill(draft: Draft, memory: TrialMemory, disk?: string): Promise<void> {
   await draft.storePages(memory, memory.pages());
   await writeFile(draft.devicesPath, "devices");
-  if (disk !== undefined) await writeFile(draft.diskPath, disk);
+  if (disk !== undefined) await writeFile(draft.diskPath(0), disk);
 }
 
 /** A snapshot from begin to commit. */
