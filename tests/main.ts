@@ -5,14 +5,16 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
 import { type Counts, strictCounts, sum } from "./counts.ts";
+import { withLab } from "./lab/with-lab.ts";
 import { CHECK, findSuites, type Suite } from "./suites.ts";
 import { runTools } from "./tools.ts";
 
-const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [SUITE…]
+const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
 
 Runs the named suites; without a name all but those marked "on request".
   --list       show the suites and their files
   --only TEXT  only files whose path contains TEXT
+  --lab        the suites that run in a lab, and no others; WRENN_LAB_DIR names a running one to use
 `;
 
 /** A test file that takes longer hangs. */
@@ -29,6 +31,7 @@ async function main(): Promise<number> {
     options: {
       list: { type: "boolean", default: false },
       only: { type: "string" },
+      lab: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -43,6 +46,7 @@ async function main(): Promise<number> {
   }
   const chosen = suites
     .filter(({ name, onRequest }) => (positionals.length > 0 ? positionals.includes(name) : !onRequest))
+    .filter(({ lab }) => lab || !values.lab)
     .map((suite) => restrict(suite, values.only))
     .filter(({ name, files }) => files.length > 0 || (name === CHECK && values.only === undefined));
   if (values.list) {
@@ -52,7 +56,8 @@ async function main(): Promise<number> {
   const counts: Counts[] = [];
   for (const suite of chosen) {
     process.stdout.write(`\n=== ${suite.name} ===\n`);
-    counts.push(suite.name === CHECK ? await runTools(repository) : await runSuite(suite));
+    if (suite.name === CHECK) counts.push(await runTools(repository));
+    else counts.push(await (suite.lab ? withLab(() => runSuite(suite)) : runSuite(suite)));
   }
   const { passed, failed } = sum(counts);
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);

@@ -10,10 +10,15 @@ export interface Suite {
   concurrency: number;
   /** Runs only when it is named: it downloads a lot, or takes more than minutes. */
   onRequest: boolean;
+  /** Its files need a running lab, which is started for them. */
+  lab: boolean;
 }
 
 /** The type checker, the linter and the schema linter. */
 export const CHECK = "check";
+
+/** What runs against the host agent of a lab; see lab/main.ts. */
+const LAB = "lab";
 
 /** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
 const ORDER = [CHECK, "unit", "db"];
@@ -33,6 +38,7 @@ export function findSuites(repository: string): Suite[] {
       files: testFiles(repository, name),
       concurrency: PARALLEL.has(name) ? 2 : 1,
       onRequest: ON_REQUEST.has(name),
+      lab: name === LAB,
     }))
     .filter(({ name, files }) => name === CHECK || files.length > 0)
     .sort((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
@@ -40,7 +46,8 @@ export function findSuites(repository: string): Suite[] {
 
 function testFiles(repository: string, suite: string): string[] {
   const patterns = [`tests/${suite}/**/*.test.ts`];
-  if (suite === "unit") patterns.push("packages/*/src/**/*.test.ts", "bench/**/*.test.ts");
+  if (suite === "unit")
+    patterns.push("packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
     .map((file) => join(repository, file))
     .sort();

@@ -33,13 +33,9 @@ test("the Database interface has the tables, columns, types and nullability of t
 });
 
 test("migrations can be taken back and applied again", async () => {
-  const taken: string[] = [];
-  for (let [name] = await migrateDown(database.db); name; [name] = await migrateDown(database.db)) {
-    taken.unshift(name);
-  }
+  assert.equal((await migrateDown(database.db)).length, 1);
   assert.deepEqual(await actualTables(), {});
-  assert.ok(taken.length > 1);
-  assert.deepEqual(await migrateUp(database.db), taken);
+  assert.equal((await migrateUp(database.db)).length, 1);
   assert.deepEqual(await migrateUp(database.db), [], "a second run has nothing to do");
   assert.deepEqual(await declaredTables(), await actualTables());
 });

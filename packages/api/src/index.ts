@@ -40,10 +40,8 @@ export {
   ForkRequest,
   ListSandboxesQuery,
   RestoreRequest,
-  ResumeRequest,
   Sandbox,
 } from "./schemas/sandbox.ts";
-export { Storage } from "./schemas/storage.ts";
 export {
   BUILD_LOG_LINES,
   BuildLogQuery,

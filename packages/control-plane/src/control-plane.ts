@@ -25,7 +25,6 @@ import { Metrics } from "./services/metrics.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
-import { StorageService } from "./services/storage.ts";
 import { TemplateService } from "./services/templates.ts";
 import { TicketService } from "./services/tickets.ts";
 import { allHandlers } from "./v1/handlers.ts";
@@ -86,7 +85,7 @@ interface Parts {
   services: Services;
   inFlight: InFlight;
   reports: ReportCollector;
-  reconciling: Schedule;
+  reconciler: Reconciler;
   idempotency: Idempotency;
 }
 
@@ -100,6 +99,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     addresses: config.hosts,
     tls: config.hostTls,
     observe: (method, seconds, outcome) => metrics.hostCall(method, seconds, outcome),
+    describeMs: config.describeMs,
     onChange: (address, failure) => {
       if (failure) log.warn({ host: address, err: failure }, "a host cannot be reached");
       else log.info({ host: address }, "a host answers");
@@ -110,14 +110,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
   const inFlight = new InFlight();
   const activity = new Activity(db);
   const keys = new KeyService({ db });
-  const templates = new TemplateService({ db, hosts, log });
-  const reconciler = new Reconciler({ db, hosts, inFlight, reports, log, worker, orphanGraceMs });
-  const reconciling = new Schedule({
-    what: "reconciling",
-    everyMs: config.reconcileMs,
-    work: () => reconciler.run(),
-    log,
-  });
+  const templates = new TemplateService({ db, hosts });
   const sandboxes = new SandboxService({
     db,
     hosts,
@@ -128,8 +121,6 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     worker,
     maxRunning,
     createTimeoutMs,
-    // Once the work that says so is no longer in flight.
-    unsettled: () => void setImmediate(() => reconciling.soon()),
   });
   const onCount = (open: number) => metrics.streams(open);
   const services: Services = {
@@ -144,35 +135,36 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     exec: { hosts, activity, onStale },
     streams: new ExecStreams({ hosts, activity, log, stallMs, onStale, onCount }),
     tickets: new TicketService({ db, keys, allowedOrigins }),
-    snapshots: new SnapshotService({ db, hosts, sandboxes, inFlight, log, worker }),
-    storage: new StorageService({ db, hosts }),
+    snapshots: new SnapshotService({ db, hosts, sandboxes }),
     builds: new BuildService({ db, hosts, inFlight, log, worker }),
     health: new HealthService({ db, hosts, version: VERSION }),
   };
-  return { db, log, services, inFlight, reports, reconciling, idempotency: new Idempotency({ db, worker }) };
+  const reconciler = new Reconciler({ db, hosts, inFlight, log, worker, orphanGraceMs });
+  return { db, log, services, inFlight, reports, reconciler, idempotency: new Idempotency({ db, worker }) };
 }
 
 async function startBackground(scope: Scope, config: Config, parts: Parts): Promise<void> {
-  const { db, log, services, reports, reconciling } = parts;
+  const { db, log, services, reports, reconciler } = parts;
   const flush = async () => {
     await services.activity.flush();
     await services.keys.flush();
   };
-  const { auditDays, reportsMs } = config;
-  const others = [
+  const { auditDays, reconcileMs, reportsMs } = config;
+  const schedules = [
+    { what: "reconciling", everyMs: reconcileMs, work: () => reconciler.run() },
     { what: "collecting reports", everyMs: reportsMs, work: () => reports.run() },
     { what: "writing activity down", everyMs: FLUSH_MS, work: flush },
     { what: "deleting what is old", everyMs: RETENTION_MS, work: () => deleteExpired(db, { auditDays }) },
   ];
-  const schedules = [reconciling, ...others.map((options) => new Schedule({ ...options, log }))];
-  for (const schedule of schedules) {
+  for (const options of schedules) {
     await scope.take(
-      schedule.what,
+      options.what,
       () => {
+        const schedule = new Schedule({ ...options, log });
         schedule.start();
         return schedule;
       },
-      (started) => started.stop(),
+      (schedule) => schedule.stop(),
     );
   }
 }

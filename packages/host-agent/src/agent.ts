@@ -24,6 +24,7 @@ import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
 import { TemplateBuilds } from "./template/builds.ts";
+import { readGuestFile } from "./template/guest-file.ts";
 import { TemplateRegistry } from "./template/registry.ts";
 
 /**
@@ -41,12 +42,15 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const plan = planBlock(config.block);
   const vmm = new QemuVmm({ cgroups });
   const templates = await TemplateRegistry.open(config.dataDir);
-  const artifacts = await prepareGuest({
-    cacheDir: config.cacheDir,
-    buildEnvd,
-    onStep: (step) =>
-      log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
-  });
+  const artifacts =
+    config.guestFile === undefined
+      ? await prepareGuest({
+          cacheDir: config.cacheDir,
+          buildEnvd,
+          onStep: (step) =>
+            log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
+        })
+      : await readGuestFile(config.guestFile);
   const images = await templates.setGuest(artifacts);
   const khz = await tscKhz();
   const commandLine = kernelCommandLine({ tscKhz: khz });
@@ -59,6 +63,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     uid: plan.vmmUids.last,
     cgroup: `${plan.cgroup}/proof`,
     cacheFile: join(config.runDir, "accelerator.json"),
+    deadlineMs: config.proofDeadlineMs,
   });
   if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
 

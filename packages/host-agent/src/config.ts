@@ -24,6 +24,10 @@ export interface Config {
   preparedSlots: number;
   concurrentBoots: number;
   bootDeadlineMs: number;
+  /** How long the guest that proves KVM may take to its first process, `ms`; the proof's own default when undefined. */
+  proofDeadlineMs: number | undefined;
+  /** A file with the description of ready-made guest parts ({@link readGuestFile}); made here when undefined. */
+  guestFile: string | undefined;
   /** How often idle sandboxes are looked for, `ms`. */
   reapIntervalMs: number;
   logLevel: string;
@@ -51,6 +55,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     preparedSlots: integer(env, "WRENN_PREPARED_SLOTS", { min: 0, max: 64, fallback: 4 }),
     concurrentBoots: integer(env, "WRENN_CONCURRENT_BOOTS", { min: 1, max: 64, fallback: 4 }),
     bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
+    proofDeadlineMs:
+      env["WRENN_PROOF_DEADLINE_MS"] === undefined
+        ? undefined
+        : integer(env, "WRENN_PROOF_DEADLINE_MS", { min: 1000, max: 600_000 }),
+    guestFile: env["WRENN_GUEST_FILE"] || undefined,
     reapIntervalMs: integer(env, "WRENN_REAP_INTERVAL_MS", { min: 10, max: 60_000, fallback: 1000 }),
     logLevel: env["WRENN_LOG_LEVEL"] ?? "info",
     tls: tlsListen === undefined ? undefined : { ...hostPort(tlsListen), ...tlsFiles(env) },

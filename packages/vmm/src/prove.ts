@@ -1,8 +1,9 @@
 // Which accelerator this machine really has: proven by running a guest, because /dev/kvm may open and still run none.
+import { watch } from "node:fs";
 import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MIB } from "@wrenn/core";
-import type { Accelerator, Vmm } from "./vmm.ts";
+import type { Accelerator, Machine, Vmm } from "./vmm.ts";
 
 export interface ProofOptions {
   vmm: Vmm;
@@ -15,6 +16,8 @@ export interface ProofOptions {
   uid: number;
   /** Cgroup of the trial VMM. */
   cgroup: string;
+  /** How long the guest may take to its first process, `ms`. Default: {@link DEADLINE_MS}. */
+  deadlineMs?: number | undefined;
   /** File that remembers the answer until the machine is booted again; it must not outlive a boot. */
   cacheFile: string;
 }
@@ -54,7 +57,7 @@ export async function proveAccelerator(options: ProofOptions): Promise<Proof> {
 /** Runs a guest up to its first process. Undefined when it got there, else the reason why not. */
 export async function tryAccelerator(
   accelerator: Accelerator,
-  { vmm, kernel, initramfs, commandLine, dir, uid, cgroup }: TrialOptions,
+  { vmm, kernel, initramfs, commandLine, dir, uid, cgroup, deadlineMs }: TrialOptions,
 ): Promise<string | undefined> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   try {
@@ -76,10 +79,7 @@ export async function tryAccelerator(
       cgroup,
       maxFileBytes: MIB,
     });
-    const deadline = Promise.withResolvers<void>();
-    const timer = setTimeout(deadline.resolve, DEADLINE_MS[accelerator]);
-    await Promise.race([machine.exited, deadline.promise]);
-    clearTimeout(timer);
+    await markOrEnd(machine, join(dir, "console.log"), deadlineMs ?? DEADLINE_MS[accelerator]);
     await machine.kill();
     const tail = await machine.consoleTail();
     if (tail.includes(MARK)) return undefined;
@@ -89,6 +89,23 @@ export async function tryAccelerator(
     return reason instanceof Error ? reason.message : String(reason);
   } finally {
     await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Waits until the console shows the mark, the machine has ended, or the time is up, whichever is first. */
+async function markOrEnd(machine: Machine, console: string, deadlineMs: number): Promise<void> {
+  const enough = Promise.withResolvers<void>();
+  const look = async () => {
+    if ((await machine.consoleTail()).includes(MARK)) enough.resolve();
+  };
+  const watcher = watch(console, () => void look().catch(enough.reject));
+  const timer = setTimeout(enough.resolve, deadlineMs);
+  try {
+    await Promise.race([look(), machine.exited]);
+    await Promise.race([enough.promise, machine.exited]);
+  } finally {
+    clearTimeout(timer);
+    watcher.close();
   }
 }
 

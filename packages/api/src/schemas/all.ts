@@ -6,15 +6,7 @@ import { ReadFileRequest, WriteFileForm } from "./files.ts";
 import { Health } from "./health.ts";
 import { ApiKey, CreateApiKeyRequest, NewApiKey } from "./key.ts";
 import type { NamedSchema } from "./reference.ts";
-import {
-  CreateSandboxRequest,
-  EmptyRequest,
-  ForkRequest,
-  RestoreRequest,
-  ResumeRequest,
-  Sandbox,
-} from "./sandbox.ts";
-import { Storage } from "./storage.ts";
+import { CreateSandboxRequest, EmptyRequest, ForkRequest, RestoreRequest, Sandbox } from "./sandbox.ts";
 import {
   BuildTemplateRequest,
   CreateSnapshotRequest,
@@ -29,7 +21,6 @@ export const SCHEMAS = [
   Sandbox,
   CreateSandboxRequest,
   ForkRequest,
-  ResumeRequest,
   RestoreRequest,
   EmptyRequest,
   ExecRequest,
@@ -47,5 +38,4 @@ export const SCHEMAS = [
   ApiKey,
   CreateApiKeyRequest,
   NewApiKey,
-  Storage,
 ] as unknown as readonly NamedSchema[];

@@ -17,6 +17,8 @@ export interface Config {
   maxRunning: number;
   reconcileMs: number;
   reportsMs: number;
+  /** How long a host may take to describe itself before it counts as unreachable. */
+  describeMs: number;
   /** How long a VM that no row knows is left alone. */
   orphanGraceMs: number;
   createTimeoutMs: number;
@@ -42,6 +44,7 @@ export function readConfig(env: Environment): Config {
     maxRunning: integer(env, "WRENN_MAX_RUNNING", { default: 64, min: 0, max: 100_000 }),
     reconcileMs: integer(env, "WRENN_RECONCILE_MS", { default: 30_000, min: 100, max: 3_600_000 }),
     reportsMs: integer(env, "WRENN_REPORTS_MS", { default: 2_000, min: 100, max: 60_000 }),
+    describeMs: integer(env, "WRENN_DESCRIBE_MS", { default: 5_000, min: 100, max: 600_000 }),
     orphanGraceMs: integer(env, "WRENN_ORPHAN_GRACE_MS", { default: 60_000, min: 0, max: 86_400_000 }),
     createTimeoutMs: integer(env, "WRENN_CREATE_TIMEOUT_MS", {
       default: 180_000,

@@ -9,9 +9,6 @@ import { openEndpoint, type TlsFiles } from "./endpoint.ts";
 import type { Host } from "./host.ts";
 import { type CallObserver, HostClient } from "./host-client.ts";
 
-/** A host that does not describe itself within this time counts as unreachable. */
-const DESCRIBE_TIMEOUT_MS = 5_000;
-
 /** How old an answer may be for `fresh()`: spares the hosts a storm of health checks. */
 const FRESH_MS = 1_000;
 
@@ -23,6 +20,8 @@ export interface DirectoryOptions {
   addresses: readonly string[];
   tls: TlsFiles | undefined;
   observe: CallObserver;
+  /** Milliseconds after which a host that has not described itself counts as unreachable. */
+  describeMs: number;
   /** Told when a host stops or starts answering. */
   onChange: (address: string, failure: WrennError | undefined) => void;
 }
@@ -37,12 +36,14 @@ interface Entry {
 export class HostDirectory {
   readonly #entries: Map<string, Entry>;
   readonly #db: Db;
+  readonly #describeMs: number;
   readonly #onChange: DirectoryOptions["onChange"];
   #refreshing: Promise<void> | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ db, addresses, tls, observe, onChange }: DirectoryOptions) {
+  constructor({ db, addresses, tls, observe, describeMs, onChange }: DirectoryOptions) {
     this.#db = db;
+    this.#describeMs = describeMs;
     this.#onChange = onChange;
     this.#entries = new Map(
       addresses.map((address) => {
@@ -107,7 +108,7 @@ export class HostDirectory {
     const context = {
       attempted: `describing host ${address}`,
       requestId: "refresh",
-      timeoutMs: DESCRIBE_TIMEOUT_MS,
+      timeoutMs: this.#describeMs,
     };
     const [facts, { templates }] = await Promise.all([
       client.call("getHost", {}, context),
@@ -136,8 +137,7 @@ export class HostDirectory {
       isolation,
       sandboxes: facts.sandboxes,
       maxSandboxes: facts.maxSandboxes,
-      templates: new Set(templates.map(({ name }) => name)),
-      snapshots: new Set(templates.filter(({ type }) => type === "snapshot").map(({ name }) => name)),
+      templates: new Set(templates.map((template) => template.name)),
     };
   }
 }

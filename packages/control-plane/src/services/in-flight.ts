@@ -1,22 +1,21 @@
 // Work that this process has under way, beyond the life of the request that asked for it.
 
 export class InFlight {
-  readonly #work = new Map<string, Set<Promise<unknown>>>();
+  readonly #work = new Map<string, Promise<unknown>>();
 
   /** Whether something is being done to that subject here. */
   has(subject: string): boolean {
     return this.#work.has(subject);
   }
 
-  /** Runs work on one or several subjects and remembers it until it ends. A subject may have several works at once. */
-  async run<T>(subjects: string | readonly string[], work: () => Promise<T>): Promise<T> {
+  /** Runs work on a subject and remembers it until it ends. */
+  async run<T>(subject: string, work: () => Promise<T>): Promise<T> {
     const running = work();
-    const names = typeof subjects === "string" ? [subjects] : subjects;
-    for (const name of names) this.#add(name, running);
+    this.#work.set(subject, running);
     try {
       return await running;
     } finally {
-      for (const name of names) this.#remove(name, running);
+      this.#work.delete(subject);
     }
   }
 
@@ -24,19 +23,7 @@ export class InFlight {
   async settled(timeoutMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
-    const all = [...this.#work.values()].flatMap((works) => [...works]);
-    await Promise.race([Promise.allSettled(all), late]);
+    await Promise.race([Promise.allSettled(this.#work.values()), late]);
     clearTimeout(timer);
-  }
-
-  #add(name: string, running: Promise<unknown>): void {
-    const works = this.#work.get(name) ?? new Set();
-    this.#work.set(name, works.add(running));
-  }
-
-  #remove(name: string, running: Promise<unknown>): void {
-    const works = this.#work.get(name);
-    works?.delete(running);
-    if (works?.size === 0) this.#work.delete(name);
   }
 }

@@ -1,0 +1,34 @@
+// The lab's second disk: this repository as it is now. Made anew for each lab; it takes a moment.
+import { cp, mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "@wrenn/linux";
+import { REPOSITORY } from "../layout.ts";
+import { bundle, UNBUNDLED } from "./bundle.ts";
+
+const TIMEOUT_MS = 120_000;
+
+/** The host agent's bundle, below the disk's root. */
+export const HOST_AGENT = "bin/host-agent.mjs";
+
+export interface CodeOptions {
+  /** Directory for the work; it is left as it is. */
+  scratch: string;
+  image: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** An erofs image with the bundles, and with the sources for what a bundle reads beside itself. */
+export async function buildCode({ scratch, image, signal }: CodeOptions): Promise<void> {
+  await mkdir(join(scratch, "packages"), { recursive: true, mode: 0o755 });
+  await bundle("packages/host-agent/src/main.ts", join(scratch, HOST_AGENT));
+  await cp(join(REPOSITORY, "packages"), join(scratch, "packages"), {
+    recursive: true,
+    filter: (path) => !path.includes("/node_modules") && !path.endsWith(".test.ts"),
+  });
+  for (const name of UNBUNDLED) {
+    const from = join(REPOSITORY, "node_modules", name);
+    const present = await stat(from).catch(() => undefined);
+    if (present) await cp(from, join(scratch, "node_modules", name), { recursive: true });
+  }
+  await run(["mkfs.erofs", "--quiet", "--all-root", image, scratch], { timeoutMs: TIMEOUT_MS, signal });
+}

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { connect } from "node:tls";
+import { describeHost } from "../../lab/guest/host-agent.ts";
+import { type LabPlatform, labPlatform } from "./platform.ts";
+
+describe("a host with KVM", () => {
+  let platform: LabPlatform;
+  before(async () => {
+    platform = await labPlatform();
+  });
+  after(() => platform?.[Symbol.asyncDispose]());
+
+  it("has been proven to have it, by a guest", async () => {
+    const host = await describeHost(platform.lab);
+    assert.equal(host.isolation, "kvm");
+    const proof = JSON.parse(await platform.guest.run(["cat", "/run/wrenn/accelerator.json"]));
+    assert.equal(proof.accelerator, "kvm");
+    assert.equal(proof.reason, undefined);
+  });
+
+  it("serves nobody without a certificate of its authority", async () => {
+    const refused = new Promise<string>((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port: platform.lab.hostPort, rejectUnauthorized: false });
+      socket.on("data", () => reject(new Error("it answered")));
+      socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      socket.on("close", () => resolve("closed"));
+      socket.on("secureConnect", () => socket.write("GET / HTTP/1.1\r\nhost: lab\r\n\r\n"));
+    });
+    assert.match(await refused, /CERTIFICATE_REQUIRED|ECONNRESET|closed/);
+  });
+
+  it("runs a sandbox on it, which counts as isolated by hardware", async () => {
+    const { sandboxes } = platform.client;
+    const made = await platform.sandbox({ min_isolation: "kvm" });
+    assert.equal(made.isolation, "kvm");
+    const vmm = await platform.guest.run(["pgrep", "-a", "qemu-system"]);
+    assert.match(vmm, /-accel kvm/);
+    assert.equal((await sandboxes.exec(made.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
+    const where = await sandboxes.exec(made.id, {
+      cmd: "cat",
+      args: ["/sys/hypervisor/type", "/proc/cpuinfo"],
+    });
+    assert.match(where.stdout, /hypervisor/);
+    await sandboxes.delete(made.id);
+    assert.equal((await platform.guest.attempt(["pgrep", "qemu-system"])).exitCode, 1, "its VMM has gone");
+  });
+
+  it("sees a VMM that dies, and frees what the sandbox held", async () => {
+    const { sandboxes } = platform.client;
+    const { id } = await platform.sandbox();
+    await platform.guest.run(["pkill", "-KILL", "qemu-system"]);
+    const deadline = Date.now() + 60_000;
+    let status = "running";
+    while (status === "running") {
+      assert.ok(Date.now() < deadline, "a sandbox whose VMM was killed counts as running");
+      ({ status } = await sandboxes.get(id));
+    }
+    assert.equal(status, "stopped");
+    assert.equal((await platform.guest.run(["ls", "/srv/data/sandboxes"])).trim(), "");
+  });
+});
