@@ -6,6 +6,7 @@ import { AgentState } from "./agent/state.ts";
 import { createHandler } from "./http/handler.ts";
 import { foreignMachine, guestMachine } from "./platform/machine.ts";
 import { fileBody, serve } from "./platform/server.ts";
+import { GATEWAY_PORT, serveGateway } from "./ports/gateway.ts";
 import { CGROUP_ROOT, ControlGroups } from "./process/control-groups.ts";
 import { ProcessTable } from "./process/process-table.ts";
 import { OpenStreams } from "./rpc/open-streams.ts";
@@ -15,6 +16,7 @@ import { ENVD_PORT, ENVD_VERSION } from "./version.ts";
 const USAGE = `envd ${ENVD_VERSION}, the guest agent
   --port N             TCP port (${ENVD_PORT}); 0 = any
   --host ADDRESS       address to listen on (0.0.0.0)
+  --gateway-port N     TCP port of the way to ports on the guest's loopback (${GATEWAY_PORT}); 0 = any
   --machine guest|foreign
                        whether /init may set the clock, host name and entropy of this machine
                        (guest for the compiled agent, foreign when run from source)
@@ -32,6 +34,7 @@ function main(): void {
     options: {
       port: { type: "string", default: String(ENVD_PORT) },
       host: { type: "string", default: "0.0.0.0" },
+      "gateway-port": { type: "string", default: String(GATEWAY_PORT) },
       machine: { type: "string", default: COMPILED ? "guest" : "foreign" },
       "cgroup-root": { type: "string", default: CGROUP_ROOT },
       "stall-ms": { type: "string", default: "60000" },
@@ -57,6 +60,19 @@ function main(): void {
   });
   log.write("info", "listening", { port: server.port, version: ENVD_VERSION, cgroups: groups !== undefined });
   log.flush();
+  const gateway = serveGateway({
+    port: natural("gateway-port", values["gateway-port"]),
+    hostname: values.host,
+    isToken: (token) => state.isToken(token),
+  });
+  gateway.on("error", (error) =>
+    log.write("error", "no gateway to loopback ports", { cause: String(error) }),
+  );
+  gateway.on("listening", () => {
+    const address = gateway.address();
+    if (address !== null && typeof address === "object")
+      log.write("info", "gateway", { gateway: address.port });
+  });
 
   // The agent holds every process of the guest: a fault in one request must not take the others with it.
   process.on("uncaughtException", (error) => log.write("error", "uncaught", { cause: String(error.stack) }));

@@ -50,7 +50,17 @@ export class RunningEnvd implements AsyncDisposable {
     init = {},
   }: RunningEnvdOptions = {}): Promise<RunningEnvd> {
     const program = executable === undefined ? [bunExecutable(), MAIN] : [executable];
-    const command = [...wrapper, ...program, "--port", "0", "--host", "127.0.0.1", ...args];
+    const command = [
+      ...wrapper,
+      ...program,
+      "--port",
+      "0",
+      "--gateway-port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      ...args,
+    ];
     const child = spawn(command[0] as string, command.slice(1), {
       stdio: ["ignore", "pipe", "inherit"],
       env: { PATH: process.env["PATH"] ?? "", ...env },

@@ -1,5 +1,6 @@
 // One sandbox's guest agent as the host agent sees it: its RPCs, its files, its init.
 import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,6 +9,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { isErrorCode, WrennError } from "@wrenn/core";
 import { ENVD_PORT } from "@wrenn/envd";
 import { Process } from "@wrenn/rpc/envd";
+import { dialGuest } from "./dial.ts";
 import { guestError } from "./errors.ts";
 
 /** What a guest is told before its sandbox counts as running. */
@@ -124,6 +126,11 @@ export class GuestClient {
     });
     await expectSuccess(response, `write ${path}`);
     response.resume();
+  }
+
+  /** A connection of its own to any port of the guest. Throws `guest_unreachable` when nothing listens there. */
+  connect(port: number, signal: AbortSignal): Promise<Socket> {
+    return dialGuest({ host: this.#host, port, token: this.#token, signal });
   }
 
   /** Drops every connection. Calls under way fail. */

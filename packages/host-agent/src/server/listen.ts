@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import { errorInterceptor } from "./errors.ts";
 import { rawRoutes } from "./raw.ts";
 import { hostAgentRoutes, type ServiceContext } from "./rpc.ts";
+import { tunnels } from "./tunnel.ts";
 
 export interface TlsFiles {
   /** PEM files: this host's certificate and key, and the authority that signs the control planes' certificates. */
@@ -25,6 +26,7 @@ export async function listenOnSocket(
 ): Promise<StopListening> {
   await rm(options.path, { force: true });
   const server = createServer({ requestTimeout: 0 }, handler(context, options.log));
+  server.on("upgrade", tunnels(context.manager, options.log));
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.path, resolve));
   await chown(options.path, options.owner, options.owner);
   await chmod(options.path, 0o600);
@@ -45,6 +47,8 @@ export async function listenOnTls(
     { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3", allowHTTP1: true },
     handler(context, options.log),
   );
+  // HTTP/1.1 only: HTTP/2 has no upgrades.
+  server.on("upgrade", tunnels(context.manager, options.log));
   await new Promise<void>((resolve, reject) =>
     server.once("error", reject).listen(options.port, options.host, resolve),
   );
