@@ -5,16 +5,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import type { ErrorCode } from "@wrenn/core";
 import { HostAgentService, type SendExecInputRequest } from "@wrenn/rpc/hostagent";
-
-export interface FakeSandbox {
-  status: string;
-  template: string;
-}
+import { answerExec, streamScript } from "./fake-exec.ts";
+import { type FakeSandbox, FakeSandboxes } from "./fake-sandboxes.ts";
+import { hostError } from "./host-error.ts";
 
 export interface FakeReport {
   id: string;
@@ -23,36 +19,35 @@ export interface FakeReport {
   reason: string;
 }
 
-/** A failure as a host agent tells it. */
-export function hostError(
-  code: ErrorCode,
-  connect: Code,
-  message = `the host says ${code}`,
-  field?: string,
-): ConnectError {
-  return new ConnectError(message, connect, {
-    "wrenn-code": code,
-    ...(field !== undefined && { "wrenn-field": field }),
-  });
-}
+/** Which connection a call came on. */
+const CALL_HEADER = "x-fake-call";
 
 export class FakeHost implements AsyncDisposable {
   readonly id: string;
-  readonly sandboxes = new Map<string, FakeSandbox>();
+  readonly machines = new FakeSandboxes();
+  readonly sandboxes: Map<string, FakeSandbox> = this.machines.all;
   readonly files = new Map<string, Buffer>();
   reports: FakeReport[] = [];
-  readonly templates = new Set(["minimal"]);
+  readonly templates: Set<string> = this.machines.templates;
   isolation = "tcg";
   /** Calls by method, oldest first. */
   readonly calls: { method: string; requestId: string; message: unknown }[] = [];
   /** Runs before a method answers; throws to make it fail, waits to make it slow. */
   before: Partial<Record<string, () => Promise<void> | void>> = {};
+  /** Runs after a method has done its work, before it answers. */
+  after: Partial<Record<string, () => Promise<void> | void>> = {};
+  /** How many of a method's next answers are lost, after it has done its work. */
+  readonly lose: Partial<Record<string, number>> = {};
+  /** Whether paused sandboxes are listed. */
+  listsPaused = true;
   /** Bytes of output that the last stream has handed to the transport. */
   produced = 0;
   /** Uploads that are being read. */
   uploads = 0;
   /** Streams whose caller has gone. */
   abandoned = 0;
+  readonly #responses = new Map<string, ServerResponse>();
+  #callCount = 0;
   readonly #inputs = new Map<string, (input: SendExecInputRequest["input"]) => void>();
   readonly #server: Server;
   readonly #dir: string;
@@ -63,7 +58,13 @@ export class FakeHost implements AsyncDisposable {
     const rpc = connectNodeAdapter({ routes: (router) => this.#routes(router) });
     this.#server = createServer((request, response) => {
       if (request.url?.startsWith("/raw/")) void this.#raw(request, response);
-      else rpc(request, response);
+      else {
+        const call = String(this.#callCount++);
+        request.headers[CALL_HEADER] = call;
+        this.#responses.set(call, response);
+        response.on("close", () => this.#responses.delete(call));
+        rpc(request, response);
+      }
     });
   }
 
@@ -103,35 +104,47 @@ export class FakeHost implements AsyncDisposable {
     await this.before[method]?.();
   }
 
+  /** Calls a method of the machines: what is to happen before it, its work, and whether its answer arrives. */
+  async #on<Request, Answer>(
+    method: string,
+    request: Request,
+    { context, work }: { context: HandlerContext; work: () => Answer },
+  ): Promise<Answer> {
+    await this.#called(method, request, context);
+    const answer = work();
+    await this.after[method]?.();
+    const left = this.lose[method] ?? 0;
+    if (left > 0) {
+      this.lose[method] = left - 1;
+      this.#responses.get(context.requestHeader.get(CALL_HEADER) ?? "")?.destroy();
+    }
+    return answer;
+  }
+
   #routes(router: ConnectRouter): void {
+    const { machines } = this;
     router.service(HostAgentService, {
-      createSandbox: async (request, context) => {
-        await this.#called("createSandbox", request, context);
-        this.sandboxes.set(request.sandboxId, { status: "running", template: request.template });
-        return {
-          sandboxId: request.sandboxId,
-          status: "running",
-          hostIp: "10.11.0.1",
-          guestIp: "169.254.0.21",
-          isolation: this.isolation,
-          onTimeout: request.onTimeout || "destroy",
-        };
-      },
-      destroySandbox: async (request, context) => {
-        await this.#called("destroySandbox", request, context);
-        this.sandboxes.delete(request.sandboxId);
-        return {};
-      },
-      pauseSandbox: async (request, context) => {
-        await this.#called("pauseSandbox", request, context);
-        this.sandboxes.delete(request.sandboxId);
-        return {};
-      },
-      resumeSandbox: async (request, context) => {
-        await this.#called("resumeSandbox", request, context);
-        this.sandboxes.set(request.sandboxId, { status: "running", template: "minimal" });
-        return { sandboxId: request.sandboxId, status: "running", hostIp: "10.11.0.2" };
-      },
+      createSandbox: (request, context) =>
+        this.#on("createSandbox", request, {
+          context,
+          work: () => ({ ...machines.create(request), isolation: this.isolation }),
+        }),
+      destroySandbox: (request, context) =>
+        this.#on("destroySandbox", request, { context, work: () => machines.destroy(request.sandboxId) }),
+      pauseSandbox: (request, context) =>
+        this.#on("pauseSandbox", request, { context, work: () => machines.pause(request.sandboxId) }),
+      resumeSandbox: (request, context) =>
+        this.#on("resumeSandbox", request, { context, work: () => machines.resume(request) }),
+      forkSandbox: (request, context) =>
+        this.#on("forkSandbox", request, { context, work: () => machines.fork(request) }),
+      restoreSandbox: (request, context) =>
+        this.#on("restoreSandbox", request, { context, work: () => machines.restore(request) }),
+      createSnapshot: (request, context) =>
+        this.#on("createSnapshot", request, { context, work: () => machines.snapshot(request) }),
+      deleteSnapshot: (request, context) =>
+        this.#on("deleteSnapshot", request, { context, work: () => machines.deleteSnapshot(request.name) }),
+      getStorage: (request, context) =>
+        this.#on("getStorage", request, { context, work: () => machines.storage() }),
       exec: async (request, context) => {
         await this.#called("exec", request, context);
         if (request.cmd === "missing")
@@ -147,12 +160,14 @@ export class FakeHost implements AsyncDisposable {
       listSandboxes: async (request, context) => {
         await this.#called("listSandboxes", request, context);
         return {
-          sandboxes: [...this.sandboxes].map(([sandboxId, sandbox]) => ({
-            sandboxId,
-            ...sandbox,
-            isolation: this.isolation,
-            lastActiveAtUnix: BigInt(Math.floor(Date.now() / 1000)),
-          })),
+          sandboxes: [...this.sandboxes]
+            .filter(([, { status }]) => this.listsPaused || status !== "paused")
+            .map(([sandboxId, sandbox]) => ({
+              sandboxId,
+              ...sandbox,
+              isolation: this.isolation,
+              lastActiveAtUnix: BigInt(Math.floor(Date.now() / 1000)),
+            })),
         };
       },
       pingSandbox: async (request, context) => {
@@ -161,7 +176,8 @@ export class FakeHost implements AsyncDisposable {
       },
       listTemplates: async (request, context) => {
         await this.#called("listTemplates", request, context);
-        return { templates: [...this.templates].map(templateInfo) };
+        const bases = [...this.templates].map(templateInfo);
+        return { templates: [...bases, ...machines.snapshotInfos()] };
       },
       buildTemplate: (request, context) => this.#build(request.name, request.recipe, context),
       deleteTemplate: async (request, context) => {
@@ -302,83 +318,4 @@ function templateInfo(name: string) {
     createdAtUnix: 1_700_000_000n,
     rootfsSha256: "00".repeat(32),
   };
-}
-
-function answerExec(cmd: string, args: string[], stdin: Uint8Array) {
-  const text = (value: string) => Buffer.from(value);
-  const common = { stderr: text(""), exitCode: 0, guestMicros: 1500n };
-  switch (cmd) {
-    case "echo":
-      return { ...common, stdout: text(`${args.join(" ")}\n`) };
-    case "cat":
-      return { ...common, stdout: stdin };
-    case "binary":
-      return { ...common, stdout: Buffer.from([0xff, 0x00]), stderr: text("é") };
-    case "cut":
-      // The bound fell into the middle of a character.
-      return { ...common, stdout: text("aé").subarray(0, 2), truncated: true };
-    case "sleep":
-      return { ...common, stdout: text("so far"), timedOut: true };
-    case "killed":
-      return { ...common, stdout: text(""), signal: "SIGKILL" };
-    default:
-      return { ...common, stdout: text(""), exitCode: Number(cmd) || 0 };
-  }
-}
-
-type Next = () => Promise<SendExecInputRequest["input"]>;
-
-interface End {
-  exitCode?: number;
-  signal?: string;
-  timedOut?: boolean;
-}
-
-const out = (value: Uint8Array) => ({ case: "data", value: { output: { case: "stdout", value } } }) as const;
-const err = (value: Uint8Array) => ({ case: "data", value: { output: { case: "stderr", value } } }) as const;
-const end = (value: End) => ({ case: "end", value }) as const;
-
-type StreamEvent = ReturnType<typeof out> | ReturnType<typeof err> | ReturnType<typeof end>;
-
-async function* streamScript(cmd: string, args: string[], next: Next): AsyncGenerator<StreamEvent, void> {
-  switch (cmd) {
-    case "split": {
-      const bytes = Buffer.from("a€b");
-      for (const byte of bytes) yield out(Buffer.of(byte));
-      yield err(Buffer.from([0xe2, 0x82]));
-      return yield end({ exitCode: 0 });
-    }
-    case "binary":
-      yield out(Buffer.from([0xff, 0xfe]));
-      return yield end({ exitCode: 3 });
-    case "cat":
-      for (;;) {
-        const input = await next();
-        if (input.case === "stdin") yield out(input.value);
-        else if (input.case === "stdinClose") return yield end({ exitCode: 0 });
-        else if (input.case === "signal") return yield end({ signal: input.value });
-        else if (input.case === "stop") return yield end({ signal: "SIGKILL" });
-        else if (input.case === "resize") yield out(Buffer.from(`${input.value.cols}x${input.value.rows}`));
-      }
-    case "flood": {
-      const block = Buffer.alloc(64 * 1024, "x");
-      for (let left = Number(args[0]); left > 0; left -= block.length) yield out(block);
-      return yield end({ exitCode: 0 });
-    }
-    case "idle":
-      await next();
-      return yield end({ exitCode: 0 });
-    case "lost":
-      yield out(Buffer.from("partial"));
-      return;
-    case "unreachable":
-      throw hostError("guest_unreachable", Code.Unavailable, "the guest is gone");
-    case "missing":
-      throw hostError("command_not_found", Code.InvalidArgument, "no missing", "cmd");
-    case "late":
-      await delay(0);
-      return yield end({ timedOut: true });
-    default:
-      return yield end({ exitCode: 0 });
-  }
 }

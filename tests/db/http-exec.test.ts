@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { eventually } from "./eventually.ts";
-import { hostError } from "./fake-host.ts";
+import { hostError } from "./host-error.ts";
 import { type TestService, testService } from "./service.ts";
 
 let service: TestService;

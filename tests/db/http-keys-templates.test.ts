@@ -1,4 +1,4 @@
-// Keys, templates, builds, snapshots, and the routes of the service itself.
+// Keys, templates, builds, and the routes of the service itself.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -185,25 +185,24 @@ describe("templates", () => {
   });
 });
 
-describe("snapshots", () => {
-  test("are validated and authorised, and then what the host says", async () => {
-    const sandbox_id = await service.sandbox();
-    const take = (body: object, key = service.key) => service.call("POST", "/v1/snapshots", { body, key });
-    assert.equal((await take({ sandbox_id: "x" })).body.error.field, "sandbox_id");
-    assert.equal((await take({ sandbox_id, name: "../x" })).body.error.field, "name");
-    assert.equal((await take({ sandbox_id, name: "minimal" })).status, 409);
-    assert.equal((await take({ sandbox_id }, await service.keyOf("thief"))).status, 404);
-    assert.equal(
-      (await service.call("POST", "/v1/snapshots?overwrite=1", { body: { sandbox_id } })).body.error.field,
-      "overwrite",
-    );
-    assert.equal((await take({ sandbox_id, name: "warm" })).status, 501);
-    await service.call("DELETE", `/v1/sandboxes/${sandbox_id}`);
-    assert.equal((await take({ sandbox_id })).status, 409);
-  });
-});
-
 describe("the service itself", () => {
+  test("GET /v1/storage tells the operator, and nobody else, what is there and under whose names", async () => {
+    const key = await service.keyOf("storer");
+    const { id } = (await service.call("POST", "/v1/sandboxes", { key })).body;
+    await service.call("POST", "/v1/snapshots", { key, body: { sandbox_id: id, name: "warm" } });
+    const { status, body } = await service.call("GET", "/v1/storage");
+    assert.equal(status, 200);
+    const [host] = body.hosts;
+    assert.deepEqual([host.host_id, host.free_bytes, host.total_bytes], ["fake", 2 ** 40, 2 ** 41]);
+    const [image, snapshot] = host.entries;
+    assert.deepEqual([image.kind, image.name, image.used_by], ["image", "minimal", ["template minimal"]]);
+    assert.deepEqual(
+      [snapshot.kind, snapshot.name, snapshot.size_bytes, snapshot.used_by],
+      ["snapshot", "storer/warm", 8192, ["template storer/warm"]],
+    );
+    assert.equal((await service.call("GET", "/v1/storage", { key })).status, 403);
+  });
+
   test("/health needs no key", async () => {
     const { status, body } = await service.call("GET", "/health", { key: null });
     assert.deepEqual([status, body.status, body.hosts], [200, "ok", 1]);

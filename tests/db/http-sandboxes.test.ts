@@ -1,10 +1,9 @@
 // Sandboxes over HTTP: creating, looking, deleting, and the order in which requests are checked.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
 import { eventually } from "./eventually.ts";
-import { hostError } from "./fake-host.ts";
+import { hostError } from "./host-error.ts";
 import { type TestService, testService } from "./service.ts";
 
 const NOWHERE = "sb-0000000000000000";
@@ -450,54 +449,6 @@ describe("what is not a route", () => {
       assert.equal(headers.get("x-content-type-options"), "nosniff");
       assert.equal(headers.get("x-frame-options"), "DENY");
     }
-  });
-});
-
-describe("pause and resume", () => {
-  test("move a sandbox to disk and back, with its time-out", async () => {
-    const id = await service.sandbox({ timeout_sec: 77 });
-    const paused = await service.call("POST", `/v1/sandboxes/${id}/pause`, { body: {} });
-    assert.deepEqual([paused.status, paused.body.status, paused.body.host_ip], [200, "paused", undefined]);
-    assert.equal((await service.call("POST", `/v1/sandboxes/${id}/pause`)).status, 409);
-    const running = await service.call("POST", `/v1/sandboxes/${id}/resume`);
-    assert.deepEqual(
-      [running.status, running.body.status, running.body.host_ip],
-      [200, "running", "10.11.0.2"],
-    );
-    assert.equal(lastMessage("resumeSandbox")["timeoutSec"], 77);
-  });
-
-  test("a refusal puts the sandbox back; one of two at once wins", async () => {
-    const id = await service.sandbox();
-    service.host.before["pauseSandbox"] = () => {
-      throw hostError("not_implemented", Code.Unimplemented);
-    };
-    assert.equal((await service.call("POST", `/v1/sandboxes/${id}/pause`)).status, 501);
-    assert.equal((await service.call("GET", `/v1/sandboxes/${id}`)).body.status, "running");
-    service.host.before["pauseSandbox"] = () => delay(50);
-    const answers = await Promise.all([1, 2, 3].map(() => service.call("POST", `/v1/sandboxes/${id}/pause`)));
-    service.host.before = {};
-    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409]);
-  });
-
-  test("fork and restore are validated, and then 501", async () => {
-    const id = await service.sandbox();
-    assert.equal(
-      (await service.call("POST", `/v1/sandboxes/${id}/fork`, { body: { count: 65 } })).body.error.field,
-      "count",
-    );
-    assert.equal(
-      (await service.call("POST", `/v1/sandboxes/${id}/fork`, { body: { count: 2 } })).status,
-      501,
-    );
-    assert.equal(
-      (await service.call("POST", `/v1/sandboxes/${id}/restore`, { body: {} })).body.error.field,
-      "snapshot",
-    );
-    assert.equal(
-      (await service.call("POST", `/v1/sandboxes/${id}/restore`, { body: { snapshot: "x" } })).status,
-      501,
-    );
   });
 });
 

@@ -33,9 +33,13 @@ test("the Database interface has the tables, columns, types and nullability of t
 });
 
 test("migrations can be taken back and applied again", async () => {
-  assert.equal((await migrateDown(database.db)).length, 1);
+  const taken: string[] = [];
+  for (let [name] = await migrateDown(database.db); name; [name] = await migrateDown(database.db)) {
+    taken.unshift(name);
+  }
   assert.deepEqual(await actualTables(), {});
-  assert.equal((await migrateUp(database.db)).length, 1);
+  assert.ok(taken.length > 1);
+  assert.deepEqual(await migrateUp(database.db), taken);
   assert.deepEqual(await migrateUp(database.db), [], "a second run has nothing to do");
   assert.deepEqual(await declaredTables(), await actualTables());
 });

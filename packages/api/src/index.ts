@@ -40,8 +40,10 @@ export {
   ForkRequest,
   ListSandboxesQuery,
   RestoreRequest,
+  ResumeRequest,
   Sandbox,
 } from "./schemas/sandbox.ts";
+export { Storage } from "./schemas/storage.ts";
 export {
   BUILD_LOG_LINES,
   BuildLogQuery,

@@ -25,6 +25,7 @@ import { Metrics } from "./services/metrics.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
+import { StorageService } from "./services/storage.ts";
 import { TemplateService } from "./services/templates.ts";
 import { TicketService } from "./services/tickets.ts";
 import { allHandlers } from "./v1/handlers.ts";
@@ -85,7 +86,7 @@ interface Parts {
   services: Services;
   inFlight: InFlight;
   reports: ReportCollector;
-  reconciler: Reconciler;
+  reconciling: Schedule;
   idempotency: Idempotency;
 }
 
@@ -110,7 +111,14 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
   const inFlight = new InFlight();
   const activity = new Activity(db);
   const keys = new KeyService({ db });
-  const templates = new TemplateService({ db, hosts });
+  const templates = new TemplateService({ db, hosts, log });
+  const reconciler = new Reconciler({ db, hosts, inFlight, reports, log, worker, orphanGraceMs });
+  const reconciling = new Schedule({
+    what: "reconciling",
+    everyMs: config.reconcileMs,
+    work: () => reconciler.run(),
+    log,
+  });
   const sandboxes = new SandboxService({
     db,
     hosts,
@@ -121,6 +129,8 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     worker,
     maxRunning,
     createTimeoutMs,
+    // Once the work that says so is no longer in flight.
+    unsettled: () => void setImmediate(() => reconciling.soon()),
   });
   const onCount = (open: number) => metrics.streams(open);
   const services: Services = {
@@ -135,36 +145,35 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     exec: { hosts, activity, onStale },
     streams: new ExecStreams({ hosts, activity, log, stallMs, onStale, onCount }),
     tickets: new TicketService({ db, keys, allowedOrigins }),
-    snapshots: new SnapshotService({ db, hosts, sandboxes }),
+    snapshots: new SnapshotService({ db, hosts, sandboxes, inFlight, log, worker }),
+    storage: new StorageService({ db, hosts }),
     builds: new BuildService({ db, hosts, inFlight, log, worker }),
     health: new HealthService({ db, hosts, version: VERSION }),
   };
-  const reconciler = new Reconciler({ db, hosts, inFlight, log, worker, orphanGraceMs });
-  return { db, log, services, inFlight, reports, reconciler, idempotency: new Idempotency({ db, worker }) };
+  return { db, log, services, inFlight, reports, reconciling, idempotency: new Idempotency({ db, worker }) };
 }
 
 async function startBackground(scope: Scope, config: Config, parts: Parts): Promise<void> {
-  const { db, log, services, reports, reconciler } = parts;
+  const { db, log, services, reports, reconciling } = parts;
   const flush = async () => {
     await services.activity.flush();
     await services.keys.flush();
   };
-  const { auditDays, reconcileMs, reportsMs } = config;
-  const schedules = [
-    { what: "reconciling", everyMs: reconcileMs, work: () => reconciler.run() },
+  const { auditDays, reportsMs } = config;
+  const others = [
     { what: "collecting reports", everyMs: reportsMs, work: () => reports.run() },
     { what: "writing activity down", everyMs: FLUSH_MS, work: flush },
     { what: "deleting what is old", everyMs: RETENTION_MS, work: () => deleteExpired(db, { auditDays }) },
   ];
-  for (const options of schedules) {
+  const schedules = [reconciling, ...others.map((options) => new Schedule({ ...options, log }))];
+  for (const schedule of schedules) {
     await scope.take(
-      options.what,
+      schedule.what,
       () => {
-        const schedule = new Schedule({ ...options, log });
         schedule.start();
         return schedule;
       },
-      (schedule) => schedule.stop(),
+      (started) => started.stop(),
     );
   }
 }

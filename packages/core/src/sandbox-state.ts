@@ -5,7 +5,8 @@ import { WrennError } from "./errors.ts";
  * - `pending`: a row exists, no host has been asked yet.
  * - `starting`: a host is making it. Leaves to `running` once the guest has confirmed its init.
  * - `running`: the guest answers.
- * - `pausing` / `paused` / `resuming`: on its way to disk, on disk, on its way back.
+ * - `pausing` / `paused` / `resuming`: on its way to disk, on disk, on its way back. A running sandbox that is rolled
+ *   back to a snapshot is `resuming` too.
  * - `stopped`: gone; the row answers for 24 hours. Final.
  * - `error`: broken, the reason is in `error`. Only deletion leaves it.
  */
@@ -26,7 +27,7 @@ export type SandboxStatus = (typeof SANDBOX_STATUSES)[number];
 export const TRANSITIONS: Readonly<Record<SandboxStatus, readonly SandboxStatus[]>> = {
   pending: ["starting", "stopped", "error"],
   starting: ["running", "stopped", "error"],
-  running: ["pausing", "paused", "stopped", "error"],
+  running: ["pausing", "paused", "resuming", "stopped", "error"],
   pausing: ["paused", "running", "stopped", "error"],
   paused: ["resuming", "stopped", "error"],
   resuming: ["running", "paused", "stopped", "error"],

@@ -22,8 +22,11 @@ export const ON_HOST = [
   "no_space",
 ] as const satisfies ErrorCode[];
 
+/** Where saved memory is continued. */
+export const FROM_MEMORY = ["snapshot_incompatible"] as const satisfies ErrorCode[];
+
 /** A repeated Idempotency-Key with another body. */
 export const IDEMPOTENT = ["idempotency_mismatch"] as const satisfies ErrorCode[];
 
-/** Part of the contract, but not to be had from this version yet. */
-export const PLANNED = ["not_implemented"] as const satisfies ErrorCode[];
+/** What a host of an older version lacks. */
+export const NEWER_HOST = ["not_implemented"] as const satisfies ErrorCode[];

@@ -31,6 +31,7 @@ const CONTRACT = [
   "GET /v1/keys",
   "POST /v1/keys",
   "DELETE /v1/keys/{id}",
+  "GET /v1/storage",
   "GET /health",
   "GET /metrics",
   "GET /openapi.yaml",

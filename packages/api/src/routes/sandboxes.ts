@@ -8,9 +8,10 @@ import {
   ForkRequest,
   ListSandboxesQuery,
   RestoreRequest,
+  ResumeRequest,
   Sandbox,
 } from "../schemas/sandbox.ts";
-import { IDEMPOTENT, KEYED, ON_HOST, PLANNED, WITH_BODY } from "./errors.ts";
+import { FROM_MEMORY, IDEMPOTENT, KEYED, NEWER_HOST, ON_HOST, WITH_BODY } from "./errors.ts";
 import { json, jsonArray, jsonBody, jsonPage, noContent, optionalJsonBody } from "./json.ts";
 
 export const SANDBOX_ROUTES = [
@@ -25,7 +26,7 @@ export const SANDBOX_ROUTES = [
     headers: IdempotencyHeaders,
     body: optionalJsonBody(CreateSandboxRequest),
     success: json(201, "The sandbox, running.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED, "isolation_unavailable"],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, ...FROM_MEMORY, "isolation_unavailable"],
   },
   {
     method: "GET",
@@ -87,21 +88,22 @@ export const SANDBOX_ROUTES = [
     headers: IdempotencyHeaders,
     body: optionalJsonBody(EmptyRequest),
     success: json(200, "The sandbox, paused.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST],
   },
   {
     method: "POST",
     path: "/v1/sandboxes/{id}/resume",
     operationId: "resumeSandbox",
     summary: "Continue a paused sandbox",
-    description: "The time-out survives; `host_ip` may change.",
+    description:
+      "Processes, memory and files are as they were. The time-out survives; `host_ip` may change. Where the host cannot continue the saved memory (`snapshot_incompatible`), `start: cold` boots from the saved disk.",
     tag: "sandboxes",
     auth: "key",
     params: SandboxParams,
     headers: IdempotencyHeaders,
-    body: optionalJsonBody(EmptyRequest),
+    body: optionalJsonBody(ResumeRequest),
     success: json(200, "The sandbox, running.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, ...FROM_MEMORY],
   },
   {
     method: "POST",
@@ -115,19 +117,21 @@ export const SANDBOX_ROUTES = [
     headers: IdempotencyHeaders,
     body: optionalJsonBody(ForkRequest),
     success: jsonArray(201, "The copies, running.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, ...FROM_MEMORY],
   },
   {
     method: "POST",
     path: "/v1/sandboxes/{id}/restore",
     operationId: "restoreSandbox",
     summary: "Roll a sandbox back to a snapshot, in place",
+    description:
+      "Its memory and disk become those of the snapshot, which must have its processors and memory size. It runs afterwards, also when it was paused.",
     tag: "sandboxes",
     auth: "key",
     params: SandboxParams,
     headers: IdempotencyHeaders,
     body: jsonBody(RestoreRequest),
     success: json(200, "The sandbox as it was.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, ...FROM_MEMORY],
   },
 ] as const satisfies readonly Route[];

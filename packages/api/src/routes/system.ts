@@ -2,6 +2,8 @@
 import { Type } from "typebox";
 import type { Route } from "../route.ts";
 import { Health } from "../schemas/health.ts";
+import { Storage } from "../schemas/storage.ts";
+import { KEYED, NEWER_HOST } from "./errors.ts";
 import { json } from "./json.ts";
 
 export const SYSTEM_ROUTES = [
@@ -28,6 +30,17 @@ export const SYSTEM_ROUTES = [
       content: { type: "text/plain", schema: Type.String({ description: "One sample a line." }) },
     },
     errors: ["invalid_argument", "unauthorized", "internal", "unavailable"],
+  },
+  {
+    method: "GET",
+    path: "/v1/storage",
+    operationId: "getStorage",
+    summary: "What is on disk, and what needs it",
+    description: "Concerns all owners, so it is the operator's to see.",
+    tag: "system",
+    auth: "key",
+    success: json(200, "The hosts' disks.", Storage),
+    errors: [...KEYED, ...NEWER_HOST, "forbidden", "deadline_exceeded"],
   },
   {
     method: "GET",

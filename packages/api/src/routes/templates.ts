@@ -12,7 +12,7 @@ import {
   TemplateBuild,
   TemplateBuildLog,
 } from "../schemas/template.ts";
-import { IDEMPOTENT, KEYED, ON_HOST, PLANNED, WITH_BODY } from "./errors.ts";
+import { IDEMPOTENT, KEYED, NEWER_HOST, ON_HOST, WITH_BODY } from "./errors.ts";
 import { json, jsonBody, jsonPage, noContent } from "./json.ts";
 
 export const TEMPLATE_ROUTES = [
@@ -67,7 +67,7 @@ export const TEMPLATE_ROUTES = [
     query: CreateSnapshotQuery,
     body: jsonBody(CreateSnapshotRequest),
     success: json(201, "The snapshot, as a template.", Template),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...PLANNED, "already_exists"],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, "already_exists"],
   },
   {
     method: "GET",

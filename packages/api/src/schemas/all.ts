@@ -6,7 +6,15 @@ import { ReadFileRequest, WriteFileForm } from "./files.ts";
 import { Health } from "./health.ts";
 import { ApiKey, CreateApiKeyRequest, NewApiKey } from "./key.ts";
 import type { NamedSchema } from "./reference.ts";
-import { CreateSandboxRequest, EmptyRequest, ForkRequest, RestoreRequest, Sandbox } from "./sandbox.ts";
+import {
+  CreateSandboxRequest,
+  EmptyRequest,
+  ForkRequest,
+  RestoreRequest,
+  ResumeRequest,
+  Sandbox,
+} from "./sandbox.ts";
+import { Storage } from "./storage.ts";
 import {
   BuildTemplateRequest,
   CreateSnapshotRequest,
@@ -21,6 +29,7 @@ export const SCHEMAS = [
   Sandbox,
   CreateSandboxRequest,
   ForkRequest,
+  ResumeRequest,
   RestoreRequest,
   EmptyRequest,
   ExecRequest,
@@ -38,4 +47,5 @@ export const SCHEMAS = [
   ApiKey,
   CreateApiKeyRequest,
   NewApiKey,
+  Storage,
 ] as unknown as readonly NamedSchema[];

@@ -109,7 +109,10 @@ export const CreateSandboxRequest = Type.Object(
       }),
     ),
     disk_mb: Type.Optional(
-      Type.Integer({ ...DiskMb("Size of the disk in MiB, sparse."), default: BOUNDS.disk_mb.default }),
+      Type.Integer({
+        ...DiskMb("Size of the disk in MiB, sparse. A snapshot fixes it: another value is an error."),
+        default: BOUNDS.disk_mb.default,
+      }),
     ),
     timeout_sec: Type.Optional(
       Type.Integer({
@@ -186,8 +189,28 @@ export const ForkRequest = Type.Object(
 );
 export type ForkRequest = Static<typeof ForkRequest>;
 
+export const ResumeRequest = Type.Object(
+  {
+    start: Type.Optional(
+      Type.Enum(["cold"], {
+        type: "string",
+        description:
+          "`cold`: boots from the saved disk and gives the saved memory up. Default: goes on where it was.",
+        examples: ["cold"],
+      }),
+    ),
+  },
+  {
+    $id: "ResumeRequest",
+    additionalProperties: false,
+    description: "How to continue. The body may be left out.",
+    examples: [{}, { start: "cold" }],
+  },
+);
+export type ResumeRequest = Static<typeof ResumeRequest>;
+
 export const RestoreRequest = Type.Object(
-  { snapshot: Name("Snapshot to go back to.", "template-1a2b3c4d") },
+  { snapshot: Name("Snapshot or base template to go back to.", "template-1a2b3c4d") },
   {
     $id: "RestoreRequest",
     additionalProperties: false,

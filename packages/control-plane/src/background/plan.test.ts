@@ -5,20 +5,15 @@ import fc from "fast-check";
 import type { ReconcileRow } from "../db/queries/sandbox-reconcile.ts";
 import { type LiveSandbox, planCorrections, planStrays } from "./plan.ts";
 
-const row = (status: SandboxStatus, orphaned = false) => ({ id: "sb-1", status, orphaned }) as ReconcileRow;
-const live = (status: string) => new Map<string, LiveSandbox>([["sb-1", { id: "sb-1", status, error: "" }]]);
+const row = (status: SandboxStatus) => ({ id: "sb-1", status }) as ReconcileRow;
+const live = (status: string) =>
+  new Map<string, LiveSandbox>([["sb-1", { id: "sb-1", status, error: "", hostIp: "10.11.0.9" }]]);
 const nobody = () => false;
 
-const plan = (
-  status: SandboxStatus,
-  onHost: string | undefined,
-  { orphaned = false, inFlight = false } = {},
-) =>
-  planCorrections(
-    [row(status, orphaned)],
-    onHost === undefined ? new Map() : live(onHost),
-    () => inFlight,
-  ).map(({ path }) => path.join(" "));
+const plan = (status: SandboxStatus, onHost: string | undefined, { attended = false } = {}) =>
+  planCorrections([row(status)], onHost === undefined ? new Map() : live(onHost), () => attended).map(
+    ({ path }) => path.join(" "),
+  );
 
 describe("planCorrections()", () => {
   test("a running row follows its host", () => {
@@ -28,33 +23,49 @@ describe("planCorrections()", () => {
     assert.deepEqual(plan("running", "error"), ["error"]);
   });
 
-  test("a paused row is expected to be absent", () => {
+  test("a paused row may be absent, listed as paused, or come back by a resume that nobody heard of", () => {
     assert.deepEqual(plan("paused", undefined), []);
     assert.deepEqual(plan("paused", "paused"), []);
     assert.deepEqual(plan("paused", "running"), ["resuming running"]);
+    assert.deepEqual(plan("paused", "error"), ["error"]);
   });
 
   test("unsettled rows belong to whoever works on them", () => {
     for (const status of ["pending", "starting", "pausing", "resuming"] as const) {
-      for (const onHost of ["running", undefined]) {
-        assert.deepEqual(plan(status, onHost, { orphaned: false }), []);
-        assert.deepEqual(plan(status, onHost, { orphaned: true, inFlight: true }), []);
+      for (const onHost of ["running", "paused", "error", undefined]) {
+        assert.deepEqual(plan(status, onHost, { attended: true }), []);
       }
     }
   });
 
-  test("unsettled rows that nobody works on are settled", () => {
-    const orphaned = true;
-    assert.deepEqual(plan("pending", undefined, { orphaned }), ["stopped"]);
-    assert.deepEqual(plan("starting", "running", { orphaned }), ["stopped"]);
-    assert.deepEqual(plan("pausing", "running", { orphaned }), ["running"]);
-    assert.deepEqual(plan("pausing", undefined, { orphaned }), ["paused"]);
-    assert.deepEqual(plan("resuming", "running", { orphaned }), ["running"]);
-    assert.deepEqual(plan("resuming", undefined, { orphaned }), ["paused"]);
+  test("unsettled rows that nobody works on become what the host says", () => {
+    for (const onHost of ["running", "paused", undefined]) {
+      assert.deepEqual(plan("pending", onHost), ["stopped"]);
+      assert.deepEqual(plan("starting", onHost), ["stopped"]);
+    }
+    for (const status of ["pausing", "resuming"] as const) {
+      assert.deepEqual(plan(status, "running"), ["running"]);
+      assert.deepEqual(plan(status, "paused"), ["paused"]);
+      assert.deepEqual(plan(status, "error"), ["error"]);
+      assert.deepEqual(plan(status, undefined), ["paused"]);
+    }
+  });
+
+  test("nothing is settled while the host itself is on the way", () => {
+    for (const status of ["running", "paused", "pausing", "resuming"] as const) {
+      for (const onHost of ["pausing", "resuming", "starting"]) assert.deepEqual(plan(status, onHost), []);
+    }
+  });
+
+  test("what turns out to run has the address that the host gives", () => {
+    for (const status of ["paused", "pausing", "resuming"] as const) {
+      const [correction] = planCorrections([row(status)], live("running"), nobody);
+      assert.equal(correction?.hostIp, "10.11.0.9");
+    }
   });
 
   test("an interrupted start is destroyed on its host as well", () => {
-    const [correction] = planCorrections([row("starting", true)], live("running"), nobody);
+    const [correction] = planCorrections([row("starting")], live("running"), nobody);
     assert.equal(correction?.destroy, true);
   });
 
@@ -64,10 +75,9 @@ describe("planCorrections()", () => {
         fc.constantFrom(...SANDBOX_STATUSES),
         fc.option(fc.constantFrom("running", "paused", "error", "starting", "?"), { nil: undefined }),
         fc.boolean(),
-        fc.boolean(),
-        (status, onHost, orphaned, inFlight) => {
-          const rows = [row(status, orphaned)];
-          for (const { path } of planCorrections(rows, onHost ? live(onHost) : new Map(), () => inFlight)) {
+        (status, onHost, attended) => {
+          const rows = [row(status)];
+          for (const { path } of planCorrections(rows, onHost ? live(onHost) : new Map(), () => attended)) {
             let at = status;
             for (const to of path) {
               assert.ok(canTransition(at, to), `${at} to ${to}`);

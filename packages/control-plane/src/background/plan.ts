@@ -7,6 +7,8 @@ export interface LiveSandbox {
   id: string;
   status: string;
   error: string;
+  /** Empty: none. */
+  hostIp: string;
 }
 
 /** One status change; the path leads over every status that the state machine asks for. */
@@ -14,26 +16,29 @@ export interface Correction {
   row: ReconcileRow;
   path: readonly SandboxStatus[];
   error?: string;
+  /** Of a sandbox that turns out to run. */
+  hostIp?: string;
   /** Whether the host is told to destroy what is left there. */
   destroy: boolean;
 }
 
 export const GONE = "the virtual machine is no longer on its host";
 export const INTERRUPTED = "its start was interrupted";
+const FAILED = "the host reports a failure";
 
 /**
  * Corrections for the rows of one host. The rows were read before the live list, so a running row that is not
- * on it has lost its machine. Unsettled rows that somebody is working on are left to them.
+ * on it has lost its machine. Unsettled rows that somebody is working on are left to them: `isAttended` says so.
  */
 export function planCorrections(
   rows: readonly ReconcileRow[],
   live: ReadonlyMap<string, LiveSandbox>,
-  isInFlight: (id: string) => boolean,
+  isAttended: (row: ReconcileRow) => boolean,
 ): Correction[] {
-  return rows.flatMap((row) => correction(row, live.get(row.id), isInFlight(row.id)) ?? []);
+  return rows.flatMap((row) => correction(row, live.get(row.id), isAttended) ?? []);
 }
 
-/** Machines that a host runs and no row knows; they are candidates for destruction. */
+/** Machines that a host holds and no row knows; they are candidates for destruction. */
 export function planStrays(
   live: Iterable<string>,
   known: ReadonlySet<string>,
@@ -46,31 +51,45 @@ export function planStrays(
 function correction(
   row: ReconcileRow,
   live: LiveSandbox | undefined,
-  inFlight: boolean,
+  isAttended: (row: ReconcileRow) => boolean,
 ): Correction | undefined {
   switch (row.status) {
     case "running":
-      return ofRunning(row, live);
+      if (!live) return { row, path: ["stopped"], error: GONE, destroy: false };
+      return live.status === "running" ? undefined : asListed(row, live);
     case "paused":
-      // Absent is what is expected; a resume whose answer was lost may have brought it back.
-      return live?.status === "running" ? { row, path: ["resuming", "running"], destroy: false } : undefined;
+      // Some hosts do not list what is paused. A resume whose answer was lost may have brought it back.
+      return !live || live.status === "paused" ? undefined : asListed(row, live);
     case "pending":
     case "starting":
-      if (inFlight || !row.orphaned) return undefined;
+      if (isAttended(row)) return undefined;
       return { row, path: ["stopped"], error: INTERRUPTED, destroy: true };
     case "pausing":
     case "resuming":
-      if (inFlight || !row.orphaned) return undefined;
-      return { row, path: [live?.status === "running" ? "running" : "paused"], destroy: false };
+      if (isAttended(row)) return undefined;
+      // Nothing is lost by calling it paused: had its machine died, the host would report that too.
+      return live ? asListed(row, live) : { row, path: ["paused"], destroy: false };
     default:
       return undefined;
   }
 }
 
-function ofRunning(row: ReconcileRow, live: LiveSandbox | undefined): Correction | undefined {
-  if (!live) return { row, path: ["stopped"], error: GONE, destroy: false };
-  if (live.status === "paused") return { row, path: ["paused"], destroy: false };
-  if (live.status === "error")
-    return { row, path: ["error"], error: live.error || "the host reports a failure", destroy: false };
-  return undefined;
+/** The host's word for it, when that is a settled status. */
+function asListed(row: ReconcileRow, { status, error, hostIp }: LiveSandbox): Correction | undefined {
+  switch (status) {
+    case "running":
+      return {
+        row,
+        path: row.status === "paused" ? ["resuming", "running"] : ["running"],
+        hostIp,
+        destroy: false,
+      };
+    case "paused":
+      return { row, path: ["paused"], destroy: false };
+    case "error":
+      return { row, path: ["error"], error: error || FAILED, destroy: false };
+    default:
+      // On its way: the next round will see where to.
+      return undefined;
+  }
 }

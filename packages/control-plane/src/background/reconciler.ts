@@ -2,12 +2,17 @@
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { moveSandbox, noteActivity } from "../db/queries/sandbox-move.ts";
-import { knownToHost, liveSandboxesOfHost } from "../db/queries/sandbox-reconcile.ts";
+import { knownToHost, liveSandboxesOfHost, type ReconcileRow } from "../db/queries/sandbox-reconcile.ts";
+import { namesOfStores } from "../db/queries/snapshots.ts";
 import { dropAbsentBaseTemplates } from "../db/queries/templates.ts";
+import { liveWorkers } from "../db/worker.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
 import type { InFlight } from "../services/in-flight.ts";
-import { type Correction, planCorrections, planStrays } from "./plan.ts";
+import { makerOf } from "../services/snapshot-content.ts";
+import { type Correction, GONE, planCorrections, planStrays } from "./plan.ts";
+import type { ReportCollector } from "./report-collector.ts";
+import { Strays } from "./strays.ts";
 
 const LIST_TIMEOUT_MS = 10_000;
 const DESTROY_TIMEOUT_MS = 30_000;
@@ -19,6 +24,7 @@ export interface ReconcilerOptions {
   db: Db;
   hosts: HostDirectory;
   inFlight: InFlight;
+  reports: ReportCollector;
   log: Logger;
   worker: number;
   /** How long a machine that no row knows is left alone: another control plane may be about to name it. */
@@ -28,13 +34,11 @@ export interface ReconcilerOptions {
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  readonly #now: () => number;
-  /** When a stray was first seen. */
-  readonly #strays = new Map<string, number>();
+  readonly #strays: Strays;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
+    this.#strays = new Strays({ graceMs: options.orphanGraceMs, ...(options.now && { now: options.now }) });
   }
 
   /** One round over all hosts. A host that cannot be reached changes nothing. */
@@ -56,8 +60,10 @@ export class Reconciler {
   }
 
   async #reconcile(host: Host): Promise<void> {
-    const { db, inFlight } = this.#options;
+    const { db, inFlight, worker } = this.#options;
     const isInFlight = (id: string) => inFlight.has(id);
+    const isAttended = ({ id, orphaned, worker: by }: ReconcileRow) =>
+      isInFlight(id) || (!orphaned && by !== worker);
     // The order matters: a row that runs before the list is made must be on the list.
     const rows = await liveSandboxesOfHost(db, host.id);
     const { sandboxes } = await host.client.call(
@@ -66,9 +72,14 @@ export class Reconciler {
       call(host, "listing the sandboxes", LIST_TIMEOUT_MS),
     );
     const live = new Map(
-      sandboxes.map(({ sandboxId: id, status, error }) => [id, { id, status, error }] as const),
+      sandboxes.map(
+        ({ sandboxId: id, status, error, hostIp }) => [id, { id, status, error, hostIp }] as const,
+      ),
     );
-    for (const correction of planCorrections(rows, live, isInFlight)) await this.#correct(host, correction);
+    const corrections = planCorrections(rows, live, isAttended);
+    // The host reports first and lets go then: its reason is better than that there is nothing.
+    if (corrections.some(({ error }) => error === GONE)) await this.#options.reports.collect(host);
+    for (const correction of corrections) await this.#correct(host, correction);
     await noteActivity(
       db,
       new Map(sandboxes.map((sandbox) => [sandbox.sandboxId, Number(sandbox.lastActiveAtUnix) * 1000])),
@@ -76,47 +87,66 @@ export class Reconciler {
     // Read after the list: a row that is made meanwhile is known.
     const known = await knownToHost(db, host.id, [...live.keys()]);
     await this.#destroyStrays(host, planStrays(live.keys(), known, isInFlight));
+    await this.#dropNamelessContent(host);
   }
 
-  async #correct(host: Host, { row, path, error, destroy }: Correction): Promise<void> {
+  /** The row first: when it has changed since it was read, its machine is somebody's. */
+  async #correct(host: Host, { row, path, error, hostIp, destroy }: Correction): Promise<void> {
     const { db, log, worker } = this.#options;
-    if (destroy) await this.#destroy(host, row.id);
-    let current = row.last_updated;
+    let current = row;
     for (const [step, to] of path.entries()) {
       const settled = step === path.length - 1;
-      const set = { ...(error !== undefined && { error }), ...(to === "paused" && { host_ip: null }) };
+      const set = {
+        ...(error !== undefined && { error }),
+        ...(to === "paused" && { host_ip: null }),
+        ...(to === "running" && hostIp && { host_ip: hostIp }),
+      };
       const moved = await moveSandbox(db, {
         id: row.id,
+        from: [current.status],
         to,
-        unchangedSince: current,
+        unchangedSince: current.last_updated,
         set,
         ...(!settled && { worker }),
       });
       // Somebody else moved it meanwhile: it is theirs.
       if (!moved) return;
-      current = moved.last_updated;
+      current = { ...moved, orphaned: false };
     }
     log.info(
       { sandbox_id: row.id, host_id: host.id, from: row.status, to: path.at(-1), reason: error },
       "reconciled",
     );
+    // What is left there after a failure is a stray of the next rounds.
+    if (destroy) await this.#destroy(host, row.id);
   }
 
   async #destroyStrays(host: Host, ids: readonly string[]): Promise<void> {
-    const { log, orphanGraceMs } = this.#options;
-    const now = this.#now();
-    for (const seen of this.#strays.keys()) {
-      const [hostId, id] = seen.split(" ");
-      if (hostId === host.id && !ids.includes(id ?? "")) this.#strays.delete(seen);
-    }
-    for (const id of ids) {
-      const key = `${host.id} ${id}`;
-      const since = this.#strays.get(key) ?? now;
-      this.#strays.set(key, since);
-      if (now - since < orphanGraceMs) continue;
+    for (const id of this.#strays.ripe(`sandboxes of ${host.id}`, ids)) {
       await this.#destroy(host, id);
-      this.#strays.delete(key);
-      log.warn({ sandbox_id: id, host_id: host.id }, "destroyed a sandbox that no row knows");
+      this.#options.log.warn({ sandbox_id: id, host_id: host.id }, "destroyed a sandbox that no row knows");
+    }
+  }
+
+  /** Content of snapshots that were overwritten, deleted, or never got their name. */
+  async #dropNamelessContent(host: Host): Promise<void> {
+    const { db, inFlight, log, worker } = this.#options;
+    const made = [...host.snapshots].filter((name) => makerOf(name) !== undefined);
+    if (made.length === 0) return;
+    const named = await namesOfStores(db, made);
+    const alive = await liveWorkers(db);
+    const nameless = made.filter((name) => {
+      const maker = makerOf(name) ?? 0;
+      const inTheMaking = maker === worker ? inFlight.has(name) : alive.has(maker);
+      return !named.has(name) && !inTheMaking;
+    });
+    for (const name of this.#strays.ripe(`snapshots of ${host.id}`, nameless)) {
+      await host.client.call(
+        "deleteSnapshot",
+        { name },
+        call(host, `deleting content ${name}`, DESTROY_TIMEOUT_MS),
+      );
+      log.info({ content: name, host_id: host.id }, "deleted a snapshot's content that has no name");
     }
   }
 

@@ -7,6 +7,7 @@ import { recordAudit } from "../db/queries/audit.ts";
 import { moveSandbox } from "../db/queries/sandbox-move.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
+import type { HostClient } from "../hosts/host-client.ts";
 
 const CALL_TIMEOUT_MS = 10_000;
 const CONTEXT = { attempted: "collecting reports", requestId: "reports", timeoutMs: CALL_TIMEOUT_MS };
@@ -15,7 +16,8 @@ const CONTEXT = { attempted: "collecting reports", requestId: "reports", timeout
 const REPORTED: Partial<Record<string, { to: SandboxStatus; from?: readonly SandboxStatus[] }>> = {
   stopped: { to: "stopped" },
   error: { to: "error" },
-  paused: { to: "paused", from: ["running"] },
+  // `pausing`: a pause that was asked for came too late.
+  paused: { to: "paused", from: ["running", "pausing"] },
 };
 
 export class ReportCollector {
@@ -56,9 +58,31 @@ export class ReportCollector {
   async #collect({ id: hostId, client }: Host): Promise<void> {
     const { reports } = await client.call("listReports", {}, CONTEXT);
     if (reports.length === 0) return;
-    for (const report of reports) await this.#apply(hostId, report);
+    const isOutdated = await this.#outdatedPauses(hostId, client, reports);
+    for (const report of reports) if (!isOutdated(report)) await this.#apply(hostId, report);
     // Only now: what was not applied is told again.
     await client.call("acknowledgeReports", { ids: reports.map((report) => report.id) }, CONTEXT);
+  }
+
+  /**
+   * A report is repeated, and so may be older than a resume that came after it: the host's list tells.
+   */
+  async #outdatedPauses(
+    hostId: string,
+    client: HostClient,
+    reports: readonly Report[],
+  ): Promise<(report: Report) => boolean> {
+    if (reports.every(({ status }) => status !== "paused")) return () => false;
+    const { sandboxes } = await client.call("listSandboxes", {}, CONTEXT);
+    const running = new Set(
+      sandboxes.filter(({ status }) => status !== "paused").map(({ sandboxId }) => sandboxId),
+    );
+    return ({ status, sandboxId }) => {
+      const outdated = status === "paused" && running.has(sandboxId);
+      if (outdated)
+        this.#log.debug({ sandbox_id: sandboxId, host_id: hostId }, "resumed since it was reported");
+      return outdated;
+    };
   }
 
   async #apply(hostId: string, { sandboxId: id, status, reason }: Report): Promise<void> {

@@ -14,14 +14,29 @@ export class Schedule {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
+  /** A round was asked for while one was under way, which may have been too early to see why. */
+  #again = false;
 
   constructor(options: ScheduleOptions) {
     this.#options = options;
   }
 
+  get what(): string {
+    return this.#options.what;
+  }
+
   /** Begins with a round at once. */
   start(): void {
     this.#round = this.#run();
+  }
+
+  /** Has a round now, or right after the one under way. Does nothing before the start and after the end. */
+  soon(): void {
+    if (this.#stopped || !this.#round) return;
+    this.#again = true;
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    this.start();
   }
 
   /** Resolves when the round under way has ended; none follows. */
@@ -33,11 +48,13 @@ export class Schedule {
 
   async #run(): Promise<void> {
     const { what, everyMs, work, log } = this.#options;
+    this.#timer = undefined;
+    this.#again = false;
     try {
       await work();
     } catch (reason) {
       if (!this.#stopped) log.warn({ err: reason }, `${what} failed; it will be tried again`);
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => this.start(), everyMs);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.start(), this.#again ? 0 : everyMs);
   }
 }

@@ -52,6 +52,7 @@ interface TemplatesTable {
   store_name: string;
   vcpus: number;
   memory_mb: number;
+  disk_mb: number | null;
   size_bytes: Generated<number>;
   rootfs_sha256: string | null;
   error: string | null;

@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import { type RawBuilder, sql } from "kysely";
 import pg from "pg";
+import type { Db } from "./connect.ts";
 
 /** First key of the advisory locks; the second one is the worker's number. Any constant would do. */
 const LOCK_CLASS = 0x77726e;
@@ -64,6 +65,15 @@ export class Worker {
       });
     }, RETRY_MS);
   }
+}
+
+/** The numbers of all control planes that live. */
+export async function liveWorkers(db: Db): Promise<Set<number>> {
+  const { rows } = await sql<{ worker: number }>`
+    select objid::bigint as worker from pg_locks
+    where locktype = 'advisory' and granted and objsubid = 2 and classid = ${sql.lit(LOCK_CLASS)}
+      and database = (select oid from pg_database where datname = current_database())`.execute(db);
+  return new Set(rows.map(({ worker }) => worker));
 }
 
 /** SQL condition: no control plane that lives is working on the row. */

@@ -137,7 +137,8 @@ export class HostDirectory {
       isolation,
       sandboxes: facts.sandboxes,
       maxSandboxes: facts.maxSandboxes,
-      templates: new Set(templates.map((template) => template.name)),
+      templates: new Set(templates.map(({ name }) => name)),
+      snapshots: new Set(templates.filter(({ type }) => type === "snapshot").map(({ name }) => name)),
     };
   }
 }

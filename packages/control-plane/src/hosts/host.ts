@@ -11,4 +11,6 @@ export interface Host {
   maxSandboxes: number;
   /** Store names of the templates and snapshots that it holds. */
   templates: ReadonlySet<string>;
+  /** Those among them that are snapshots. */
+  snapshots: ReadonlySet<string>;
 }

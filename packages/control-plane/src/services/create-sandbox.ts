@@ -1,21 +1,17 @@
 // Making a sandbox: template, place, row, host, row. Whatever fails, nothing half-made stays.
 import type { CreateSandboxRequest } from "@wrenn/api";
-import { BOUNDS, LIMITS, newSandboxId, WrennError } from "@wrenn/core";
+import { BOUNDS, WrennError } from "@wrenn/core";
 import { insertSandboxes } from "../db/queries/sandbox-insert.ts";
-import { forgetSandbox, moveSandbox } from "../db/queries/sandbox-move.ts";
+import { moveSandbox } from "../db/queries/sandbox-move.ts";
 import type { Isolation, OnTimeout, SandboxRow, TemplateRow } from "../db/schema.ts";
 import type { Host } from "../hosts/host.ts";
 import { placeSandbox } from "../hosts/placement.ts";
+import { abandon } from "./abandon.ts";
 import type { Caller } from "./caller.ts";
+import { offerColdStart } from "./cold-start.ts";
+import { checkMetadata } from "./metadata.ts";
+import { withNewIds } from "./new-ids.ts";
 import type { SandboxContext } from "./sandboxes.ts";
-
-/** How often another id is tried when one is taken. At 82 random bits even one collision means a broken source. */
-const ID_TRIES = 3;
-
-/** PostgreSQL's unique_violation. */
-const UNIQUE_VIOLATION = "23505";
-
-const CLEANUP_TIMEOUT_MS = 30_000;
 
 const DEFAULT_TEMPLATE = "minimal";
 
@@ -27,76 +23,84 @@ export async function createSandbox(
 ): Promise<SandboxRow> {
   checkMetadata(request.metadata);
   const template = await context.templates.usable(caller, request.template ?? DEFAULT_TEMPLATE);
+  try {
+    return await createFrom(context, { caller, request, template });
+  } catch (reason) {
+    // A snapshot that was overwritten meanwhile has new content under the same name.
+    const now = await changedContent(context, caller, { template, reason });
+    if (!now) throw reason;
+    return await createFrom(context, { caller, request, template: now });
+  }
+}
+
+interface Order {
+  caller: Caller;
+  request: CreateSandboxRequest;
+  template: TemplateRow;
+}
+
+async function createFrom(context: SandboxContext, order: Order): Promise<SandboxRow> {
+  const { request, template } = order;
   const size = sizeOf(template, request);
-  const hosts = context.hosts.reachable();
-  const host = placeSandbox(hosts.length > 0 ? hosts : await context.hosts.fresh(), {
-    template: template.store_name,
-    minIsolation: request.min_isolation,
-  });
-  for (let tries = 1; ; tries++) {
-    const id = newSandboxId();
-    try {
-      return await context.inFlight.run(id, async () => {
-        const row = await insertRow(context, { caller, request, id, template, host, size });
-        return await startOnHost(context, { caller, request, row, host, template });
-      });
-    } catch (reason) {
-      if (!isUniqueViolation(reason) || tries === ID_TRIES) throw reason;
-    }
-  }
+  const demand = { template: template.store_name, minIsolation: request.min_isolation };
+  const host = placeSandbox(await hostsWith(context, template.store_name), demand);
+  return await withNewIds(1, ([id = ""]) =>
+    context.inFlight.run(id, async () => {
+      const row = await insertRow(context, { ...order, id, host, size });
+      return await startOnHost(context, { ...order, row, host });
+    }),
+  );
 }
 
-/** A bound on what is stored and sent with every list. */
-export function checkMetadata(metadata: Record<string, string> | undefined): void {
-  if (metadata && Buffer.byteLength(JSON.stringify(metadata)) > LIMITS.metadataBytes) {
-    throw new WrennError(
-      "invalid_argument",
-      `metadata must be at most ${LIMITS.metadataBytes} bytes as JSON`,
-      {
-        field: "metadata",
-      },
-    );
-  }
+/** The hosts as they are known; asked again when none of them held the template when it was last asked. */
+async function hostsWith({ hosts }: SandboxContext, storeName: string): Promise<Host[]> {
+  const known = hosts.reachable();
+  if (known.some((host) => host.templates.has(storeName))) return known;
+  await hosts.refresh();
+  return hosts.reachable();
 }
 
-/** A snapshot holds memory and processors as they were, so they cannot be chosen anew. */
-function sizeOf(template: TemplateRow, request: CreateSandboxRequest): { vcpus: number; memory_mb: number } {
-  if (template.type === "base") {
-    return {
-      vcpus: request.vcpus ?? BOUNDS.vcpus.default,
-      memory_mb: request.memory_mb ?? BOUNDS.memory_mb.default,
-    };
-  }
-  for (const field of ["vcpus", "memory_mb"] as const) {
+async function changedContent(
+  { templates }: SandboxContext,
+  caller: Caller,
+  { template, reason }: { template: TemplateRow; reason: unknown },
+): Promise<TemplateRow | undefined> {
+  if (template.type === "base" || !(reason instanceof WrennError)) return undefined;
+  if (reason.code !== "not_found" && reason.code !== "unavailable") return undefined;
+  const now = await templates.find(caller, template.name);
+  return now?.status === "ready" && now.store_name !== template.store_name ? now : undefined;
+}
+
+interface Size {
+  vcpus: number;
+  memory_mb: number;
+  disk_mb: number;
+}
+
+/** A snapshot holds processors, memory and disk as they were, so they cannot be chosen anew. */
+function sizeOf(template: TemplateRow, request: CreateSandboxRequest): Size {
+  const defaults: Size = {
+    vcpus: BOUNDS.vcpus.default,
+    memory_mb: BOUNDS.memory_mb.default,
+    disk_mb: BOUNDS.disk_mb.default,
+  };
+  const size = { ...defaults };
+  for (const field of ["vcpus", "memory_mb", "disk_mb"] as const) {
+    const fixed = template.type === "snapshot" ? template[field] : null;
     const asked = request[field];
-    if (asked !== undefined && asked !== template[field]) {
-      throw new WrennError(
-        "invalid_argument",
-        `snapshot ${template.name} fixes ${field} at ${template[field]}`,
-        { field },
-      );
+    if (fixed !== null && asked !== undefined && asked !== fixed) {
+      throw new WrennError("invalid_argument", `snapshot ${template.name} fixes ${field} at ${fixed}`, {
+        field,
+      });
     }
+    size[field] = fixed ?? asked ?? defaults[field];
   }
-  return { vcpus: template.vcpus, memory_mb: template.memory_mb };
+  return size;
 }
 
 async function insertRow(
   { db, worker, maxRunning }: SandboxContext,
-  {
-    caller,
-    request,
-    id,
-    template,
-    host,
-    size,
-  }: {
-    caller: Caller;
-    request: CreateSandboxRequest;
-    id: string;
-    template: TemplateRow;
-    host: Host;
-    size: { vcpus: number; memory_mb: number };
-  },
+  { caller, request, id, template, host, size }: Order & { id: string; host: Host; size: Size },
 ): Promise<SandboxRow> {
   const [row] = await insertSandboxes(db, {
     owner: caller.owner,
@@ -110,7 +114,6 @@ async function insertRow(
         template: template.name,
         host_id: host.id,
         isolation: host.isolation,
-        disk_mb: request.disk_mb ?? BOUNDS.disk_mb.default,
         timeout_sec: request.timeout_sec ?? BOUNDS.timeout_sec.default,
         on_timeout: request.on_timeout ?? "destroy",
         ttl_mode: "inactivity",
@@ -123,24 +126,16 @@ async function insertRow(
   return row;
 }
 
-interface Start {
-  caller: Caller;
-  request: CreateSandboxRequest;
-  row: SandboxRow;
-  host: Host;
-  template: TemplateRow;
-}
-
 async function startOnHost(
   context: SandboxContext,
-  { caller, request, row, host, template }: Start,
+  { caller, request, row, host, template }: Order & { row: SandboxRow; host: Host },
 ): Promise<SandboxRow> {
   const { db, worker } = context;
   const { id } = row;
   try {
     if (!(await moveSandbox(db, { id, from: ["pending"], to: "starting", worker })))
       throw deletedMeanwhile(id);
-    const made = await host.client.call(
+    const create = host.client.call(
       "createSandbox",
       {
         sandboxId: id,
@@ -160,6 +155,7 @@ async function startOnHost(
         timeoutMs: context.createTimeoutMs,
       },
     );
+    const made = await create.catch(offerColdStart('create it with {"start":"cold"}'));
     const set = {
       host_ip: made.hostIp || null,
       guest_ip: made.guestIp || null,
@@ -171,31 +167,8 @@ async function startOnHost(
     return running;
   } catch (reason) {
     const error = WrennError.from(reason, `starting sandbox ${id} failed`);
-    await abandon(context, host, row, error);
+    await abandon(context, host, { ids: [id], error });
     throw error;
-  }
-}
-
-/**
- * Destroys what the host may have made of a sandbox that did not come to be. A refusal leaves no trace; of a
- * failure the row tells the reason for a day. What cannot be cleaned now, the reconciler cleans: this row's
- * work is no longer in flight.
- */
-async function abandon(
-  { db, log, worker }: SandboxContext,
-  host: Host,
-  row: SandboxRow,
-  error: WrennError,
-): Promise<void> {
-  const { id } = row;
-  try {
-    const attempted = `cleaning up sandbox ${id}`;
-    const context = { attempted, requestId: "cleanup", timeoutMs: CLEANUP_TIMEOUT_MS };
-    await host.client.call("destroySandbox", { sandboxId: id }, context);
-    if (error.httpStatus < 500) await forgetSandbox(db, id, worker);
-    else await moveSandbox(db, { id, to: "stopped", set: { error: error.message } });
-  } catch (reason) {
-    log.warn({ sandbox_id: id, err: reason }, "could not clean up after a failed start; the reconciler will");
   }
 }
 
@@ -205,8 +178,4 @@ function deletedMeanwhile(id: string): WrennError {
 
 function oneOf<T extends string>(value: string, allowed: readonly T[], fallback: T): T {
   return allowed.find((candidate) => candidate === value) ?? fallback;
-}
-
-function isUniqueViolation(reason: unknown): boolean {
-  return reason instanceof Error && "code" in reason && reason.code === UNIQUE_VIOLATION;
 }

@@ -1,21 +1,22 @@
 // Work that this process has under way, beyond the life of the request that asked for it.
 
 export class InFlight {
-  readonly #work = new Map<string, Promise<unknown>>();
+  readonly #work = new Map<string, Set<Promise<unknown>>>();
 
   /** Whether something is being done to that subject here. */
   has(subject: string): boolean {
     return this.#work.has(subject);
   }
 
-  /** Runs work on a subject and remembers it until it ends. */
-  async run<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  /** Runs work on one or several subjects and remembers it until it ends. A subject may have several works at once. */
+  async run<T>(subjects: string | readonly string[], work: () => Promise<T>): Promise<T> {
     const running = work();
-    this.#work.set(subject, running);
+    const names = typeof subjects === "string" ? [subjects] : subjects;
+    for (const name of names) this.#add(name, running);
     try {
       return await running;
     } finally {
-      this.#work.delete(subject);
+      for (const name of names) this.#remove(name, running);
     }
   }
 
@@ -23,7 +24,19 @@ export class InFlight {
   async settled(timeoutMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
-    await Promise.race([Promise.allSettled(this.#work.values()), late]);
+    const all = [...this.#work.values()].flatMap((works) => [...works]);
+    await Promise.race([Promise.allSettled(all), late]);
     clearTimeout(timer);
+  }
+
+  #add(name: string, running: Promise<unknown>): void {
+    const works = this.#work.get(name) ?? new Set();
+    this.#work.set(name, works.add(running));
+  }
+
+  #remove(name: string, running: Promise<unknown>): void {
+    const works = this.#work.get(name);
+    works?.delete(running);
+    if (works?.size === 0) this.#work.delete(name);
   }
 }

@@ -1,18 +1,23 @@
 // The life of a sandbox, as its owner moves it: each status change is a compare-and-set around one RPC.
-import type { CreateSandboxRequest } from "@wrenn/api";
-import { type SandboxStatus, WrennError } from "@wrenn/core";
+import type { CreateSandboxRequest, ForkRequest, RestoreRequest, ResumeRequest } from "@wrenn/api";
+import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
-import { type AuditEvent, recordAudit } from "../db/queries/audit.ts";
+import { recordAudit } from "../db/queries/audit.ts";
 import { findSandbox, listSandboxes, type SandboxFilter } from "../db/queries/sandbox-find.ts";
 import { moveSandbox } from "../db/queries/sandbox-move.ts";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
+import type { HostClient } from "../hosts/host-client.ts";
 import type { Activity } from "./activity.ts";
 import type { Caller } from "./caller.ts";
+import { offerColdStart } from "./cold-start.ts";
 import { createSandbox } from "./create-sandbox.ts";
+import { forkSandbox } from "./fork-sandbox.ts";
 import type { InFlight } from "./in-flight.ts";
+import { restoreSandbox } from "./restore-sandbox.ts";
 import type { TemplateService } from "./templates.ts";
+import { transit } from "./transit.ts";
 
 export interface SandboxContext {
   db: Db;
@@ -25,6 +30,8 @@ export interface SandboxContext {
   worker: number;
   maxRunning: number;
   createTimeoutMs: number;
+  /** Told that a row was left unsettled, for the reconciler to look at soon. */
+  unsettled: () => void;
 }
 
 /** Below the 10 s within which a deletion is answered. */
@@ -33,9 +40,6 @@ const DESTROY_TIMEOUT_MS = 9_000;
 const PAUSE_TIMEOUT_MS = 180_000;
 const RESUME_TIMEOUT_MS = 180_000;
 const PING_TIMEOUT_MS = 10_000;
-
-/** After these nobody knows what the host did; the reconciler finds out. */
-const UNCERTAIN: readonly string[] = ["unavailable", "deadline_exceeded", "internal"];
 
 export class SandboxService {
   readonly #context: SandboxContext;
@@ -47,12 +51,7 @@ export class SandboxService {
   /** Makes a sandbox and returns it running. Goes on to an end when the client hangs up. */
   async create(caller: Caller, request: CreateSandboxRequest): Promise<SandboxRow> {
     const row = await createSandbox(this.#context, caller, request);
-    await this.#audit({
-      action: "sandbox.create",
-      subject: row.id,
-      by: caller,
-      detail: { template: row.template },
-    });
+    await this.#audit("create", caller, row.id, { template: row.template });
     return row;
   }
 
@@ -68,104 +67,105 @@ export class SandboxService {
   }
 
   /**
-   * Ends a sandbox in whatever status it is. When its host cannot be reached the row is stopped all the same:
-   * the reconciler destroys what is left there once the host is back.
+   * Ends a sandbox in whatever status it is. When its host cannot be reached, or is not done in time, the row is
+   * stopped all the same: the reconciler destroys what is left there.
    */
   async destroy(caller: Caller, row: SandboxRow): Promise<void> {
     if (row.status === "stopped") return;
-    const { db, hosts, log } = this.#context;
     try {
       const context = call(caller, `deleting sandbox ${row.id}`, DESTROY_TIMEOUT_MS);
-      await hosts.get(row.host_id).client.call("destroySandbox", { sandboxId: row.id }, context);
+      await this.#client(row).call("destroySandbox", { sandboxId: row.id }, context);
     } catch (reason) {
-      if (!(reason instanceof WrennError) || reason.code !== "unavailable") throw reason;
-      log.warn({ sandbox_id: row.id, err: reason }, "deleted while its host is away");
+      if (!(reason instanceof WrennError) || !LATER.includes(reason.code)) throw reason;
+      this.#context.log.warn(
+        { sandbox_id: row.id, err: reason },
+        "deleted, but its host has not done so yet",
+      );
     }
-    const moved = await moveSandbox(db, { id: row.id, to: "stopped" });
-    if (moved) await this.#audit({ action: "sandbox.delete", subject: row.id, by: caller });
+    const moved = await moveSandbox(this.#context.db, { id: row.id, to: "stopped" });
+    if (moved) await this.#audit("delete", caller, row.id);
   }
 
   /** Saves a running sandbox to disk. */
   async pause(caller: Caller, row: SandboxRow): Promise<SandboxRow> {
-    const paused = await this.#transit(row, { from: "running", via: "pausing", to: "paused" }, async () => {
-      const context = call(caller, `pausing sandbox ${row.id}`, PAUSE_TIMEOUT_MS);
-      await this.#context.hosts.get(row.host_id).client.call("pauseSandbox", { sandboxId: row.id }, context);
-      return { host_ip: null };
+    const context = call(caller, `pausing sandbox ${row.id}`, PAUSE_TIMEOUT_MS);
+    const paused = await transit(this.#context, row, { from: "running", via: "pausing" }, async () => {
+      const { phaseMicros } = await this.#client(row).call("pauseSandbox", { sandboxId: row.id }, context);
+      const phases = Object.entries(phaseMicros).map(([phase, micros]) => [phase, Number(micros) / 1000]);
+      this.#context.log.info({ sandbox_id: row.id, phases_ms: Object.fromEntries(phases) }, "paused");
+      return { to: "paused", set: { host_ip: null } };
     });
-    await this.#audit({ action: "sandbox.pause", subject: row.id, by: caller });
+    await this.#audit("pause", caller, row.id);
     return paused;
   }
 
-  /** Continues a paused sandbox with the time-out that it had. */
-  async resume(caller: Caller, row: SandboxRow): Promise<SandboxRow> {
-    const running = await this.#transit(row, { from: "paused", via: "resuming", to: "running" }, async () => {
-      const context = call(caller, `resuming sandbox ${row.id}`, RESUME_TIMEOUT_MS);
-      const message = { sandboxId: row.id, timeoutSec: row.timeout_sec };
-      const answer = await this.#context.hosts
-        .get(row.host_id)
-        .client.call("resumeSandbox", message, context);
-      return { host_ip: answer.hostIp };
+  /** Pauses a running sandbox by another call to its host; `act` returns the status that it left. */
+  async pauseWith<T extends { status: string }>(
+    caller: Caller,
+    row: SandboxRow,
+    act: () => Promise<T>,
+  ): Promise<T> {
+    let result: T | undefined;
+    await transit(this.#context, row, { from: "running", via: "pausing" }, async () => {
+      result = await act();
+      return result.status === "running" ? { to: "running" } : { to: "paused", set: { host_ip: null } };
     });
-    await this.#audit({ action: "sandbox.resume", subject: row.id, by: caller });
+    await this.#audit("pause", caller, row.id);
+    return result as T;
+  }
+
+  /** Continues a paused sandbox with the time-out that it had. Throws `capacity` when there is no place for it. */
+  async resume(caller: Caller, row: SandboxRow, { start }: ResumeRequest = {}): Promise<SandboxRow> {
+    const context = call(caller, `resuming sandbox ${row.id}`, RESUME_TIMEOUT_MS);
+    const message = { sandboxId: row.id, timeoutSec: row.timeout_sec, start: start ?? "" };
+    const running = await transit(this.#context, row, { from: "paused", via: "resuming" }, async () => {
+      const { hostIp } = await this.#client(row)
+        .call("resumeSandbox", message, context)
+        .catch(offerColdStart('resume it with {"start":"cold"}'));
+      return { to: "running", set: { host_ip: hostIp || null } };
+    });
+    await this.#audit("resume", caller, row.id, start === undefined ? {} : { start });
     return running;
   }
 
-  /** Copies a running sandbox. No host has a call for it yet. */
-  fork(): never {
-    throw new WrennError("not_implemented", "forking is not to be had from this version");
+  /** Copies a running sandbox; the copies run. All of them come to be, or none. */
+  async fork(caller: Caller, row: SandboxRow, request: ForkRequest): Promise<SandboxRow[]> {
+    const forks = await forkSandbox(this.#context, caller, row, request);
+    await this.#audit("fork", caller, row.id, { forks: forks.map(({ id }) => id) });
+    return forks;
   }
 
-  /** Rolls a sandbox back in place. No host has a call for it yet. */
-  restore(): never {
-    throw new WrennError("not_implemented", "restoring is not to be had from this version");
+  /** Rolls a running or paused sandbox back to a snapshot or base template that the caller may use. */
+  async restore(caller: Caller, row: SandboxRow, request: RestoreRequest): Promise<SandboxRow> {
+    const running = await restoreSandbox(this.#context, caller, row, request);
+    await this.#audit("restore", caller, row.id, { snapshot: request.snapshot });
+    return running;
   }
 
   /** Restarts the inactivity clock. */
   async ping(caller: Caller, row: SandboxRow): Promise<void> {
     const context = call(caller, `pinging sandbox ${row.id}`, PING_TIMEOUT_MS);
-    await this.#context.hosts.get(row.host_id).client.call("pingSandbox", { sandboxId: row.id }, context);
+    await this.#client(row).call("pingSandbox", { sandboxId: row.id }, context);
     this.#context.activity.note(row.id);
   }
 
-  /**
-   * Takes a row through an unsettled status. A step that failed for certain puts it back; after an uncertain
-   * failure it stays unsettled, and the reconciler asks the host what became of it.
-   */
-  async #transit(
-    row: SandboxRow,
-    { from, via, to }: { from: SandboxStatus; via: SandboxStatus; to: SandboxStatus },
-    act: () => Promise<{ host_ip: string | null }>,
-  ): Promise<SandboxRow> {
-    const { db, inFlight, worker } = this.#context;
-    return await inFlight.run(row.id, async () => {
-      if (!(await moveSandbox(db, { id: row.id, from: [from], to: via, worker })))
-        throw changed(row.id, from);
-      let set: { host_ip: string | null };
-      try {
-        set = await act();
-      } catch (reason) {
-        const error = WrennError.from(reason);
-        if (!UNCERTAIN.includes(error.code)) await moveSandbox(db, { id: row.id, from: [via], to: from });
-        throw error;
-      }
-      const moved = await moveSandbox(db, { id: row.id, from: [via], to, set });
-      if (!moved) throw changed(row.id, via);
-      return moved;
-    });
+  #client({ host_id }: SandboxRow): HostClient {
+    return this.#context.hosts.get(host_id).client;
   }
 
-  async #audit(event: AuditEvent): Promise<void> {
-    await recordAudit(this.#context.db, event);
+  async #audit(
+    what: string,
+    by: Caller,
+    subject: string,
+    detail: Record<string, unknown> = {},
+  ): Promise<void> {
+    await recordAudit(this.#context.db, { action: `sandbox.${what}`, subject, by, detail });
   }
 }
+
+/** Failures of a deletion after which the host, or the reconciler, will have it done. */
+const LATER: readonly string[] = ["unavailable", "deadline_exceeded"];
 
 function call(caller: Caller, attempted: string, timeoutMs: number) {
   return { attempted, requestId: caller.requestId, timeoutMs };
-}
-
-function changed(id: string, expected: SandboxStatus): WrennError {
-  return new WrennError(
-    "invalid_state",
-    `sandbox ${id} is no longer ${expected}: something else moved it meanwhile`,
-  );
 }

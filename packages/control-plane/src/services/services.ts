@@ -9,6 +9,7 @@ import type { KeyService } from "./keys.ts";
 import type { Metrics } from "./metrics.ts";
 import type { SandboxService } from "./sandboxes.ts";
 import type { SnapshotService } from "./snapshots.ts";
+import type { StorageService } from "./storage.ts";
 import type { TemplateService } from "./templates.ts";
 import type { TicketService } from "./tickets.ts";
 
@@ -24,6 +25,7 @@ export interface Services {
   tickets: TicketService;
   templates: TemplateService;
   snapshots: SnapshotService;
+  storage: StorageService;
   builds: BuildService;
   health: HealthService;
   metrics: Metrics;

@@ -2,34 +2,50 @@
 import { randomBytes } from "node:crypto";
 import type { CreateSnapshotRequest } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
+import type { CreateSnapshotResponse } from "@wrenn/rpc/hostagent";
+import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { deleteTemplate, findTemplate, insertSnapshot } from "../db/queries/templates.ts";
-import type { TemplateRow } from "../db/schema.ts";
+import { type NewSnapshot, recordSnapshot } from "../db/queries/snapshots.ts";
+import { findTemplate } from "../db/queries/templates.ts";
+import type { SandboxRow, TemplateRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Caller } from "./caller.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { SandboxService } from "./sandboxes.ts";
+import { dropContent, newStoreName } from "./snapshot-content.ts";
 
+/** Copying memory and disk of the largest sandbox on a slow disk. */
 const SNAPSHOT_TIMEOUT_MS = 300_000;
 
-export class SnapshotService {
-  readonly #db: Db;
-  readonly #hosts: HostDirectory;
-  readonly #sandboxes: SandboxService;
+export interface SnapshotContext {
+  db: Db;
+  hosts: HostDirectory;
+  sandboxes: SandboxService;
+  inFlight: InFlight;
+  log: Logger;
+  worker: number;
+}
 
-  constructor({ db, hosts, sandboxes }: { db: Db; hosts: HostDirectory; sandboxes: SandboxService }) {
-    this.#db = db;
-    this.#hosts = hosts;
-    this.#sandboxes = sandboxes;
+export class SnapshotService {
+  readonly #context: SnapshotContext;
+
+  constructor(context: SnapshotContext) {
+    this.#context = context;
   }
 
-  /** Takes a snapshot of a running or paused sandbox. Throws `already_exists` unless it may be overwritten. */
+  /**
+   * Takes a snapshot of a running or paused sandbox. Throws `already_exists` unless it may be overwritten. The
+   * content is made under a name of its own, and the caller's name moves to it in one transaction: whatever fails,
+   * the name stands for the whole old content or the whole new one.
+   */
   async create(
     caller: Caller,
     request: CreateSnapshotRequest,
     { overwrite }: { overwrite: boolean },
   ): Promise<TemplateRow> {
-    const sandbox = await this.#sandboxes.get(caller, request.sandbox_id);
+    const { sandboxes, inFlight, worker, hosts } = this.#context;
+    const sandbox = await sandboxes.get(caller, request.sandbox_id);
     if (sandbox.status !== "running" && sandbox.status !== "paused") {
       throw new WrennError(
         "invalid_state",
@@ -37,39 +53,75 @@ export class SnapshotService {
       );
     }
     const name = request.name ?? `template-${randomBytes(4).toString("hex")}`;
-    const old = await findTemplate(this.#db, caller.owner, name);
-    if (old && (old.type === "base" || !overwrite)) {
-      throw new WrennError("already_exists", `there is a template ${name} already`, { field: "name" });
-    }
-    const { client } = this.#hosts.get(sandbox.host_id);
-    const context = {
-      attempted: `taking snapshot ${name}`,
-      requestId: caller.requestId,
-      timeoutMs: SNAPSHOT_TIMEOUT_MS,
-    };
-    const storeName = `snap-${randomBytes(12).toString("hex")}`;
-    const made = await client.call("createSnapshot", { sandboxId: sandbox.id, name: storeName }, context);
-    if (old) await deleteTemplate(this.#db, caller.owner, name);
-    const { vcpus, memory_mb } = sandbox;
-    const sizeBytes = Number(made.sizeBytes);
-    const row = await insertSnapshot(this.#db, {
-      owner: caller.owner,
-      name,
-      storeName,
-      vcpus,
-      memory_mb,
-      sizeBytes,
+    await this.#assertFree(caller, name, overwrite);
+    const storeName = newStoreName(worker);
+    const row = await inFlight.run(storeName, async () => {
+      const made = await this.#take(caller, sandbox, { name, storeName, leave: request.leave });
+      return await this.#record(caller, newSnapshot(sandbox, made, { name, storeName }), overwrite);
     });
-    if (old) await client.call("deleteSnapshot", { name: old.store_name }, context);
-    if (request.leave === "paused" && sandbox.status === "running")
-      await this.#sandboxes.pause(caller, sandbox);
-    await recordAudit(this.#db, {
+    await recordAudit(this.#context.db, {
       action: "snapshot.create",
       subject: name,
       by: caller,
       detail: { sandbox: sandbox.id },
     });
-    await this.#hosts.refresh();
+    await hosts.refresh();
     return row;
   }
+
+  /** Before the work; whether the name is still free afterwards, the database decides. */
+  async #assertFree(caller: Caller, name: string, overwrite: boolean): Promise<void> {
+    const old = await findTemplate(this.#context.db, caller.owner, name);
+    if (old && (old.type === "base" || !overwrite)) throw taken(name);
+  }
+
+  async #take(
+    caller: Caller,
+    sandbox: SandboxRow,
+    { name, storeName, leave }: { name: string; storeName: string; leave: string | undefined },
+  ): Promise<CreateSnapshotResponse> {
+    const { sandboxes, hosts, log } = this.#context;
+    const pauses = leave === "paused" && sandbox.status === "running";
+    const take = () =>
+      hosts.get(sandbox.host_id).client.call(
+        "createSnapshot",
+        { sandboxId: sandbox.id, name: storeName, leave: pauses ? "paused" : "running" },
+        {
+          attempted: `taking snapshot ${name} of sandbox ${sandbox.id}`,
+          requestId: caller.requestId,
+          timeoutMs: SNAPSHOT_TIMEOUT_MS,
+        },
+      );
+    try {
+      return await (pauses ? sandboxes.pauseWith(caller, sandbox, take) : take());
+    } catch (reason) {
+      // Whether the host has made it before the failure is not known.
+      await dropContent(hosts, storeName, { log, requestId: caller.requestId });
+      throw reason;
+    }
+  }
+
+  async #record(caller: Caller, snapshot: NewSnapshot, overwrite: boolean): Promise<TemplateRow> {
+    const { db, hosts, log } = this.#context;
+    const { requestId } = caller;
+    const recorded = await recordSnapshot(db, snapshot, { overwrite });
+    if (!recorded) {
+      await dropContent(hosts, snapshot.storeName, { log, requestId });
+      throw taken(snapshot.name);
+    }
+    if (recorded.replaced !== undefined) await dropContent(hosts, recorded.replaced, { log, requestId });
+    return recorded.row;
+  }
+}
+
+function newSnapshot(
+  { owner, vcpus, memory_mb, disk_mb }: SandboxRow,
+  { sizeBytes }: CreateSnapshotResponse,
+  names: { name: string; storeName: string },
+): NewSnapshot {
+  return { owner, ...names, vcpus, memory_mb, disk_mb, sizeBytes: Number(sizeBytes) };
+}
+
+function taken(name: string): WrennError {
+  return new WrennError("already_exists", `there is a template ${name} already`, { field: "name" });
 }

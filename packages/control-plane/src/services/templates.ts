@@ -1,28 +1,33 @@
 // What sandboxes are made from: finding it, listing it, deleting it.
 import { WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { forgetSnapshot } from "../db/queries/snapshots.ts";
 import { deleteTemplate, findTemplate, listTemplates, type TemplateFilter } from "../db/queries/templates.ts";
 import type { TemplateRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Caller } from "./caller.ts";
+import { dropContent } from "./snapshot-content.ts";
 
 const DELETE_TIMEOUT_MS = 30_000;
 
 export class TemplateService {
   readonly #db: Db;
   readonly #hosts: HostDirectory;
+  readonly #log: Logger;
 
-  constructor({ db, hosts }: { db: Db; hosts: HostDirectory }) {
+  constructor({ db, hosts, log }: { db: Db; hosts: HostDirectory; log: Logger }) {
     this.#db = db;
     this.#hosts = hosts;
+    this.#log = log;
   }
 
   /**
    * A template that a sandbox can be made from now. One that is not known is looked for on the hosts first,
    * where it may have come to be a moment ago. Throws `not_found`, or `unavailable` while it is being built.
    */
-  async usable(caller: Caller, name: string): Promise<TemplateRow> {
+  async usable(caller: Caller, name: string, { field = "template" } = {}): Promise<TemplateRow> {
     let template = await findTemplate(this.#db, caller.owner, name);
     if (template?.status !== "ready") {
       await this.#hosts.refresh();
@@ -31,15 +36,20 @@ export class TemplateService {
     if (template?.status === "building") {
       throw new WrennError("unavailable", `template ${name} is being built; try again when it is ready`, {
         retryAfterSec: 5,
-        field: "template",
+        field,
       });
     }
     if (template?.status !== "ready") {
       throw new WrennError("not_found", `there is no template ${name}; build it, or list what there is`, {
-        field: "template",
+        field,
       });
     }
     return template;
+  }
+
+  /** The template that the caller means by a name, in whatever status. */
+  find(caller: Caller, name: string): Promise<TemplateRow | undefined> {
+    return findTemplate(this.#db, caller.owner, name);
   }
 
   list(caller: Caller, filter: Omit<TemplateFilter, "owner">): Promise<TemplateRow[]> {
@@ -58,18 +68,25 @@ export class TemplateService {
     if (template.status === "building") {
       throw new WrennError("invalid_state", `template ${name} is being built; delete it when that has ended`);
     }
-    const method = template.type === "base" ? "deleteTemplate" : "deleteSnapshot";
-    const context = {
-      attempted: `deleting template ${name}`,
-      requestId: caller.requestId,
-      timeoutMs: DELETE_TIMEOUT_MS,
-    };
-    const holders = (await this.#hosts.fresh()).filter((host) => host.templates.has(template.store_name));
-    await Promise.all(
-      holders.map(({ client }) => client.call(method, { name: template.store_name }, context)),
-    );
-    await deleteTemplate(this.#db, template.owner, name);
+    if (template.type === "base") await this.#deleteBase(caller, template);
+    else await this.#deleteSnapshot(caller, name);
     await this.#hosts.refresh();
     await recordAudit(this.#db, { action: "template.delete", subject: name, by: caller });
+  }
+  /** The hosts first: as long as one holds it, the template is there. */
+  async #deleteBase({ requestId }: Caller, { name, store_name }: TemplateRow): Promise<void> {
+    const context = { attempted: `deleting template ${name}`, requestId, timeoutMs: DELETE_TIMEOUT_MS };
+    const holders = (await this.#hosts.fresh()).filter((host) => host.templates.has(store_name));
+    await Promise.all(
+      holders.map(({ client }) => client.call("deleteTemplate", { name: store_name }, context)),
+    );
+    await deleteTemplate(this.#db, null, name);
+  }
+
+  /** The name first: content that has none is garbage, which the reconciler finds where a host is away. */
+  async #deleteSnapshot(caller: Caller, name: string): Promise<void> {
+    const storeName = await forgetSnapshot(this.#db, caller.owner, name);
+    if (storeName === undefined) throw new WrennError("not_found", `there is no template ${name}`);
+    await dropContent(this.#hosts, storeName, { log: this.#log, requestId: caller.requestId });
   }
 }

@@ -1,10 +1,16 @@
 // Routes of sandboxes.
-import type { CreateSandboxRequest, ListSandboxesQuery, Sandbox } from "@wrenn/api";
+import type {
+  CreateSandboxRequest,
+  ForkRequest,
+  ListSandboxesQuery,
+  RestoreRequest,
+  ResumeRequest,
+  Sandbox,
+} from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import type { SandboxRow } from "../db/schema.ts";
 import { handler } from "../http/handler.ts";
 import { cutPage, pageOf } from "../http/page.ts";
-import { checkMetadata } from "../services/create-sandbox.ts";
 import type { Services } from "../services/services.ts";
 import { presentSandbox } from "./present.ts";
 
@@ -35,14 +41,15 @@ export function sandboxHandlers({ sandboxes, activity }: Services) {
     pauseSandbox: handler(async ({ caller, sandbox }) => ({
       body: present(await sandboxes.pause(caller, sandbox)),
     })),
-    resumeSandbox: handler(async ({ caller, sandbox }) => ({
-      body: present(await sandboxes.resume(caller, sandbox)),
+    resumeSandbox: handler<ResumeRequest>(async ({ caller, sandbox, body }) => ({
+      body: present(await sandboxes.resume(caller, sandbox, body)),
     })),
-    forkSandbox: handler<{ metadata?: Record<string, string> }>(async ({ body }) => {
-      checkMetadata(body.metadata);
-      return sandboxes.fork();
-    }),
-    restoreSandbox: handler(async () => sandboxes.restore()),
+    forkSandbox: handler<ForkRequest>(async ({ caller, sandbox, body }) => ({
+      body: (await sandboxes.fork(caller, sandbox, body)).map(present),
+    })),
+    restoreSandbox: handler<RestoreRequest>(async ({ caller, sandbox, body }) => ({
+      body: present(await sandboxes.restore(caller, sandbox, body)),
+    })),
   };
 }
 

@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import { handler } from "../http/handler.ts";
 import type { Services } from "../services/services.ts";
 
-export function systemHandlers({ health, metrics, version }: Services) {
+export function systemHandlers({ health, metrics, storage, version }: Services) {
   const document = stringify(openApiDocument({ version }), { aliasDuplicateObjects: false });
   return {
     health: handler(async () => ({ body: await health.check() })),
@@ -12,6 +12,7 @@ export function systemHandlers({ health, metrics, version }: Services) {
       await reply.type("text/plain; version=0.0.4; charset=utf-8").send(await metrics.text());
       return undefined;
     }),
+    getStorage: handler(async ({ caller }) => ({ body: await storage.get(caller) })),
     openApi: handler(async ({ reply }) => {
       await reply.type("application/yaml; charset=utf-8").send(document);
       return undefined;

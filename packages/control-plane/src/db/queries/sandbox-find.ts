@@ -62,6 +62,11 @@ export async function findSandbox(db: Db, owner: string, id: string): Promise<Sa
   return rows[0];
 }
 
+/** One row, whoever owns it. */
+export async function findSandboxById(db: Db, id: string): Promise<SandboxRow | undefined> {
+  return await db.selectFrom("sandboxes").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
 /** An owner's sandboxes, newest first. */
 export async function listSandboxes(db: Db, filter: SandboxFilter): Promise<SandboxRow[]> {
   let query = visible(db, filter.owner).orderBy("created_at", "desc").orderBy("id", "desc");

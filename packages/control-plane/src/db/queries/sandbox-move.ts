@@ -3,6 +3,7 @@ import { canTransition, predecessors, type SandboxStatus } from "@wrenn/core";
 import { sql } from "kysely";
 import type { Db } from "../connect.ts";
 import type { Isolation, OnTimeout, SandboxRow } from "../schema.ts";
+import { type Quota, withinQuota } from "./quota.ts";
 
 export interface Move {
   id: string;
@@ -18,6 +19,7 @@ export interface Move {
     host_ip?: string | null;
     isolation?: Isolation;
     on_timeout?: OnTimeout;
+    disk_mb?: number;
     error?: string | null;
   };
 }
@@ -42,6 +44,20 @@ export async function moveSandbox(
   }
   if (unchangedSince) query = query.where("last_updated", "=", unchangedSince);
   return await query.returningAll().executeTakeFirst();
+}
+
+/** Several changes in one transaction; in their order, the rows after them. */
+export async function moveSandboxes(db: Db, moves: readonly Move[]): Promise<(SandboxRow | undefined)[]> {
+  return await db.transaction().execute(async (tx) => {
+    const rows: (SandboxRow | undefined)[] = [];
+    for (const move of moves) rows.push(await moveSandbox(tx, move));
+    return rows;
+  });
+}
+
+/** A change that takes a place, under the owner's quota. Throws `capacity` when there is none left. */
+export async function moveWithinQuota(db: Db, quota: Quota, move: Move): Promise<SandboxRow | undefined> {
+  return await withinQuota(db, quota, (tx) => moveSandbox(tx, move));
 }
 
 /** Takes a row away whose sandbox was refused before anything was made. */

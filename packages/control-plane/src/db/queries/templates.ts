@@ -15,9 +15,9 @@ export interface BaseTemplate {
   createdAt: Date;
 }
 
-/** The template that the owner means by a name. */
+/** The template that the owner means by a name: their own before one that all share. */
 export async function findTemplate(db: Db, owner: string, name: string): Promise<TemplateRow | undefined> {
-  return await visible(db, owner).where("name", "=", name).executeTakeFirst();
+  return await visible(db, owner).where("name", "=", name).orderBy(sql`owner nulls last`).executeTakeFirst();
 }
 
 export interface TemplateFilter {
@@ -145,26 +145,6 @@ export async function dropAbsentBaseTemplates(db: Db, present: readonly string[]
     .where("status", "=", "ready")
     .where(absent)
     .execute();
-}
-
-/** Records a snapshot that a host has made. */
-export async function insertSnapshot(
-  db: Db,
-  snapshot: {
-    owner: string;
-    name: string;
-    storeName: string;
-    vcpus: number;
-    memory_mb: number;
-    sizeBytes: number;
-  },
-): Promise<TemplateRow> {
-  const { storeName, sizeBytes, ...rest } = snapshot;
-  return await db
-    .insertInto("templates")
-    .values({ ...rest, type: "snapshot", status: "ready", store_name: storeName, size_bytes: sizeBytes })
-    .returningAll()
-    .executeTakeFirstOrThrow();
 }
 
 /** Takes the name of a template away. */

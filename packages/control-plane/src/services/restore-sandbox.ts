@@ -1,0 +1,48 @@
+// Rolling a sandbox back to a snapshot or to its base template, in place.
+import type { RestoreRequest } from "@wrenn/api";
+import { WrennError } from "@wrenn/core";
+import type { SandboxRow, TemplateRow } from "../db/schema.ts";
+import type { Caller } from "./caller.ts";
+import { offerColdStart } from "./cold-start.ts";
+import type { SandboxContext } from "./sandboxes.ts";
+import { transit } from "./transit.ts";
+
+/** Restoring a running sandbox, or a paused one; it runs afterwards. */
+export async function restoreSandbox(
+  context: SandboxContext,
+  caller: Caller,
+  row: SandboxRow,
+  { snapshot }: RestoreRequest,
+): Promise<SandboxRow> {
+  const template = await context.templates.usable(caller, snapshot, { field: "snapshot" });
+  assertFits(template, row);
+  const from = row.status === "paused" ? "paused" : "running";
+  return await transit(context, row, { from, via: "resuming" }, async () => {
+    const host = context.hosts.get(row.host_id);
+    const answer = await host.client
+      .call(
+        "restoreSandbox",
+        { sandboxId: row.id, snapshot: template.store_name },
+        {
+          attempted: `restoring sandbox ${row.id} to ${snapshot}`,
+          requestId: caller.requestId,
+          timeoutMs: context.createTimeoutMs,
+        },
+      )
+      .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
+    const { disk_mb } = template;
+    return { to: "running", set: { host_ip: answer.hostIp || null, ...(disk_mb !== null && { disk_mb }) } };
+  });
+}
+
+/** A snapshot holds memory and processors as they were; a base template has them in every size. */
+function assertFits(template: TemplateRow, { id, vcpus, memory_mb }: SandboxRow): void {
+  if (template.type === "base") return;
+  if (template.vcpus === vcpus && template.memory_mb === memory_mb) return;
+  throw new WrennError(
+    "invalid_argument",
+    `snapshot ${template.name} has ${template.vcpus} vcpus and ${template.memory_mb} MiB, ` +
+      `sandbox ${id} has ${vcpus} and ${memory_mb}; make a new sandbox from it instead`,
+    { field: "snapshot" },
+  );
+}

@@ -1,0 +1,48 @@
+// The content behind a snapshot's name: what hosts call it, and how it goes.
+import { randomBytes } from "node:crypto";
+import { WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
+import type { HostDirectory } from "../hosts/directory.ts";
+
+const DELETE_TIMEOUT_MS = 30_000;
+
+const STORE_NAME = /^snap-([0-9a-f]{8})-[0-9a-f]{24}$/;
+
+/**
+ * A name that only this platform gives. Names of snapshots belong to owners, so hosts know another one; it carries
+ * the control plane that asked for it, so that content in the making can be told from content that was left over.
+ */
+export function newStoreName(worker: number): string {
+  return `snap-${worker.toString(16).padStart(8, "0")}-${randomBytes(12).toString("hex")}`;
+}
+
+/** The control plane that made up a name; nothing for a name that is none of ours. */
+export function makerOf(storeName: string): number | undefined {
+  const match = STORE_NAME.exec(storeName);
+  return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
+}
+
+/**
+ * Deletes content that no name stands for any more, wherever it is. Never throws: what a host keeps all the same,
+ * the reconciler finds. On a host it lives on while a sandbox needs it.
+ */
+export async function dropContent(
+  hosts: HostDirectory,
+  storeName: string,
+  { log, requestId }: { log: Logger; requestId: string },
+): Promise<void> {
+  const call = { attempted: `deleting content ${storeName}`, requestId, timeoutMs: DELETE_TIMEOUT_MS };
+  await Promise.all(
+    hosts.reachable().map(async ({ client }) => {
+      try {
+        await client.call("deleteSnapshot", { name: storeName }, call);
+      } catch (reason) {
+        if (reason instanceof WrennError && reason.code === "not_found") return;
+        log.warn(
+          { content: storeName, err: reason },
+          "could not delete a snapshot's content; the reconciler will",
+        );
+      }
+    }),
+  );
+}

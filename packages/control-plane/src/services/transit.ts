@@ -1,0 +1,79 @@
+// Taking a sandbox from one settled status to another, over an unsettled one, around one call to its host.
+import { type ErrorCode, type SandboxStatus, WrennError } from "@wrenn/core";
+import { findSandboxById } from "../db/queries/sandbox-find.ts";
+import { type Move, moveSandbox, moveWithinQuota } from "../db/queries/sandbox-move.ts";
+import type { SandboxRow } from "../db/schema.ts";
+import { wasNeverSent } from "../hosts/errors.ts";
+import type { SandboxContext } from "./sandboxes.ts";
+
+/** After these nobody knows what the host did; the reconciler asks it. */
+const UNCERTAIN: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "internal"];
+
+export interface Transition {
+  from: SandboxStatus;
+  via: SandboxStatus;
+}
+
+/** Where the call to the host has brought the sandbox. */
+export interface Arrival {
+  to: SandboxStatus;
+  set?: Move["set"];
+}
+
+/**
+ * Takes a row through an unsettled status. Throws `invalid_state` when it is no longer in the status to come from,
+ * and `capacity` when it would take a place that its owner has not got. A call that failed for certain puts the row
+ * back; after an uncertain failure it stays unsettled until the reconciler has asked the host.
+ */
+export async function transit(
+  context: SandboxContext,
+  row: SandboxRow,
+  { from, via }: Transition,
+  act: () => Promise<Arrival>,
+): Promise<SandboxRow> {
+  const { db, inFlight, worker, maxRunning } = context;
+  const { id, owner } = row;
+  return await inFlight.run(id, async () => {
+    const begin: Move = { id, from: [from], to: via, worker };
+    const quota = { owner, defaultMaxRunning: maxRunning };
+    // Only a paused sandbox does not hold a place already.
+    const begun = from === "paused" ? await moveWithinQuota(db, quota, begin) : await moveSandbox(db, begin);
+    if (!begun) throw changed(id, from);
+    let arrival: Arrival;
+    try {
+      arrival = await act();
+    } catch (reason) {
+      const error = WrennError.from(reason, `moving sandbox ${id} failed`);
+      if (isUncertain(error)) context.unsettled();
+      else if (!(await moveSandbox(db, { id, from: [via], to: from }))) throw changed(id, via);
+      throw error;
+    }
+    const { to, set } = arrival;
+    const moved = await moveSandbox(db, { id, from: [via], to, ...(set && { set }) });
+    return moved ?? (await settledElsewhere(context, id, arrival, via));
+  });
+}
+
+function isUncertain(error: WrennError): boolean {
+  if (error.code === "unavailable" && wasNeverSent(error)) return false;
+  return UNCERTAIN.includes(error.code);
+}
+
+/** Another control plane that took this one for dead may have asked the host, and settled the row the same way. */
+async function settledElsewhere(
+  { db }: SandboxContext,
+  id: string,
+  { to }: Arrival,
+  via: SandboxStatus,
+): Promise<SandboxRow> {
+  const row = await findSandboxById(db, id);
+  if (row?.status !== to) throw changed(id, via);
+  return row;
+}
+
+function changed(id: string, expected: SandboxStatus): WrennError {
+  return new WrennError(
+    "invalid_state",
+    `sandbox ${id} is no longer ${expected}: something else moved it meanwhile`,
+  );
+}

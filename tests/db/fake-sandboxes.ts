@@ -1,0 +1,147 @@
+// The machines of the fake host: what each call does to them, at once, and what it refuses.
+import { Code } from "@connectrpc/connect";
+import { hostError } from "./host-error.ts";
+
+export interface FakeSandbox {
+  status: string;
+  template: string;
+  hostIp?: string;
+  error?: string;
+  vcpus?: number;
+  memoryMb?: number;
+}
+
+export class FakeSandboxes {
+  readonly all = new Map<string, FakeSandbox>();
+  readonly templates = new Set(["minimal"]);
+  /** Contents of snapshots by store name. */
+  readonly snapshots = new Map<string, { vcpus: number; memoryMb: number }>();
+  /** Saved memory is of no use here: why. */
+  incompatible: string | undefined;
+  #addresses = 0;
+
+  create(request: {
+    sandboxId: string;
+    template: string;
+    vcpus: number;
+    memoryMb: number;
+    onTimeout: string;
+  }) {
+    const { sandboxId, template, vcpus, memoryMb } = request;
+    this.#assertTemplate(template, "template");
+    this.all.set(sandboxId, { status: "running", template, vcpus, memoryMb, hostIp: "10.11.0.1" });
+    return {
+      sandboxId,
+      status: "running",
+      hostIp: "10.11.0.1",
+      guestIp: "169.254.0.21",
+      onTimeout: request.onTimeout || "destroy",
+    };
+  }
+
+  destroy(sandboxId: string) {
+    this.all.delete(sandboxId);
+    return {};
+  }
+
+  pause(sandboxId: string) {
+    const sandbox = this.#in(sandboxId, ["running"]);
+    sandbox.status = "paused";
+    delete sandbox.hostIp;
+    return { phaseMicros: { freeze: 1500n, save: 20_000n } };
+  }
+
+  resume({ sandboxId, start }: { sandboxId: string; start: string }) {
+    const sandbox = this.#in(sandboxId, ["paused"]);
+    if (start !== "cold") this.#assertCompatible();
+    return this.#run(sandboxId, sandbox);
+  }
+
+  fork({ sandboxId, forkIds }: { sandboxId: string; forkIds: string[] }) {
+    const source = this.#in(sandboxId, ["running"]);
+    for (const id of forkIds) this.all.set(id, { ...source, hostIp: this.#address() });
+    const forks = forkIds.map((id) => ({
+      sandboxId: id,
+      hostIp: this.all.get(id)?.hostIp ?? "",
+      guestIp: "169.254.0.21",
+    }));
+    return { forks, stoppedMicros: 12_345n };
+  }
+
+  restore({ sandboxId, snapshot }: { sandboxId: string; snapshot: string }) {
+    const sandbox = this.#in(sandboxId, ["running", "paused"]);
+    this.#assertTemplate(snapshot, "snapshot");
+    this.#assertCompatible();
+    return this.#run(sandboxId, sandbox);
+  }
+
+  snapshot({ sandboxId, name, leave }: { sandboxId: string; name: string; leave: string }) {
+    const sandbox = this.#in(sandboxId, ["running", "paused"]);
+    const { vcpus = 1, memoryMb = 512 } = sandbox;
+    this.snapshots.set(name, { vcpus, memoryMb });
+    if (leave === "paused" && sandbox.status === "running") this.pause(sandboxId);
+    return { name, sizeBytes: 8192n, vcpus, memoryMb, status: sandbox.status };
+  }
+
+  deleteSnapshot(name: string) {
+    if (!this.snapshots.delete(name)) throw hostError("not_found", Code.NotFound, `no snapshot ${name}`);
+    return {};
+  }
+
+  snapshotInfos() {
+    return [...this.snapshots].map(([name, { vcpus, memoryMb }]) => ({
+      name,
+      type: "snapshot",
+      vcpus,
+      memoryMb,
+      sizeBytes: 8192n,
+      createdAtUnix: 1_700_000_000n,
+    }));
+  }
+
+  storage() {
+    const snapshots = [...this.snapshots.keys()].map((name) => ({
+      kind: "snapshot",
+      id: name,
+      name,
+      sizeBytes: 8192n,
+      usedBy: [`template ${name}`],
+    }));
+    const image = { kind: "image", id: "0".repeat(64), name: "minimal", sizeBytes: 4096n };
+    return {
+      entries: [{ ...image, usedBy: ["template minimal"] }, ...snapshots],
+      freeBytes: 1n << 40n,
+      totalBytes: 1n << 41n,
+    };
+  }
+
+  #run(sandboxId: string, sandbox: FakeSandbox) {
+    sandbox.status = "running";
+    sandbox.hostIp = this.#address();
+    return { sandboxId, status: "running", hostIp: sandbox.hostIp };
+  }
+
+  #address(): string {
+    this.#addresses += 1;
+    return `10.11.1.${this.#addresses % 250}`;
+  }
+
+  #in(id: string, statuses: readonly string[]): FakeSandbox {
+    const sandbox = this.all.get(id);
+    if (!sandbox) throw hostError("not_found", Code.NotFound, `no sandbox ${id} on this host`);
+    if (!statuses.includes(sandbox.status)) {
+      throw hostError("invalid_state", Code.FailedPrecondition, `sandbox ${id} is ${sandbox.status}`);
+    }
+    return sandbox;
+  }
+
+  #assertTemplate(name: string, field: string): void {
+    if (this.templates.has(name) || this.snapshots.has(name)) return;
+    throw hostError("not_found", Code.NotFound, `no template ${name}`, field);
+  }
+
+  #assertCompatible(): void {
+    if (this.incompatible === undefined) return;
+    throw hostError("snapshot_incompatible", Code.FailedPrecondition, this.incompatible);
+  }
+}

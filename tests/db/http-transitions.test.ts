@@ -1,0 +1,414 @@
+// Pause, resume, fork and restore over HTTP: what is legal, what it changes, and what failures leave.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Code } from "@connectrpc/connect";
+import { SANDBOX_STATUSES, type SandboxStatus } from "@wrenn/core";
+import { eventually } from "./eventually.ts";
+import { hostError } from "./host-error.ts";
+import { type Answer, type TestService, testService } from "./service.ts";
+
+let service: TestService;
+before(async () => {
+  service = await testService();
+});
+afterEach(() => {
+  service.host.before = {};
+  service.host.after = {};
+  service.host.machines.incompatible = undefined;
+});
+after(() => service[Symbol.asyncDispose]());
+
+const act = (id: string, action: string, body?: object, key = service.key): Promise<Answer> =>
+  service.call("POST", `/v1/sandboxes/${id}/${action}`, { key, ...(body && { body }) });
+const look = async (id: string) => (await service.call("GET", `/v1/sandboxes/${id}`)).body;
+const statusOf = async (id: string): Promise<string> => (await look(id)).status;
+const becomes = (id: string, status: string) =>
+  eventually(async () => ((await statusOf(id)) === status ? true : undefined));
+
+async function paused(body: object = {}): Promise<string> {
+  const id = await service.sandbox(body);
+  assert.equal((await act(id, "pause")).status, 200);
+  return id;
+}
+
+/** The last message that the host got by a method. */
+function lastMessage(method: string): Record<string, unknown> {
+  const last = service.host.callsOf(method).at(-1);
+  assert.ok(last, `${method} was not called`);
+  return last.message as Record<string, unknown>;
+}
+
+function refuse(method: string, code: Parameters<typeof hostError>[0], connect: Code): void {
+  service.host.before[method] = () => {
+    throw hostError(code, connect);
+  };
+}
+
+/** Puts rows of an owner to a limit of running sandboxes. */
+async function limit(owner: string, max: number): Promise<string> {
+  const key = await service.keyOf(owner);
+  const { db } = service.database;
+  await db.updateTable("owners").set({ max_running: max }).where("id", "=", owner).execute();
+  return key;
+}
+
+describe("every action in every status", () => {
+  const allowed: Record<string, readonly SandboxStatus[]> = {
+    pause: ["running"],
+    resume: ["paused"],
+    fork: ["running"],
+    restore: ["running", "paused"],
+    exec: ["running"],
+    ping: ["running"],
+  };
+  const bodies: Record<string, object> = { restore: { snapshot: "minimal" }, exec: { cmd: "true" } };
+  for (const status of SANDBOX_STATUSES) {
+    test(`${status}: ${
+      Object.keys(allowed)
+        .filter((action) => allowed[action]?.includes(status))
+        .join(", ") || "nothing"
+    } and deletion`, async () => {
+      for (const [action, statuses] of Object.entries(allowed)) {
+        const id = await service.sandbox();
+        // A worker that lives: the reconciler leaves the row alone.
+        const worker = await liveWorker();
+        const row = { status, worker, stopped_at: status === "stopped" ? new Date() : null };
+        await service.database.db.updateTable("sandboxes").set(row).where("id", "=", id).execute();
+        if (status === "paused") service.host.machines.pause(id);
+        const answer = await act(id, action, bodies[action]);
+        const what = `${action} when ${status}: ${answer.status} ${JSON.stringify(answer.body)}`;
+        if (statuses.includes(status)) assert.ok(answer.status < 300, what);
+        else assert.deepEqual([answer.status, answer.body.error.code], [409, "invalid_state"], what);
+        assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204, what);
+        assert.equal(await statusOf(id), "stopped", what);
+        assert.equal(service.host.sandboxes.has(id), status === "stopped", what);
+        service.host.sandboxes.delete(id);
+      }
+    });
+  }
+
+  /** Somebody who holds a worker's lock, but is not this control plane. */
+  async function liveWorker(): Promise<number> {
+    const { Worker } = await import("../../packages/control-plane/src/db/worker.ts");
+    const worker = new Worker({ url: service.database.url, onError: () => undefined });
+    await worker.start();
+    after(() => worker.close());
+    return worker.id;
+  }
+});
+
+describe("pause and resume", () => {
+  test("move a sandbox to disk and back, with its time-out", async () => {
+    const id = await service.sandbox({ timeout_sec: 77 });
+    const off = await act(id, "pause", {});
+    assert.deepEqual(
+      [off.status, off.body.status, off.body.host_ip, off.body.expires_at, off.body.timeout_sec],
+      [200, "paused", undefined, undefined, 77],
+    );
+    const on = await act(id, "resume");
+    assert.deepEqual([on.status, on.body.status], [200, "running"]);
+    assert.equal(on.body.host_ip, service.host.sandboxes.get(id)?.hostIp);
+    assert.equal(Date.parse(on.body.expires_at) - Date.parse(on.body.last_active_at), 77_000);
+    assert.deepEqual(
+      [lastMessage("resumeSandbox")["timeoutSec"], lastMessage("resumeSandbox")["start"]],
+      [77, ""],
+    );
+  });
+
+  test("a refusal puts the sandbox back; one of two at once wins", async () => {
+    const id = await service.sandbox();
+    refuse("pauseSandbox", "no_space", Code.ResourceExhausted);
+    assert.equal((await act(id, "pause")).status, 507);
+    assert.equal(await statusOf(id), "running");
+    service.host.before["pauseSandbox"] = () => delay(50);
+    const answers = await Promise.all([1, 2, 3].map(() => act(id, "pause")));
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409]);
+  });
+
+  test("a full host is a 429, and the sandbox stays paused", async () => {
+    const id = await paused();
+    refuse("resumeSandbox", "capacity", Code.ResourceExhausted);
+    const { status, headers } = await act(id, "resume");
+    assert.equal(status, 429);
+    assert.match(headers.get("retry-after") ?? "", /^\d+$/);
+    assert.equal(await statusOf(id), "paused");
+  });
+
+  test("a resume takes a place of its owner's, a pause gives it back", async () => {
+    const key = await limit("two", 2);
+    const make = () => service.call("POST", "/v1/sandboxes", { key });
+    const [first, second] = [(await make()).body.id, (await make()).body.id];
+    assert.equal((await act(first, "pause", {}, key)).status, 200);
+    const third = (await make()).body.id;
+    assert.ok(third);
+    assert.equal((await act(first, "resume", {}, key)).status, 429);
+    assert.equal((await act(second, "pause", {}, key)).status, 200);
+    const answers = await Promise.all([act(first, "resume", {}, key), act(second, "resume", {}, key)]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 429]);
+  });
+
+  test("saved memory that does not fit is a 409 that says why and offers a cold start, which works", async () => {
+    const id = await paused();
+    service.host.machines.incompatible = "it was saved by QEMU 8.0, this host runs 7.2";
+    const { status, body } = await act(id, "resume");
+    assert.deepEqual([status, body.error.code], [409, "snapshot_incompatible"]);
+    assert.match(body.error.message, /QEMU 8\.0.*\{"start":"cold"\}/);
+    assert.equal(await statusOf(id), "paused");
+    assert.equal((await act(id, "resume", { start: "cold" })).status, 200);
+    assert.equal(lastMessage("resumeSandbox")["start"], "cold");
+  });
+
+  for (const [body, field] of [
+    [{ start: "clone" }, "start"],
+    [{ bogus: 1 }, "bogus"],
+  ] as const) {
+    test(`resume refuses ${JSON.stringify(body)}`, async () => {
+      const answer = await act(await paused(), "resume", body);
+      assert.deepEqual([answer.status, answer.body.error.field], [400, field]);
+    });
+  }
+
+  for (const [action, method, from, to] of [
+    ["pause", "pauseSandbox", "running", "paused"],
+    ["resume", "resumeSandbox", "paused", "running"],
+  ] as const) {
+    test(`a ${action} whose answer is lost is found out`, async () => {
+      const id = from === "running" ? await service.sandbox() : await paused();
+      service.host.lose[method] = 1;
+      assert.equal((await act(id, action)).status, 503);
+      await becomes(id, to);
+      assert.equal((await look(id)).host_ip, service.host.sandboxes.get(id)?.hostIp);
+    });
+
+    test(`a ${action} that never reached the host puts the sandbox back`, async () => {
+      const id = from === "running" ? await service.sandbox() : await paused();
+      await service.host.goAway();
+      assert.equal((await act(id, action)).status, 503);
+      assert.equal(await statusOf(id), from);
+      await service.host.listen();
+      await eventually(async () =>
+        (await service.call("GET", "/health")).status === 200 ? true : undefined,
+      );
+      assert.equal((await act(id, action)).status, 200);
+    });
+
+    test(`a ${action} that broke on the host becomes what the host says`, async () => {
+      const id = from === "running" ? await service.sandbox() : await paused();
+      refuse(method, "internal", Code.Internal);
+      assert.equal((await act(id, action)).status, 500);
+      await becomes(id, from);
+    });
+  }
+
+  test("go on when the client hangs up", async () => {
+    const id = await service.sandbox();
+    const reached = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    service.host.before["pauseSandbox"] = () => {
+      reached.resolve();
+      return held.promise;
+    };
+    const client = new AbortController();
+    const request = service.call("POST", `/v1/sandboxes/${id}/pause`, { signal: client.signal });
+    await reached.promise;
+    assert.equal(await statusOf(id), "pausing");
+    client.abort();
+    await assert.rejects(request);
+    held.resolve();
+    await becomes(id, "paused");
+    assert.equal((await act(id, "resume")).status, 200);
+  });
+
+  test("a deletion meanwhile wins", async () => {
+    const id = await service.sandbox();
+    const reached = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    service.host.before["pauseSandbox"] = () => {
+      reached.resolve();
+      return held.promise;
+    };
+    const pausing = act(id, "pause");
+    await reached.promise;
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
+    held.resolve();
+    assert.equal((await pausing).status, 409);
+    assert.equal(await statusOf(id), "stopped");
+    assert.equal(service.host.sandboxes.has(id), false);
+  });
+
+  test("a deletion frees what a paused sandbox had saved, at once or when the host is back", async () => {
+    const [here, away] = [await paused(), await paused()];
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${here}`)).status, 204);
+    assert.equal(service.host.sandboxes.has(here), false);
+    await service.host.goAway();
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${away}`)).status, 204);
+    await service.host.listen();
+    assert.ok(service.host.sandboxes.has(away));
+    await eventually(async () => !service.host.sandboxes.has(away) || undefined);
+  });
+
+  test("on_timeout is the host's to say when nobody asked", async () => {
+    const real = service.host.machines.create.bind(service.host.machines);
+    service.host.machines.create = (request) => ({ ...real(request), onTimeout: "pause" });
+    const { body } = await service.call("POST", "/v1/sandboxes");
+    service.host.machines.create = real;
+    assert.equal(body.on_timeout, "pause");
+    assert.equal(lastMessage("createSandbox")["onTimeout"], "");
+  });
+});
+
+describe("fork", () => {
+  test("makes copies that differ in id and address, with the source's labels or new ones", async () => {
+    const id = await service.sandbox({ metadata: { a: "1" }, timeout_sec: 42, vcpus: 2 });
+    const { status, body } = await act(id, "fork", { count: 3 });
+    assert.equal(status, 201);
+    assert.equal(new Set(body.map((fork: { id: string }) => fork.id)).size, 3);
+    assert.equal(new Set(body.map((fork: { host_ip: string }) => fork.host_ip)).size, 3);
+    for (const fork of body) {
+      assert.deepEqual(
+        [fork.status, fork.vcpus, fork.timeout_sec, fork.template, fork.metadata],
+        ["running", 2, 42, "minimal", { a: "1" }],
+      );
+      assert.ok(service.host.sandboxes.has(fork.id));
+      assert.equal((await act(fork.id, "exec", { cmd: "echo" })).status, 200);
+    }
+    assert.equal(await statusOf(id), "running");
+    const labelled = await act(id, "fork", { metadata: { b: "2" } });
+    assert.deepEqual(
+      labelled.body.map((fork: { metadata: object }) => fork.metadata),
+      [{ b: "2" }],
+    );
+  });
+
+  test("makes all or none within the quota", async () => {
+    const key = await limit("forker", 4);
+    const { id } = (await service.call("POST", "/v1/sandboxes", { key })).body;
+    const before = service.host.callsOf("forkSandbox").length;
+    assert.equal((await act(id, "fork", { count: 4 }, key)).status, 429);
+    assert.equal(service.host.callsOf("forkSandbox").length, before, "the host was not asked");
+    assert.equal((await service.call("GET", "/v1/sandboxes", { key })).body.length, 1);
+    const answers = await Promise.all([
+      act(id, "fork", { count: 2 }, key),
+      act(id, "fork", { count: 2 }, key),
+    ]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 429]);
+    assert.equal((await service.call("GET", "/v1/sandboxes", { key })).body.length, 3);
+  });
+
+  test("a refusal of the host leaves no row, a failure leaves its reason, neither a machine", async () => {
+    const key = await service.keyOf("unlucky");
+    const { id } = (await service.call("POST", "/v1/sandboxes", { key })).body;
+    refuse("forkSandbox", "capacity", Code.ResourceExhausted);
+    assert.equal((await act(id, "fork", { count: 2 }, key)).status, 429);
+    assert.equal((await service.call("GET", "/v1/sandboxes", { key })).body.length, 1);
+    service.host.before = {};
+    service.host.lose["forkSandbox"] = 1;
+    assert.equal((await act(id, "fork", { count: 2 }, key)).status, 503);
+    const rows = (await service.call("GET", "/v1/sandboxes?status=stopped", { key })).body;
+    assert.equal(rows.length, 2);
+    for (const row of rows) {
+      assert.match(row.error, /cannot be reached/);
+      assert.equal(service.host.sandboxes.has(row.id), false);
+    }
+    assert.equal((await service.call("GET", `/v1/sandboxes/${id}`, { key })).body.status, "running");
+  });
+
+  test("a copy that is deleted while it is made stays deleted", async () => {
+    const key = await service.keyOf("hasty");
+    const { id } = (await service.call("POST", "/v1/sandboxes", { key })).body;
+    const reached = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    service.host.before["forkSandbox"] = () => {
+      reached.resolve();
+      return held.promise;
+    };
+    const forking = act(id, "fork", { count: 2 }, key);
+    await reached.promise;
+    const [victim] = (await service.call("GET", "/v1/sandboxes?status=starting", { key })).body;
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${victim.id}`, { key })).status, 204);
+    held.resolve();
+    const { status, body } = await forking;
+    assert.equal(status, 201);
+    assert.deepEqual(body.map((fork: { status: string }) => fork.status).sort(), ["running", "stopped"]);
+    assert.equal(service.host.sandboxes.has(victim.id), false);
+  });
+
+  for (const [body, field] of [
+    [{ count: 0 }, "count"],
+    [{ count: 65 }, "count"],
+    [{ count: "2" }, "count"],
+    [{ metadata: { a: "x".repeat(4090) } }, "metadata"],
+  ] as const) {
+    test(`refuses ${JSON.stringify(body).slice(0, 30)}`, async () => {
+      const id = await service.sandbox();
+      const answer = await act(id, "fork", body);
+      assert.deepEqual([answer.status, answer.body.error.field], [400, field]);
+    });
+  }
+});
+
+describe("restore", () => {
+  const snapshot = async (sandbox_id: string, name: string, key = service.key) => {
+    const answer = await service.call("POST", "/v1/snapshots", { key, body: { sandbox_id, name } });
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  };
+
+  test("rolls a running and a paused sandbox back; both run afterwards", async () => {
+    const id = await service.sandbox();
+    await snapshot(id, "point");
+    for (const before of ["running", "paused"]) {
+      if (before === "paused") await act(id, "pause");
+      const { status, body } = await act(id, "restore", { snapshot: "point" });
+      assert.deepEqual([status, body.status], [200, "running"]);
+      assert.equal(body.host_ip, service.host.sandboxes.get(id)?.hostIp);
+    }
+    assert.match(
+      String(lastMessage("restoreSandbox")["snapshot"]),
+      /^snap-/,
+      "the host knows it by another name",
+    );
+    assert.equal((await act(id, "restore", { snapshot: "minimal" })).status, 200, "and to the base template");
+  });
+
+  test("refuses one of another size, one that is not there, and another owner's", async () => {
+    const big = await service.sandbox({ vcpus: 2 });
+    await snapshot(big, "big");
+    const id = await service.sandbox();
+    const wrong = await act(id, "restore", { snapshot: "big" });
+    assert.deepEqual([wrong.status, wrong.body.error.field], [400, "snapshot"]);
+    const missing = await act(id, "restore", { snapshot: "nothing" });
+    assert.deepEqual([missing.status, missing.body.error.field], [404, "snapshot"]);
+    const key = await service.keyOf("other");
+    const theirs = (await service.call("POST", "/v1/sandboxes", { key, body: { vcpus: 2 } })).body.id;
+    assert.equal((await act(theirs, "restore", { snapshot: "big" }, key)).status, 404);
+    assert.equal((await act(id, "restore", {})).body.error.field, "snapshot");
+    assert.equal(await statusOf(id), "running");
+  });
+
+  test("a refusal puts it back where it was; a lost answer is found out", async () => {
+    const id = await service.sandbox();
+    await snapshot(id, "back");
+    for (const before of ["running", "paused"]) {
+      if (before === "paused") await act(id, "pause");
+      service.host.machines.incompatible = "another processor";
+      const { status, body } = await act(id, "restore", { snapshot: "back" });
+      assert.deepEqual([status, body.error.code], [409, "snapshot_incompatible"]);
+      assert.match(body.error.message, /another processor.*cold/);
+      assert.equal(await statusOf(id), before);
+      service.host.machines.incompatible = undefined;
+    }
+    service.host.lose["restoreSandbox"] = 1;
+    assert.equal((await act(id, "restore", { snapshot: "back" })).status, 503);
+    await becomes(id, "running");
+    assert.equal((await look(id)).host_ip, service.host.sandboxes.get(id)?.hostIp);
+  });
+
+  test("of a paused sandbox takes a place of its owner's", async () => {
+    const key = await limit("restorer", 1);
+    const { id } = (await service.call("POST", "/v1/sandboxes", { key })).body;
+    await act(id, "pause", {}, key);
+    assert.equal((await service.call("POST", "/v1/sandboxes", { key })).status, 201);
+    assert.equal((await act(id, "restore", { snapshot: "minimal" }, key)).status, 429);
+  });
+});
