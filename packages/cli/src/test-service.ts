@@ -19,12 +19,42 @@ const SANDBOX = {
   created_at: NOW,
 };
 
+const SNAPSHOT = {
+  name: "warm",
+  type: "snapshot",
+  vcpus: 1,
+  memory_mb: 512,
+  size_bytes: 83_886_080,
+  created_at: NOW,
+};
+const STORAGE = {
+  hosts: [
+    {
+      host_id: "local",
+      free_bytes: 1024 ** 4,
+      total_bytes: 2 * 1024 ** 4,
+      entries: [
+        { kind: "sandbox", id: SANDBOX_ID, size_bytes: 1024, used_by: [] },
+        {
+          kind: "image",
+          id: "ab".repeat(32),
+          name: "minimal",
+          size_bytes: 412_090_368,
+          used_by: ["template minimal", `sandbox ${SANDBOX_ID}`],
+        },
+      ],
+    },
+  ],
+};
+
 export interface TestService extends AsyncDisposable {
   url: string;
   /** `METHOD path` of every call, in order. */
   calls: string[];
   /** JSON bodies, by call. */
   bodies: Map<string, unknown>;
+  /** Queries, by call. */
+  queries: Map<string, string>;
   /** Sandboxes that exist now. */
   alive: Set<string>;
 }
@@ -37,6 +67,7 @@ export async function testService({
 } = {}): Promise<TestService> {
   const calls: string[] = [];
   const bodies = new Map<string, unknown>();
+  const queries = new Map<string, string>();
   const alive = new Set<string>();
   let isBuilt = template === "ready";
   const sockets = new WebSocketServer({ noServer: true });
@@ -61,6 +92,27 @@ export async function testService({
       const { status, stdout, stderr } = spawnSync(cmd, args, { encoding: "utf8" });
       return { status: 200, body: { cmd, stdout, stderr, exit_code: status, encoding: "utf-8" } };
     },
+    [`POST /v1/sandboxes/${SANDBOX_ID}/pause`]: () => ({
+      status: 200,
+      body: { ...SANDBOX, status: "paused" },
+    }),
+    [`POST /v1/sandboxes/${SANDBOX_ID}/resume`]: ({ body }) =>
+      String(body).includes("cold")
+        ? { status: 200, body: SANDBOX }
+        : refusal(409, "snapshot_incompatible", 'saved by QEMU 8.0; resume it with {"start":"cold"}'),
+    [`POST /v1/sandboxes/${SANDBOX_ID}/fork`]: ({ json }) => {
+      const { count = 1 } = json() as { count?: number };
+      const forks = Array.from({ length: count }, (_, at) => ({ ...SANDBOX, id: `sb-${at}` }));
+      return { status: 201, body: forks };
+    },
+    [`POST /v1/sandboxes/${SANDBOX_ID}/restore`]: () => ({ status: 200, body: SANDBOX }),
+    "POST /v1/snapshots": ({ json }) => {
+      const { name = "template-1a2b3c4d" } = json() as { name?: string };
+      return { status: 201, body: { ...SNAPSHOT, name } };
+    },
+    "GET /v1/snapshots": () => ({ status: 200, body: [SNAPSHOT] }),
+    "DELETE /v1/snapshots/warm": () => ({ status: 204 }),
+    "GET /v1/storage": () => ({ status: 200, body: STORAGE }),
     "POST /v1/templates": () => {
       isBuilt = true;
       return { status: 202, body: {} };
@@ -83,6 +135,7 @@ export async function testService({
     const body = await buffer(request);
     const call = `${request.method} ${request.url?.replace(/\?.*/, "")}`;
     calls.push(call);
+    queries.set(call, request.url?.split("?")[1] ?? "");
     if (request.headers["content-type"] === "application/json") bodies.set(call, JSON.parse(String(body)));
     if (request.headers["x-api-key"] !== "wrn_test") {
       return send(response, refusal(401, "unauthorized", "the API key is not valid"));
@@ -102,6 +155,7 @@ export async function testService({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
     bodies,
+    queries,
     alive,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets.clients) socket.terminate();

@@ -1,5 +1,5 @@
 // The client: one service, one key.
-import type { Health } from "@wrenn/api";
+import type { Health, Storage } from "@wrenn/api";
 import { Files } from "./files.ts";
 import { Keys } from "./keys.ts";
 import { Sandboxes } from "./sandboxes.ts";
@@ -51,5 +51,10 @@ export class WrennClient {
   /** Whether the service can do its work. Throws when it cannot. */
   health(options: CallOptions = {}): Promise<Health> {
     return this.#transport.json({ method: "GET", path: "/health", ...options });
+  }
+
+  /** What the hosts keep on disk, and what needs it. For the operator's keys. */
+  storage(options: CallOptions = {}): Promise<Storage> {
+    return this.#transport.json({ method: "GET", path: "/v1/storage", ...options });
   }
 }

@@ -7,6 +7,7 @@ import type {
   ForkRequest,
   ListSandboxesQuery,
   RestoreRequest,
+  ResumeRequest,
   Sandbox,
 } from "@wrenn/api";
 import { collectExec } from "./exec-collect.ts";
@@ -60,22 +61,29 @@ export class Sandboxes {
     return this.#transport.empty({ method: "POST", path: `${pathOf(id)}/ping`, ...options });
   }
 
-  /** Saves the sandbox to disk and frees its memory. */
+  /** Saves the sandbox to disk, with processes and memory, and frees what it held of the host. */
   pause(id: string, options: WriteOptions = {}): Promise<Sandbox> {
     return this.#transport.json({ method: "POST", path: `${pathOf(id)}/pause`, ...options });
   }
 
-  /** Continues a paused sandbox. Its `host_ip` may be another one. */
-  resume(id: string, options: WriteOptions = {}): Promise<Sandbox> {
-    return this.#transport.json({ method: "POST", path: `${pathOf(id)}/resume`, ...options });
+  /**
+   * Continues a paused sandbox where it was; its `host_ip` may be another one. With `{ start: "cold" }` it boots from
+   * the saved disk instead: the way out when the host cannot continue the saved memory (`snapshot_incompatible`).
+   */
+  resume(id: string, request: ResumeRequest = {}, options: WriteOptions = {}): Promise<Sandbox> {
+    return this.#transport.json({ method: "POST", path: `${pathOf(id)}/resume`, json: request, ...options });
   }
 
-  /** Copies a running sandbox `count` times, all or none. The source goes on running. */
+  /**
+   * Copies a running sandbox `count` times, all or none. The source goes on running.
+   *
+   *     const [left, right] = await client.sandboxes.fork(id, { count: 2 });
+   */
   fork(id: string, request: ForkRequest = {}, options: WriteOptions = {}): Promise<Sandbox[]> {
     return this.#transport.json({ method: "POST", path: `${pathOf(id)}/fork`, json: request, ...options });
   }
 
-  /** Rolls the sandbox back to a snapshot, in place. */
+  /** Rolls a running or paused sandbox back to a snapshot or base template, in place. It runs afterwards. */
   restore(id: string, request: RestoreRequest, options: WriteOptions = {}): Promise<Sandbox> {
     return this.#transport.json({ method: "POST", path: `${pathOf(id)}/restore`, json: request, ...options });
   }

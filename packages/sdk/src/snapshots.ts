@@ -15,7 +15,13 @@ export class Snapshots {
     this.#transport = transport;
   }
 
-  /** Takes a snapshot of a running or paused sandbox. */
+  /**
+   * Takes a snapshot of a running or paused sandbox. More sandboxes can be made from it, and sandboxes of the same
+   * size be rolled back to it.
+   *
+   *     await client.snapshots.create({ sandbox_id: id, name: "warm" });
+   *     const copy = await client.sandboxes.create({ template: "warm" });
+   */
   create(
     request: CreateSnapshotRequest,
     { overwrite, ...options }: CreateSnapshotOptions = {},

@@ -9,6 +9,8 @@ import { exec } from "./exec.ts";
 import { key } from "./key.ts";
 import { run } from "./run.ts";
 import { sandbox } from "./sandbox.ts";
+import { snapshot } from "./snapshot.ts";
+import { storage } from "./storage.ts";
 import { template } from "./template.ts";
 
 const DESCRIPTION = `Virtual machines in seconds, commands and files in them.
@@ -19,6 +21,8 @@ Start here:
   id=$(wrenn sandbox create)               a sandbox that stays
   wrenn exec -it $id -- bash               a shell in it
   wrenn cp data.csv $id:/home/user/        a file into it
+  wrenn sandbox pause $id                  to disk, with all that runs in it; resume brings it back
+  wrenn snapshot create $id warm           a name to make more from: sandbox create --template warm
 
 The platform (--help tells more about each):
   up, down, status, logs                   start, stop, look at it
@@ -32,7 +36,7 @@ Environment:
 
 export function application(): Application<Context> {
   const root = buildRouteMap<string, Context>({
-    routes: { run, sandbox, exec, cp, key, template },
+    routes: { run, sandbox, exec, cp, snapshot, template, storage, key },
     docs: { brief: "Wrenn Sandbox", fullDescription: DESCRIPTION },
   });
   return buildApplication(root, {

@@ -3,6 +3,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { CommonFlags, CreateFlags, ListFlags } from "../commands/sandbox.ts";
 import type { Context } from "../context.ts";
 import { argument, common, flag, machine, optionalNumber, optionalText, repeated } from "./flags.ts";
+import { fork, pause, restore, resume } from "./lifecycle.ts";
 
 const load = () => import("../commands/sandbox.ts");
 const id = argument("Id of the sandbox", "ID");
@@ -24,7 +25,13 @@ const create = buildCommand<CreateFlags, [], Context>({
       },
       env: repeated("Environment variable of every process", "KEY=VALUE"),
       metadata: repeated("Label", "KEY=VALUE"),
-      cold: flag("Boot the kernel even where a memory snapshot would be faster"),
+      start: {
+        kind: "enum",
+        values: ["clone", "cold"],
+        brief:
+          "clone: from the template's saved memory; cold: boot the kernel (default: clone if there is one)",
+        optional: true,
+      },
       minIsolation: {
         kind: "enum",
         values: ["kvm", "tcg"],
@@ -40,6 +47,8 @@ const create = buildCommand<CreateFlags, [], Context>({
     customUsage: [
       { input: "", brief: "one of the default kind" },
       { input: "--memory 1024 --timeout 0 --metadata owner=me", brief: "one that stays" },
+      { input: "--template warm", brief: "from a snapshot, which fixes processors, memory and disk" },
+      { input: "--timeout 600 --on-timeout pause", brief: "one that is saved when nobody uses it" },
     ],
   },
 });
@@ -77,6 +86,6 @@ const ping = buildCommand<CommonFlags, [id: string], Context>({
 });
 
 export const sandbox = buildRouteMap({
-  routes: { create, ls, info, rm, ping },
-  docs: { brief: "Make, list, show and delete sandboxes" },
+  routes: { create, ls, info, rm, ping, pause, resume, fork, restore },
+  docs: { brief: "Make, list, show, save, copy and delete sandboxes" },
 });

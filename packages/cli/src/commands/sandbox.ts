@@ -21,7 +21,7 @@ export interface CreateFlags extends CommonFlags {
   readonly onTimeout?: "pause" | "destroy";
   readonly env?: readonly string[];
   readonly metadata?: readonly string[];
-  readonly cold: boolean;
+  readonly start?: "clone" | "cold";
   readonly minIsolation?: "kvm" | "tcg";
 }
 
@@ -44,7 +44,7 @@ export async function create(this: Context, flags: CreateFlags): Promise<void> {
     on_timeout: flags.onTimeout,
     envs: flags.env && environment(flags.env, env),
     metadata: flags.metadata && pairs(flags.metadata),
-    start: flags.cold ? "cold" : undefined,
+    start: flags.start,
     min_isolation: flags.minIsolation,
   }) as CreateSandboxRequest;
   const value = await progress.step("starting the sandbox", () => client.sandboxes.create(request));

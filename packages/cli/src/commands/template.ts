@@ -17,7 +17,11 @@ export interface BuildFlags extends CommonFlags {
 export async function list(this: Context, flags: CommonFlags): Promise<void> {
   const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
   const value = await Array.fromAsync(client.snapshots.list());
-  print(this.process.stdout, { json: flags.json, value, text: (rows) => formatTable(COLUMNS, rows) });
+  print(this.process.stdout, {
+    json: flags.json,
+    value,
+    text: (rows) => formatTable(TEMPLATE_COLUMNS, rows),
+  });
 }
 
 export async function build(this: Context, flags: BuildFlags, name: string): Promise<void> {
@@ -45,7 +49,7 @@ function readRecipe(path: string, { process: { stdin } }: Context): Promise<stri
   return path === "-" ? readText(stdin) : readFile(path, "utf8");
 }
 
-const COLUMNS: readonly Column<Template>[] = [
+export const TEMPLATE_COLUMNS: readonly Column<Template>[] = [
   { title: "NAME", value: ({ name }) => name },
   { title: "TYPE", value: ({ type }) => type },
   { title: "VCPUS", value: ({ vcpus }) => vcpus },
