@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { MIB, Scope } from "@wrenn/core";
-import { detectCgroups, run } from "@wrenn/linux";
+import { type Cgroups, detectCgroups, run } from "@wrenn/linux";
 import { kernelCommandLine, prepareBoot, tscKhz } from "@wrenn/template";
 import { type Disk, type Machine, type MachineSpec, QemuVmm } from "@wrenn/vmm";
 
@@ -47,9 +47,10 @@ done
 
 export interface Fixture {
   vmm: QemuVmm;
+  cgroups: Cgroups;
   dir: string;
   /** Name and directory of a machine that was not there before; its directory and disk layer are made. */
-  place(options?: { layers?: Disk["layers"]; memoryMb?: number }): Promise<MachineSpec>;
+  place(options?: { layers?: Disk["layers"]; vcpus?: number; memoryMb?: number }): Promise<MachineSpec>;
   /** An empty layer in the machine's own directory. */
   newLayer(spec: MachineSpec): Promise<Disk["layers"][number]>;
   close(): Promise<void>;
@@ -81,7 +82,7 @@ export async function makeFixture(): Promise<Fixture> {
     const id = `machine${machines++}`;
     const spec: MachineSpec = {
       id,
-      vcpus: 1,
+      vcpus: options.vcpus ?? 1,
       memoryMb: options.memoryMb ?? 256,
       accelerator: "tcg",
       kernel: boot.kernel,
@@ -94,22 +95,35 @@ export async function makeFixture(): Promise<Fixture> {
       cgroup: `vmm-test-${process.pid}/${id}`,
       maxFileBytes: 2 * DISK_BYTES,
     };
-    await mkdir(spec.dir, { recursive: true });
-    await writeFile(join(spec.dir, "console.log"), "", { mode: 0o600 });
-    for (const path of [spec.dir, join(spec.dir, "console.log")]) await chown(path, spec.uid, spec.uid);
+    await makeMachineDir(spec);
     const below = options.layers ?? [{ path: join(dir, "base"), format: "raw" }];
     return { ...spec, disks: [{ id: "root", readOnly: false, layers: [...below, await newLayer(spec)] }] };
   };
   return {
     vmm: new QemuVmm({ cgroups }),
+    cgroups,
     dir,
     place,
     newLayer,
     async close() {
+      // Also what a failed test has left running.
+      const all = `vmm-test-${process.pid}`;
+      for (const name of cgroups.list(all)) {
+        const group = cgroups.open(`${all}/${name}`);
+        await group.kill();
+        await group.remove();
+      }
+      await cgroups.open(all).remove();
       await scope.close();
-      await cgroups.open(`vmm-test-${process.pid}`).remove();
     },
   };
+}
+
+/** The directory that a machine's VMM may write, with a console in it. */
+export async function makeMachineDir({ dir, uid }: Pick<MachineSpec, "dir" | "uid">): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, "console.log"), "", { mode: 0o600 });
+  for (const path of [dir, join(dir, "console.log")]) await chown(path, uid, uid);
 }
 
 /** The platform's modules and busybox with another init: the kernel unpacks both archives, the later one on top. */

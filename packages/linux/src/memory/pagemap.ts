@@ -16,9 +16,13 @@ const readAt = promisify(read);
 
 /**
  * Numbers, counted from `firstPage` and ascending, of those of `pages` pages that are private: in memory or swapped
- * out, and not a file's. `fd` is an open `/proc/PID/pagemap`.
+ * out, and not a file's. `fd` is an open `/proc/PID/pagemap`. Undefined when its process has ended.
  */
-export async function privatePagesOf(fd: number, firstPage: number, pages: number): Promise<Uint32Array> {
+export async function privatePagesOf(
+  fd: number,
+  firstPage: number,
+  pages: number,
+): Promise<Uint32Array | undefined> {
   const found = new Uint32Array(pages);
   const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, pages * ENTRY_BYTES));
   let count = 0;
@@ -26,7 +30,7 @@ export async function privatePagesOf(fd: number, firstPage: number, pages: numbe
     const wanted = Math.min(chunk.length, (pages - page) * ENTRY_BYTES);
     const { bytesRead } = await readAt(fd, chunk, 0, wanted, (firstPage + page) * ENTRY_BYTES);
     const entries = Math.floor(bytesRead / ENTRY_BYTES);
-    if (entries === 0) throw new Error("the process has ended");
+    if (entries === 0) return undefined;
     count = collectPrivate(chunk.subarray(0, entries * ENTRY_BYTES), page, found, count);
     page += entries;
   }

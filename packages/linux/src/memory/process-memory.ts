@@ -59,8 +59,13 @@ export class ProcessMemory {
   }
 
   /** Sorted numbers, counted from the range's start, of the pages that are not (any more) those of a file. */
-  privatePages(): Promise<Uint32Array> {
-    return privatePagesOf(this.#pagemap, this.#start / PAGE_BYTES, Math.ceil(this.bytes / PAGE_BYTES));
+  async privatePages(): Promise<Uint32Array> {
+    if (this.#closed) throw this.#ended();
+    const pages = Math.ceil(this.bytes / PAGE_BYTES);
+    const found = await privatePagesOf(this.#pagemap, this.#start / PAGE_BYTES, pages);
+    // Closed meanwhile: the descriptor's number may have been another file's.
+    if (this.#closed || found === undefined) throw this.#ended();
+    return found;
   }
 
   /** Fills `into` with what stands at an offset from the range's start. */

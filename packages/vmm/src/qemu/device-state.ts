@@ -14,7 +14,8 @@ const SAVE_TIMEOUT_MS = 60_000;
 
 /**
  * Writes the state to a new file of mode 0600 at `path`. `xen-save-devices-state` is QEMU's way of leaving out the
- * memory; `live: false` lets the machine keep its disks, so that it can go on afterwards.
+ * memory; `live: true` has it write out what it holds of the disks' own tables, and fail when it cannot, which stopping
+ * the machine does not report. The machine can go on afterwards.
  */
 export async function saveDeviceState(
   session: QmpSession,
@@ -22,11 +23,22 @@ export async function saveDeviceState(
 ): Promise<void> {
   const inside = join(dir, basename(INSIDE.deviceState));
   await rm(inside, { force: true });
-  const args = { filename: INSIDE.deviceState, live: false };
+  const args = { filename: INSIDE.deviceState, live: true };
   await session.execute("xen-save-devices-state", args, { timeoutMs: SAVE_TIMEOUT_MS });
   const state = await readUntrusted(inside);
-  await writeFile(path, state, { mode: 0o600, flag: "wx" });
+  await writeNew(path, state);
   await rm(inside, { force: true });
+}
+
+async function writeNew(path: string, content: Buffer): Promise<void> {
+  try {
+    await writeFile(path, content, { mode: 0o600, flag: "wx" });
+  } catch (cause) {
+    const exists = (cause as NodeJS.ErrnoException).code === "EEXIST";
+    if (!exists) await rm(path, { force: true });
+    const code = exists ? "already_exists" : "internal";
+    throw new WrennError(code, `the saved state could not be written to ${path}`, { cause });
+  }
 }
 
 /** The VMM may write the directory: the name may lead anywhere and the file be of any kind and size. */

@@ -1,5 +1,6 @@
 // Disks of a running QEMU: a further layer, and requests that failed.
-import { WrennError } from "@wrenn/core";
+import { statfsSync } from "node:fs";
+import { MIB, WrennError } from "@wrenn/core";
 import { layerNodes, nodeName, parseNodeName } from "./block-nodes.ts";
 import type { QmpSession } from "./session.ts";
 
@@ -7,6 +8,9 @@ import type { QmpSession } from "./session.ts";
 const MAX_LAYERS = 64;
 /** Attaching a layer flushes the one below to the host's disk. */
 const FLUSH_TIMEOUT_MS = 60_000;
+
+/** A request needs room for its clusters of 64 KiB and their tables. */
+const FULL_BELOW_BYTES = MIB;
 
 interface BlockInfo {
   qdev?: string;
@@ -52,9 +56,20 @@ async function topLayer(session: QmpSession, diskId: string): Promise<number> {
   return node.index;
 }
 
-/** Reads a BLOCK_IO_ERROR event (block-core.json of QEMU). */
-export function diskErrorOf(data: Record<string, unknown>): { diskId: string; enospc: boolean } | undefined {
+/**
+ * Reads a BLOCK_IO_ERROR event (block-core.json of QEMU) of a machine whose layers are in `dir`. QEMU itself tells a full
+ * disk apart only from machines that it stops for it, so the file system is asked how much room is left.
+ */
+export function diskErrorOf(
+  data: Record<string, unknown>,
+  dir: string,
+): { diskId: string; enospc: boolean } | undefined {
   const name = data["node-name"];
   const node = typeof name === "string" ? parseNodeName(name) : undefined;
-  return node && { diskId: node.diskId, enospc: data["nospace"] === true };
+  return node && { diskId: node.diskId, enospc: data["operation"] === "write" && isFull(dir) };
+}
+
+function isFull(dir: string): boolean {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize < FULL_BELOW_BYTES;
 }

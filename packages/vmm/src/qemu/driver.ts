@@ -50,7 +50,7 @@ export class QemuVmm implements Vmm {
 
   async restore(spec: MachineSpec, saved: SavedState): Promise<Machine> {
     const lap = laps(spec.id);
-    const devices = openSync(saved.devicesPath, "r");
+    const devices = openState(saved.devicesPath);
     try {
       const machine = await this.#launch(spec, devices);
       lap("process");
@@ -142,6 +142,14 @@ export class QemuVmm implements Vmm {
       // From here on the machine alone holds it: its end is the end of the socket.
       closeSync(listener);
     }
+  }
+}
+
+function openState(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (cause) {
+    throw new WrennError("not_found", `the saved state ${path} cannot be read`, { cause });
   }
 }
 

@@ -91,7 +91,7 @@ export class QemuMachine implements Machine {
 
   onDiskError(listener: (error: { diskId: string; enospc: boolean }) => void): void {
     this.#session.on("event", (name, data) => {
-      const error = name === "BLOCK_IO_ERROR" ? diskErrorOf(data) : undefined;
+      const error = name === "BLOCK_IO_ERROR" ? diskErrorOf(data, this.#spec.dir) : undefined;
       if (error) listener(error);
     });
   }

@@ -14,11 +14,12 @@ export interface SessionOptions {
 }
 
 export interface CommandOptions {
-  /** Milliseconds until the answer must be there, connecting included. Default: 10 000. */
+  /** Milliseconds until the answer must be there, connecting included. Default: 30 000. */
   timeoutMs?: number;
 }
 
-const COMMAND_TIMEOUT_MS = 10_000;
+/** A QEMU that starts among many others answers after seconds. */
+const COMMAND_TIMEOUT_MS = 30_000;
 /** Pause before connecting anew, so that a VMM which hangs up each time costs nothing. */
 const RECONNECT_MS = 100;
 const CONNECT_TIMEOUT_MS = 60_000;
