@@ -82,4 +82,24 @@ describe("qemuArguments()", () => {
       /pit=off,pic=off/,
     );
   });
+
+  it("gives memory one name, whether it is fresh or an image's, and never shares what is written", () => {
+    const fresh = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: false });
+    const image = argumentsOf(SPEC, { fds: { qmp: 5, memory: 7 }, incoming: true });
+    assert.deepEqual(values(fresh, "-object"), ["memory-backend-ram,id=m0,size=512M"]);
+    assert.deepEqual(values(image, "-object"), [
+      "memory-backend-file,id=m0,size=512M,mem-path=/proc/self/fd/7,share=off",
+    ]);
+  });
+
+  it("differs for a saved state in nothing that the guest can see", () => {
+    const start = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: false });
+    const restore = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: true });
+    assert.deepEqual(
+      restore.filter((arg) => !["-S", "-incoming", "defer"].includes(arg)),
+      start,
+    );
+    assert.deepEqual(values(restore, "-incoming"), ["defer"]);
+    assert.ok(restore.includes("-S"));
+  });
 });

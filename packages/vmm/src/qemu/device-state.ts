@@ -44,14 +44,17 @@ async function writeNew(path: string, content: Buffer): Promise<void> {
 /** The VMM may write the directory: the name may lead anywhere and the file be of any kind and size. */
 async function readUntrusted(path: string): Promise<Buffer> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  await using file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  const stat = await file.stat();
-  if (!stat.isFile() || stat.size > MAX_BYTES) {
-    throw new WrennError("internal", `the saved state is no file of at most ${MAX_BYTES} bytes`);
+  try {
+    await using file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const stat = await file.stat();
+    if (!stat.isFile() || stat.size > MAX_BYTES)
+      throw new Error(`it is no file of at most ${MAX_BYTES} bytes`);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(stat.size), 0, stat.size, 0);
+    if (bytesRead === stat.size && buffer.subarray(0, MAGIC.length).toString("latin1") === MAGIC)
+      return buffer;
+    throw new Error("it is not what QEMU writes");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new WrennError("internal", `QEMU's saved state cannot be used: ${why}`, { cause });
   }
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(stat.size), 0, stat.size, 0);
-  if (bytesRead !== stat.size || buffer.subarray(0, MAGIC.length).toString("latin1") !== MAGIC) {
-    throw new WrennError("internal", "the saved state is not what QEMU writes");
-  }
-  return buffer;
 }
