@@ -28,6 +28,30 @@ export {
   type SpawnConfinedOptions,
   spawnConfined,
 } from "./confine/spawn.ts";
+export {
+  createDevice,
+  devicePath,
+  deviceStatus,
+  listDevices,
+  removeDevice,
+  resumeDevice,
+  suspendDevice,
+} from "./dm/device.ts";
+export { attachLoop, detachLoop, type LoopDevice, loopsBelow } from "./dm/loop.ts";
+export { type Origin, Origins } from "./dm/origins.ts";
+export {
+  copySnapshot,
+  copySparse,
+  createSnapshot,
+  flattenSnapshot,
+  removeSnapshot,
+  restoreSnapshot,
+  type Snapshot,
+  snapshotStatus,
+} from "./dm/snapshot.ts";
+export { sweepDevices } from "./dm/sweep.ts";
+export { cowBytes, type SnapshotStatus } from "./dm/table.ts";
+export { tryDeviceMapper } from "./dm/trial.ts";
 export { applyHostRules, applySlotRules, removeHostRules } from "./firewall/apply.ts";
 export { FORBIDDEN_IPV4 } from "./firewall/forbidden.ts";
 export { type ForeignForwardRule, foreignForwardRules } from "./firewall/foreign.ts";

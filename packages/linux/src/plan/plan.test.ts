@@ -104,6 +104,7 @@ describe("planSlot()", () => {
       block: 7,
       linkPrefix: "wr7s",
       netnsPrefix: "wrenn-7-",
+      devicePrefix: "wrenn-7-",
       table: "wrenn_7",
       guestNetwork: "10.11.7.0/24",
       linkNetwork: "10.12.14.0/23",

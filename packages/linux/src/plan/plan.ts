@@ -36,6 +36,8 @@ export interface BlockPlan {
   linkPrefix: string;
   /** Common start of the names of the slots' network namespaces. */
   netnsPrefix: string;
+  /** Common start of the names of device-mapper devices. */
+  devicePrefix: string;
   /** nft table (family inet) in the host's namespace. */
   table: string;
   /** Guest addresses as the host sees them. */
@@ -74,6 +76,7 @@ export function planBlock(block: number): BlockPlan {
     block,
     linkPrefix: `wr${block}s`,
     netnsPrefix: `wrenn-${block}-`,
+    devicePrefix: `wrenn-${block}-`,
     table: `wrenn_${block}`,
     guestNetwork: `${formatIpv4(GUEST_BASE + block * 256)}/24`,
     linkNetwork: `${formatIpv4(LINK_BASE + block * 512)}/23`,
