@@ -147,6 +147,7 @@ export class FakeHost implements AsyncDisposable {
         this.#on("getStorage", request, { context, work: () => machines.storage() }),
       exec: async (request, context) => {
         await this.#called("exec", request, context);
+        machines.assertRunning(request.sandboxId);
         if (request.cmd === "missing")
           throw hostError("command_not_found", Code.InvalidArgument, "no missing", "cmd");
         return answerExec(request.cmd, request.args, request.stdin);

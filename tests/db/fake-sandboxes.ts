@@ -115,6 +115,10 @@ export class FakeSandboxes {
     };
   }
 
+  assertRunning(sandboxId: string): void {
+    this.#in(sandboxId, ["running"]);
+  }
+
   #run(sandboxId: string, sandbox: FakeSandbox) {
     sandbox.status = "running";
     sandbox.hostIp = this.#address();

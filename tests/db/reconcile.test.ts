@@ -44,16 +44,21 @@ describe("the reconciler", () => {
     await becomes(broken, "error");
   });
 
-  test("leaves a paused row alone that the host does not list, and one that runs", async () => {
-    const running = await service.sandbox();
-    const paused = await service.sandbox();
-    await service.call("POST", `/v1/sandboxes/${paused}/pause`);
-    await aRound();
-    assert.deepEqual(
-      [(await statusOf(running)).status, (await statusOf(paused)).status],
-      ["running", "paused"],
-    );
-  });
+  for (const listsPaused of [true, false]) {
+    test(`leaves a paused row alone that the host ${listsPaused ? "lists" : "does not list"}, and one that runs`, async () => {
+      service.host.listsPaused = listsPaused;
+      const running = await service.sandbox();
+      const paused = await service.sandbox();
+      await service.call("POST", `/v1/sandboxes/${paused}/pause`);
+      await aRound();
+      assert.deepEqual(
+        [(await statusOf(running)).status, (await statusOf(paused)).status],
+        ["running", "paused"],
+      );
+      assert.equal((await service.call("POST", `/v1/sandboxes/${paused}/resume`)).status, 200);
+      service.host.listsPaused = true;
+    });
+  }
 
   test("finds a resume whose answer was lost", async () => {
     const id = await service.sandbox();
@@ -97,19 +102,39 @@ describe("the reconciler", () => {
     assert.equal((await creating).status, 201);
   });
 
+  test("settles what this control plane itself could not clean up", async () => {
+    service.host.lose["createSandbox"] = 1;
+    service.host.before["destroySandbox"] = () => {
+      throw new Error("not now");
+    };
+    const answer = await service.call("POST", "/v1/sandboxes", { body: { metadata: { probe: "stuck" } } });
+    assert.equal(answer.status, 503);
+    const [row] = (await service.call("GET", "/v1/sandboxes?metadata.probe=stuck")).body;
+    assert.ok(service.host.sandboxes.has(row.id));
+    service.host.before = {};
+    await becomes(row.id, "stopped");
+    await eventually(async () => !service.host.sandboxes.has(row.id) || undefined);
+  });
+
   test("cleans up what a control plane that died had begun", async () => {
     const id = await service.sandbox();
     const dead = { worker: 12345, status: "starting" as const };
     await service.database.db.updateTable("sandboxes").set(dead).where("id", "=", id).execute();
     assert.match((await becomes(id, "stopped")).error, /interrupted/);
-    assert.equal(service.host.sandboxes.has(id), false);
-    const pausing = await service.sandbox();
-    await service.database.db
-      .updateTable("sandboxes")
-      .set({ ...dead, status: "pausing" })
-      .where("id", "=", pausing)
-      .execute();
-    await becomes(pausing, "running");
+    await eventually(async () => !service.host.sandboxes.has(id) || undefined);
+    for (const status of ["pausing", "resuming"] as const) {
+      for (const onHost of ["running", "paused", "error"]) {
+        const left = await service.sandbox();
+        service.host.sandboxes.set(left, { status: onHost, template: "minimal", hostIp: "10.11.7.7" });
+        await service.database.db
+          .updateTable("sandboxes")
+          .set({ ...dead, status })
+          .where("id", "=", left)
+          .execute();
+        const { host_ip } = await becomes(left, onHost);
+        if (onHost !== "error") assert.equal(host_ip, onHost === "running" ? "10.11.7.7" : undefined);
+      }
+    }
     const template = {
       name: "half",
       type: "base" as const,
@@ -161,6 +186,29 @@ describe("reports", () => {
     service.host.before = {};
     assert.ok(failures < 0, "they were repeated");
     assert.equal((await statusOf(id)).error, "idle for 300 s");
+  });
+
+  test("a pause that the host made by itself is taken over", async () => {
+    const id = await service.sandbox();
+    service.host.machines.pause(id);
+    service.host.reports = [report(id, "paused", "idle")];
+    assert.equal((await becomes(id, "paused")).host_ip, undefined);
+  });
+
+  test("a report of a pause that was resumed since is dropped", async () => {
+    const id = await service.sandbox();
+    await service.call("POST", `/v1/sandboxes/${id}/pause`);
+    await service.call("POST", `/v1/sandboxes/${id}/resume`);
+    const audit = () =>
+      service.database.db
+        .selectFrom("audit_events")
+        .select("action")
+        .where("subject", "=", id)
+        .where("action", "=", "sandbox.paused")
+        .execute();
+    service.host.reports = [report(id, "paused", "idle")];
+    await eventually(async () => service.host.reports.length === 0 || undefined);
+    assert.deepEqual([(await statusOf(id)).status, await audit()], ["running", []]);
   });
 
   test("a late report of a pause does not touch a sandbox that was deleted", async () => {

@@ -8,6 +8,7 @@ import { completeLength } from "../exec/utf8.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Activity } from "./activity.ts";
 import type { Caller } from "./caller.ts";
+import { notOnHost } from "./not-on-host.ts";
 
 /** Time beyond the command's own time-out for killing it and bringing its output back. */
 const SLACK_MS = 15_000;
@@ -37,7 +38,7 @@ export async function execInSandbox(
   const started = performance.now();
   activity.note(row.id);
   try {
-    const answer = await hosts.get(row.host_id).client.call(
+    const call = hosts.get(row.host_id).client.call(
       "exec",
       {
         sandboxId: row.id,
@@ -55,6 +56,7 @@ export async function execInSandbox(
         timeoutMs: timeoutSec * 1000 + SLACK_MS,
       },
     );
+    const answer = await call.catch(notOnHost(row.id));
     const guestMs = Number(answer.guestMicros) / 1000;
     const response = toResponse(answer, { sandbox_id: row.id, cmd: request.cmd, duration_ms: guestMs });
     return { response, hostMs: performance.now() - started, guestMs };

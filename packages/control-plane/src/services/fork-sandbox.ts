@@ -11,6 +11,7 @@ import { abandon, destroyOnHost } from "./abandon.ts";
 import type { Caller } from "./caller.ts";
 import { checkMetadata } from "./metadata.ts";
 import { withNewIds } from "./new-ids.ts";
+import { notOnHost } from "./not-on-host.ts";
 import type { SandboxContext } from "./sandboxes.ts";
 
 interface Fork {
@@ -45,7 +46,7 @@ async function fork(context: SandboxContext, order: Fork): Promise<SandboxRow[]>
     rows: ids.map((id) => copyOf(order, id, context.worker)),
   });
   try {
-    const answer = await host.client.call(
+    const call = host.client.call(
       "forkSandbox",
       { sandboxId: source.id, forkIds: ids },
       {
@@ -54,6 +55,7 @@ async function fork(context: SandboxContext, order: Fork): Promise<SandboxRow[]>
         timeoutMs: context.createTimeoutMs,
       },
     );
+    const answer = await call.catch(notOnHost(source.id));
     const rows = await recordForks(context, order, answer);
     context.log.info(
       { sandbox_id: source.id, count: ids.length, stopped_ms: Number(answer.stoppedMicros) / 1000 },

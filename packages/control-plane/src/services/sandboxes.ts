@@ -15,6 +15,7 @@ import { offerColdStart } from "./cold-start.ts";
 import { createSandbox } from "./create-sandbox.ts";
 import { forkSandbox } from "./fork-sandbox.ts";
 import type { InFlight } from "./in-flight.ts";
+import { notOnHost } from "./not-on-host.ts";
 import { restoreSandbox } from "./restore-sandbox.ts";
 import type { TemplateService } from "./templates.ts";
 import { transit } from "./transit.ts";
@@ -145,7 +146,7 @@ export class SandboxService {
   /** Restarts the inactivity clock. */
   async ping(caller: Caller, row: SandboxRow): Promise<void> {
     const context = call(caller, `pinging sandbox ${row.id}`, PING_TIMEOUT_MS);
-    await this.#client(row).call("pingSandbox", { sandboxId: row.id }, context);
+    await this.#client(row).call("pingSandbox", { sandboxId: row.id }, context).catch(notOnHost(row.id));
     this.#context.activity.note(row.id);
   }
 

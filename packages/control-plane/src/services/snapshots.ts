@@ -12,6 +12,7 @@ import type { SandboxRow, TemplateRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Caller } from "./caller.ts";
 import type { InFlight } from "./in-flight.ts";
+import { notOnHost } from "./not-on-host.ts";
 import type { SandboxService } from "./sandboxes.ts";
 import { dropContent, newStoreName } from "./snapshot-content.ts";
 
@@ -93,7 +94,9 @@ export class SnapshotService {
         },
       );
     try {
-      return await (pauses ? sandboxes.pauseWith(caller, sandbox, take) : take());
+      return await (pauses
+        ? sandboxes.pauseWith(caller, sandbox, take)
+        : take().catch(notOnHost(sandbox.id)));
     } catch (reason) {
       // Whether the host has made it before the failure is not known.
       await dropContent(hosts, storeName, { log, requestId: caller.requestId });

@@ -4,6 +4,7 @@ import { findSandboxById } from "../db/queries/sandbox-find.ts";
 import { type Move, moveSandbox, moveWithinQuota } from "../db/queries/sandbox-move.ts";
 import type { SandboxRow } from "../db/schema.ts";
 import { wasNeverSent } from "../hosts/errors.ts";
+import { notOnHost } from "./not-on-host.ts";
 import type { SandboxContext } from "./sandboxes.ts";
 
 /** After these nobody knows what the host did; the reconciler asks it. */
@@ -41,7 +42,7 @@ export async function transit(
     if (!begun) throw changed(id, from);
     let arrival: Arrival;
     try {
-      arrival = await act();
+      arrival = await act().catch(notOnHost(id));
     } catch (reason) {
       const error = WrennError.from(reason, `moving sandbox ${id} failed`);
       if (isUncertain(error)) context.unsettled();
