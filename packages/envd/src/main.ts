@@ -1,6 +1,5 @@
 // The guest agent's program.
 import { parseArgs } from "node:util";
-import { Attachments } from "./agent/attachments.ts";
 import { Log } from "./agent/log.ts";
 import { AgentState } from "./agent/state.ts";
 import { createHandler } from "./http/handler.ts";
@@ -9,7 +8,8 @@ import { fileBody, serve } from "./platform/server.ts";
 import { GATEWAY_PORT, serveGateway } from "./ports/gateway.ts";
 import { CGROUP_ROOT, ControlGroups } from "./process/control-groups.ts";
 import { ProcessTable } from "./process/process-table.ts";
-import { OpenStreams } from "./rpc/open-streams.ts";
+import { Attachments } from "./streams/attachments.ts";
+import { OpenStreams } from "./streams/open-streams.ts";
 import { UserDirectory } from "./users/user-directory.ts";
 import { ENVD_PORT, ENVD_VERSION } from "./version.ts";
 
@@ -49,10 +49,11 @@ function main(): void {
   const log = new Log();
   const state = new AgentState();
   const groups = ControlGroups.open(values["cgroup-root"]);
-  const table = new ProcessTable(state, groups, natural("stall-ms", values["stall-ms"]));
+  const stallMs = natural("stall-ms", values["stall-ms"]);
+  const table = new ProcessTable(state, groups, stallMs);
   const machine = values.machine === "guest" ? guestMachine : foreignMachine;
   const open = { attachments: new Attachments(), streams: new OpenStreams() };
-  const agent = { state, users: new UserDirectory(), table, machine, log, fileBody, ...open };
+  const agent = { state, users: new UserDirectory(), table, machine, log, fileBody, stallMs, ...open };
   const server = serve({
     port: natural("port", values.port),
     hostname: values.host,

@@ -16,7 +16,7 @@ import { basename, dirname, posix } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { systemError } from "../agent/system-error.ts";
 import { makeParents } from "../filesystem/parents.ts";
-import { randomHex } from "../platform/random.ts";
+import { temporaryName } from "./temporary-name.ts";
 
 const NEW_FILE_MODE = 0o644;
 /** Of an existing file's mode, what is kept: set-user-id and set-group-id go, as with any write by another. */
@@ -53,8 +53,8 @@ export class StagedFile {
     try {
       makeParents(path, owner);
       const target = followLinks(path);
-      checkReplaceable(target);
-      return new StagedFile(target, `${dirname(target)}/.wrenn-upload-${randomHex(8)}`, owner);
+      const upload = checkReplaceable(target) === undefined ? "new" : "replacing";
+      return new StagedFile(target, `${dirname(target)}/${temporaryName(upload)}`, owner);
     } catch (error) {
       throw systemError(error, `write '${path}'`, "path");
     }

@@ -11,8 +11,10 @@ import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import { errnoOf, systemError } from "../agent/system-error.ts";
 import { unary } from "../rpc/call.ts";
+import type { Attachments } from "../streams/attachments.ts";
 import { requestUser } from "../users/request-user.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
+import { watchService } from "../watch/watch-service.ts";
 import { entryInfo } from "./entry-info.ts";
 import { listDirectory } from "./list-directory.ts";
 import { makeDirectory, makeParents } from "./parents.ts";
@@ -22,12 +24,17 @@ export interface FilesystemServiceOptions {
   users: UserDirectory;
   state: AgentState;
   log: Log;
+  attachments: Attachments;
+  /** Milliseconds after which a reader of a watch that takes nothing is cut off. */
+  stallMs: number;
 }
 
 export function filesystemService({
   users,
   state,
   log,
+  attachments,
+  stallMs,
 }: FilesystemServiceOptions): ServiceImpl<typeof Filesystem> {
   const locate = (context: HandlerContext, given: string, field = "path") => {
     const user = requestUser(context.requestHeader, users, state);
@@ -35,6 +42,8 @@ export function filesystemService({
   };
 
   return {
+    ...watchService({ locate, users, attachments, stallMs, log }),
+
     stat: unary(log, (request, context) => {
       const { path } = locate(context, request.path);
       return { entry: attempt("stat", path, "path", () => entryInfo(path, users)) };

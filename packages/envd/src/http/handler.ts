@@ -3,7 +3,6 @@ import { createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { MIB, WrennError } from "@wrenn/core";
 import { Filesystem, Process } from "@wrenn/rpc/envd";
-import type { Attachments } from "../agent/attachments.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import { serveFile } from "../files/download.ts";
@@ -16,7 +15,8 @@ import { processService } from "../process/process-service.ts";
 import type { ProcessTable } from "../process/process-table.ts";
 import { toConnectError } from "../rpc/errors.ts";
 import { serveRpc } from "../rpc/fetch-adapter.ts";
-import type { OpenStreams } from "../rpc/open-streams.ts";
+import type { Attachments } from "../streams/attachments.ts";
+import type { OpenStreams } from "../streams/open-streams.ts";
 import { basicUser, namedUser } from "../users/request-user.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { errorResponse } from "./errors.ts";
@@ -39,6 +39,8 @@ export interface Agent {
   attachments: Attachments;
   connections: Connections;
   streams: OpenStreams;
+  /** Milliseconds after which a reader that takes nothing is cut off. */
+  stallMs: number;
   /** A response body that the server sends from a file without copying. */
   fileBody: (path: string) => Blob;
 }

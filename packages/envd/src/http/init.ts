@@ -1,11 +1,11 @@
 // POST /init: who and where this guest is.
 import { WrennError } from "@wrenn/core";
-import type { Attachments } from "../agent/attachments.ts";
 import { type InitRequest, parseInitRequest } from "../agent/init-request.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Connections } from "../platform/server.ts";
+import type { Attachments } from "../streams/attachments.ts";
 import { readJson } from "./read-json.ts";
 
 export interface InitOptions {

@@ -1,9 +1,9 @@
 // POST /quiesce: the guest is about to be frozen.
 import { WrennError } from "@wrenn/core";
-import type { Attachments } from "../agent/attachments.ts";
 import type { Connections } from "../platform/server.ts";
 import { syncFileSystems } from "../platform/sync.ts";
-import type { OpenStreams } from "../rpc/open-streams.ts";
+import type { Attachments } from "../streams/attachments.ts";
+import type { OpenStreams } from "../streams/open-streams.ts";
 import { readJson } from "./read-json.ts";
 
 /** How long the last words may take to get into their sockets, milliseconds: readers that do not read get none. */

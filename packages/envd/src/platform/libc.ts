@@ -1,5 +1,7 @@
 // The C library calls that Bun does not expose. Everything here is synchronous and runs on the calling thread.
+
 import { dlopen, ptr, read } from "bun:ffi";
+import { constants } from "node:os";
 
 const { symbols } = dlopen("libc.so.6", {
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
@@ -84,8 +86,15 @@ export function address(array: Uint32Array): number {
   return ptr(array);
 }
 
+/** What the call that just failed is to throw: as from node's own, with the error's name as `code`. */
+export function systemFailure(what: string): Error {
+  const location = symbols.__errno_location();
+  const number = location === null ? 0 : read.i32(location);
+  const code = Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? String(number);
+  return Object.assign(new Error(`${what} failed: ${code}`), { code });
+}
+
 function check(what: string, result: number): number {
   if (result !== -1) return result;
-  const location = symbols.__errno_location();
-  throw new Error(`${what} failed, errno ${location === null ? "unknown" : read.i32(location)}`);
+  throw systemFailure(what);
 }

@@ -59,7 +59,7 @@ test("random names are read from the kernel when they are needed, not before", a
     assert.doesNotMatch(String(await upload()), /-0{16}$/);
     const enter = ["--mount", `--target=${envd.pid}`, "mount", "--bind", "/dev/zero", "/dev/urandom"];
     await promisify(execFile)("nsenter", enter);
-    assert.match(String(await upload()), /^\.wrenn-upload-0{16}$/);
+    assert.match(String(await upload()), /^\.wrenn-upload-replacing-0{16}$/);
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -2,11 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type ProcessConfig, type ProcessEvent, ProcessEventSchema } from "@wrenn/rpc/envd";
 import type { OutputKind, SpawnedChild } from "../platform/spawn.ts";
+import type { Subscription } from "../streams/subscription.ts";
 import { endEvent } from "./exit-status.ts";
 import { OutputHub } from "./output-hub.ts";
 import { OutputPump } from "./output-pump.ts";
 import { ProcessInput } from "./process-input.ts";
-import type { Subscription } from "./subscription.ts";
 import { killTree, sendSignal, signalTree, type Tree } from "./tree.ts";
 
 /**

@@ -1,5 +1,5 @@
 // From one process to all who read its output, at the pace of the slowest.
-import { type Delivery, Subscription } from "./subscription.ts";
+import { type Delivery, Subscription } from "../streams/subscription.ts";
 
 /** A reader that takes nothing for this long no longer holds the process up. */
 export const STALL_MS = 60_000;

@@ -12,16 +12,17 @@ import {
   type StartRequest,
   type StreamInputRequest,
 } from "@wrenn/rpc/envd";
-import type { Attachments } from "../agent/attachments.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
 import { setWindowSize } from "../platform/libc.ts";
 import { streaming, unary } from "../rpc/call.ts";
+import type { Attachments } from "../streams/attachments.ts";
 import { requestUser } from "../users/request-user.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { checkConfig } from "./command.ts";
-import { eventStream } from "./event-stream.ts";
+
 import type { ManagedProcess } from "./managed-process.ts";
+import { processEvents } from "./process-events.ts";
 import type { ProcessTable } from "./process-table.ts";
 import { signalName } from "./signals.ts";
 
@@ -60,7 +61,7 @@ export function processService({
     );
     void table.attend(process);
     try {
-      yield* eventStream(process.startEvent, subscription, context);
+      yield* processEvents(process.startEvent, subscription, context);
     } finally {
       leave();
     }
@@ -71,7 +72,7 @@ export function processService({
     const subscription = process.subscribe();
     const leave = attachments.attach(subscription);
     try {
-      yield* eventStream(process.startEvent, subscription, context);
+      yield* processEvents(process.startEvent, subscription, context);
     } finally {
       leave();
     }

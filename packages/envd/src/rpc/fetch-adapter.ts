@@ -1,8 +1,8 @@
 // Connect's universal handlers behind a fetch-style server.
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { OpenStreams } from "../streams/open-streams.ts";
 import { type Connection, connectionKey } from "./call.ts";
-import type { OpenStreams } from "./open-streams.ts";
 
 /** Bodies of this size and less are read in one go. */
 const SMALL_BODY_BYTES = 64 * 1024;

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file filesystem/filesystem.proto.
  */
 export const file_filesystem_filesystem: GenFile = /*@__PURE__*/
-  fileDesc("ChtmaWxlc3lzdGVtL2ZpbGVzeXN0ZW0ucHJvdG8SCmZpbGVzeXN0ZW0i5QIKCUVudHJ5SW5mbxIMCgRuYW1lGAEgASgJEiIKBHR5cGUYAiABKA4yFC5maWxlc3lzdGVtLkZpbGVUeXBlEgwKBHBhdGgYAyABKAkSDAoEc2l6ZRgEIAEoAxIMCgRtb2RlGAUgASgNEhMKC3Blcm1pc3Npb25zGAYgASgJEg0KBW93bmVyGAcgASgJEg0KBWdyb3VwGAggASgJEjEKDW1vZGlmaWVkX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKDnN5bWxpbmtfdGFyZ2V0GAogASgJSACIAQESNQoIbWV0YWRhdGEYCyADKAsyIy5maWxlc3lzdGVtLkVudHJ5SW5mby5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fc3ltbGlua190YXJnZXQiGwoLU3RhdFJlcXVlc3QSDAoEcGF0aBgBIAEoCSI0CgxTdGF0UmVzcG9uc2USJAoFZW50cnkYASABKAsyFS5maWxlc3lzdGVtLkVudHJ5SW5mbyIeCg5NYWtlRGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJIjcKD01ha2VEaXJSZXNwb25zZRIkCgVlbnRyeRgBIAEoCzIVLmZpbGVzeXN0ZW0uRW50cnlJbmZvIjIKC01vdmVSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCRITCgtkZXN0aW5hdGlvbhgCIAEoCSI0CgxNb3ZlUmVzcG9uc2USJAoFZW50cnkYASABKAsyFS5maWxlc3lzdGVtLkVudHJ5SW5mbyItCg5MaXN0RGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJEg0KBWRlcHRoGAIgASgNIjkKD0xpc3REaXJSZXNwb25zZRImCgdlbnRyaWVzGAEgAygLMhUuZmlsZXN5c3RlbS5FbnRyeUluZm8iHQoNUmVtb3ZlUmVxdWVzdBIMCgRwYXRoGAEgASgJIhAKDlJlbW92ZVJlc3BvbnNlKmkKCEZpbGVUeXBlEhkKFUZJTEVfVFlQRV9VTlNQRUNJRklFRBAAEhIKDkZJTEVfVFlQRV9GSUxFEAESFwoTRklMRV9UWVBFX0RJUkVDVE9SWRACEhUKEUZJTEVfVFlQRV9TWU1MSU5LEAMyywIKCkZpbGVzeXN0ZW0SOQoEU3RhdBIXLmZpbGVzeXN0ZW0uU3RhdFJlcXVlc3QaGC5maWxlc3lzdGVtLlN0YXRSZXNwb25zZRJCCgdNYWtlRGlyEhouZmlsZXN5c3RlbS5NYWtlRGlyUmVxdWVzdBobLmZpbGVzeXN0ZW0uTWFrZURpclJlc3BvbnNlEjkKBE1vdmUSFy5maWxlc3lzdGVtLk1vdmVSZXF1ZXN0GhguZmlsZXN5c3RlbS5Nb3ZlUmVzcG9uc2USQgoHTGlzdERpchIaLmZpbGVzeXN0ZW0uTGlzdERpclJlcXVlc3QaGy5maWxlc3lzdGVtLkxpc3REaXJSZXNwb25zZRI/CgZSZW1vdmUSGS5maWxlc3lzdGVtLlJlbW92ZVJlcXVlc3QaGi5maWxlc3lzdGVtLlJlbW92ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChtmaWxlc3lzdGVtL2ZpbGVzeXN0ZW0ucHJvdG8SCmZpbGVzeXN0ZW0i5QIKCUVudHJ5SW5mbxIMCgRuYW1lGAEgASgJEiIKBHR5cGUYAiABKA4yFC5maWxlc3lzdGVtLkZpbGVUeXBlEgwKBHBhdGgYAyABKAkSDAoEc2l6ZRgEIAEoAxIMCgRtb2RlGAUgASgNEhMKC3Blcm1pc3Npb25zGAYgASgJEg0KBW93bmVyGAcgASgJEg0KBWdyb3VwGAggASgJEjEKDW1vZGlmaWVkX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKDnN5bWxpbmtfdGFyZ2V0GAogASgJSACIAQESNQoIbWV0YWRhdGEYCyADKAsyIy5maWxlc3lzdGVtLkVudHJ5SW5mby5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fc3ltbGlua190YXJnZXQiGwoLU3RhdFJlcXVlc3QSDAoEcGF0aBgBIAEoCSI0CgxTdGF0UmVzcG9uc2USJAoFZW50cnkYASABKAsyFS5maWxlc3lzdGVtLkVudHJ5SW5mbyIeCg5NYWtlRGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJIjcKD01ha2VEaXJSZXNwb25zZRIkCgVlbnRyeRgBIAEoCzIVLmZpbGVzeXN0ZW0uRW50cnlJbmZvIjIKC01vdmVSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCRITCgtkZXN0aW5hdGlvbhgCIAEoCSI0CgxNb3ZlUmVzcG9uc2USJAoFZW50cnkYASABKAsyFS5maWxlc3lzdGVtLkVudHJ5SW5mbyItCg5MaXN0RGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJEg0KBWRlcHRoGAIgASgNIjkKD0xpc3REaXJSZXNwb25zZRImCgdlbnRyaWVzGAEgAygLMhUuZmlsZXN5c3RlbS5FbnRyeUluZm8iHQoNUmVtb3ZlUmVxdWVzdBIMCgRwYXRoGAEgASgJIhAKDlJlbW92ZVJlc3BvbnNlInkKD0ZpbGVzeXN0ZW1FdmVudBIMCgRuYW1lGAEgASgJEiMKBHR5cGUYAiABKA4yFS5maWxlc3lzdGVtLkV2ZW50VHlwZRIpCgVlbnRyeRgDIAEoCzIVLmZpbGVzeXN0ZW0uRW50cnlJbmZvSACIAQFCCAoGX2VudHJ5ImcKD1dhdGNoRGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXJlY3Vyc2l2ZRgCIAEoCBIVCg1pbmNsdWRlX2VudHJ5GAMgASgIEhwKFGFsbG93X25ldHdvcmtfbW91bnRzGAQgASgIIuABChBXYXRjaERpclJlc3BvbnNlEjgKBXN0YXJ0GAEgASgLMicuZmlsZXN5c3RlbS5XYXRjaERpclJlc3BvbnNlLlN0YXJ0RXZlbnRIABIxCgpmaWxlc3lzdGVtGAIgASgLMhsuZmlsZXN5c3RlbS5GaWxlc3lzdGVtRXZlbnRIABI7CglrZWVwYWxpdmUYAyABKAsyJi5maWxlc3lzdGVtLldhdGNoRGlyUmVzcG9uc2UuS2VlcEFsaXZlSAAaDAoKU3RhcnRFdmVudBoLCglLZWVwQWxpdmVCBwoFZXZlbnQibAoUQ3JlYXRlV2F0Y2hlclJlcXVlc3QSDAoEcGF0aBgBIAEoCRIRCglyZWN1cnNpdmUYAiABKAgSFQoNaW5jbHVkZV9lbnRyeRgDIAEoCBIcChRhbGxvd19uZXR3b3JrX21vdW50cxgEIAEoCCIrChVDcmVhdGVXYXRjaGVyUmVzcG9uc2USEgoKd2F0Y2hlcl9pZBgBIAEoCSItChdHZXRXYXRjaGVyRXZlbnRzUmVxdWVzdBISCgp3YXRjaGVyX2lkGAEgASgJIkcKGEdldFdhdGNoZXJFdmVudHNSZXNwb25zZRIrCgZldmVudHMYASADKAsyGy5maWxlc3lzdGVtLkZpbGVzeXN0ZW1FdmVudCIqChRSZW1vdmVXYXRjaGVyUmVxdWVzdBISCgp3YXRjaGVyX2lkGAEgASgJIhcKFVJlbW92ZVdhdGNoZXJSZXNwb25zZSppCghGaWxlVHlwZRIZChVGSUxFX1RZUEVfVU5TUEVDSUZJRUQQABISCg5GSUxFX1RZUEVfRklMRRABEhcKE0ZJTEVfVFlQRV9ESVJFQ1RPUlkQAhIVChFGSUxFX1RZUEVfU1lNTElOSxADKpgBCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhUKEUVWRU5UX1RZUEVfQ1JFQVRFEAESFAoQRVZFTlRfVFlQRV9XUklURRACEhUKEUVWRU5UX1RZUEVfUkVNT1ZFEAMSFQoRRVZFTlRfVFlQRV9SRU5BTUUQBBIUChBFVkVOVF9UWVBFX0NITU9EEAUynwUKCkZpbGVzeXN0ZW0SOQoEU3RhdBIXLmZpbGVzeXN0ZW0uU3RhdFJlcXVlc3QaGC5maWxlc3lzdGVtLlN0YXRSZXNwb25zZRJCCgdNYWtlRGlyEhouZmlsZXN5c3RlbS5NYWtlRGlyUmVxdWVzdBobLmZpbGVzeXN0ZW0uTWFrZURpclJlc3BvbnNlEjkKBE1vdmUSFy5maWxlc3lzdGVtLk1vdmVSZXF1ZXN0GhguZmlsZXN5c3RlbS5Nb3ZlUmVzcG9uc2USQgoHTGlzdERpchIaLmZpbGVzeXN0ZW0uTGlzdERpclJlcXVlc3QaGy5maWxlc3lzdGVtLkxpc3REaXJSZXNwb25zZRI/CgZSZW1vdmUSGS5maWxlc3lzdGVtLlJlbW92ZVJlcXVlc3QaGi5maWxlc3lzdGVtLlJlbW92ZVJlc3BvbnNlEkcKCFdhdGNoRGlyEhsuZmlsZXN5c3RlbS5XYXRjaERpclJlcXVlc3QaHC5maWxlc3lzdGVtLldhdGNoRGlyUmVzcG9uc2UwARJUCg1DcmVhdGVXYXRjaGVyEiAuZmlsZXN5c3RlbS5DcmVhdGVXYXRjaGVyUmVxdWVzdBohLmZpbGVzeXN0ZW0uQ3JlYXRlV2F0Y2hlclJlc3BvbnNlEl0KEEdldFdhdGNoZXJFdmVudHMSIy5maWxlc3lzdGVtLkdldFdhdGNoZXJFdmVudHNSZXF1ZXN0GiQuZmlsZXN5c3RlbS5HZXRXYXRjaGVyRXZlbnRzUmVzcG9uc2USVAoNUmVtb3ZlV2F0Y2hlchIgLmZpbGVzeXN0ZW0uUmVtb3ZlV2F0Y2hlclJlcXVlc3QaIS5maWxlc3lzdGVtLlJlbW92ZVdhdGNoZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message filesystem.EntryInfo
@@ -262,6 +262,245 @@ export const RemoveResponseSchema: GenMessage<RemoveResponse> = /*@__PURE__*/
   messageDesc(file_filesystem_filesystem, 10);
 
 /**
+ * @generated from message filesystem.FilesystemEvent
+ */
+export type FilesystemEvent = Message<"filesystem.FilesystemEvent"> & {
+  /**
+   * Relative to the watched directory, which is "." itself.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: filesystem.EventType type = 2;
+   */
+  type: EventType;
+
+  /**
+   * If asked for, and it is there: what it is by now.
+   *
+   * @generated from field: optional filesystem.EntryInfo entry = 3;
+   */
+  entry?: EntryInfo | undefined;
+};
+
+/**
+ * Describes the message filesystem.FilesystemEvent.
+ * Use `create(FilesystemEventSchema)` to create a new message.
+ */
+export const FilesystemEventSchema: GenMessage<FilesystemEvent> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 11);
+
+/**
+ * @generated from message filesystem.WatchDirRequest
+ */
+export type WatchDirRequest = Message<"filesystem.WatchDirRequest"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+
+  /**
+   * @generated from field: bool include_entry = 3;
+   */
+  includeEntry: boolean;
+
+  /**
+   * Without it a directory on a network file system is refused: changes made elsewhere are not seen.
+   *
+   * @generated from field: bool allow_network_mounts = 4;
+   */
+  allowNetworkMounts: boolean;
+};
+
+/**
+ * Describes the message filesystem.WatchDirRequest.
+ * Use `create(WatchDirRequestSchema)` to create a new message.
+ */
+export const WatchDirRequestSchema: GenMessage<WatchDirRequest> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 12);
+
+/**
+ * @generated from message filesystem.WatchDirResponse
+ */
+export type WatchDirResponse = Message<"filesystem.WatchDirResponse"> & {
+  /**
+   * @generated from oneof filesystem.WatchDirResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: filesystem.WatchDirResponse.StartEvent start = 1;
+     */
+    value: WatchDirResponse_StartEvent;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: filesystem.FilesystemEvent filesystem = 2;
+     */
+    value: FilesystemEvent;
+    case: "filesystem";
+  } | {
+    /**
+     * @generated from field: filesystem.WatchDirResponse.KeepAlive keepalive = 3;
+     */
+    value: WatchDirResponse_KeepAlive;
+    case: "keepalive";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message filesystem.WatchDirResponse.
+ * Use `create(WatchDirResponseSchema)` to create a new message.
+ */
+export const WatchDirResponseSchema: GenMessage<WatchDirResponse> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 13);
+
+/**
+ * @generated from message filesystem.WatchDirResponse.StartEvent
+ */
+export type WatchDirResponse_StartEvent = Message<"filesystem.WatchDirResponse.StartEvent"> & {
+};
+
+/**
+ * Describes the message filesystem.WatchDirResponse.StartEvent.
+ * Use `create(WatchDirResponse_StartEventSchema)` to create a new message.
+ */
+export const WatchDirResponse_StartEventSchema: GenMessage<WatchDirResponse_StartEvent> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 13, 0);
+
+/**
+ * @generated from message filesystem.WatchDirResponse.KeepAlive
+ */
+export type WatchDirResponse_KeepAlive = Message<"filesystem.WatchDirResponse.KeepAlive"> & {
+};
+
+/**
+ * Describes the message filesystem.WatchDirResponse.KeepAlive.
+ * Use `create(WatchDirResponse_KeepAliveSchema)` to create a new message.
+ */
+export const WatchDirResponse_KeepAliveSchema: GenMessage<WatchDirResponse_KeepAlive> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 13, 1);
+
+/**
+ * @generated from message filesystem.CreateWatcherRequest
+ */
+export type CreateWatcherRequest = Message<"filesystem.CreateWatcherRequest"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+
+  /**
+   * @generated from field: bool include_entry = 3;
+   */
+  includeEntry: boolean;
+
+  /**
+   * @generated from field: bool allow_network_mounts = 4;
+   */
+  allowNetworkMounts: boolean;
+};
+
+/**
+ * Describes the message filesystem.CreateWatcherRequest.
+ * Use `create(CreateWatcherRequestSchema)` to create a new message.
+ */
+export const CreateWatcherRequestSchema: GenMessage<CreateWatcherRequest> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 14);
+
+/**
+ * @generated from message filesystem.CreateWatcherResponse
+ */
+export type CreateWatcherResponse = Message<"filesystem.CreateWatcherResponse"> & {
+  /**
+   * @generated from field: string watcher_id = 1;
+   */
+  watcherId: string;
+};
+
+/**
+ * Describes the message filesystem.CreateWatcherResponse.
+ * Use `create(CreateWatcherResponseSchema)` to create a new message.
+ */
+export const CreateWatcherResponseSchema: GenMessage<CreateWatcherResponse> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 15);
+
+/**
+ * @generated from message filesystem.GetWatcherEventsRequest
+ */
+export type GetWatcherEventsRequest = Message<"filesystem.GetWatcherEventsRequest"> & {
+  /**
+   * @generated from field: string watcher_id = 1;
+   */
+  watcherId: string;
+};
+
+/**
+ * Describes the message filesystem.GetWatcherEventsRequest.
+ * Use `create(GetWatcherEventsRequestSchema)` to create a new message.
+ */
+export const GetWatcherEventsRequestSchema: GenMessage<GetWatcherEventsRequest> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 16);
+
+/**
+ * @generated from message filesystem.GetWatcherEventsResponse
+ */
+export type GetWatcherEventsResponse = Message<"filesystem.GetWatcherEventsResponse"> & {
+  /**
+   * @generated from field: repeated filesystem.FilesystemEvent events = 1;
+   */
+  events: FilesystemEvent[];
+};
+
+/**
+ * Describes the message filesystem.GetWatcherEventsResponse.
+ * Use `create(GetWatcherEventsResponseSchema)` to create a new message.
+ */
+export const GetWatcherEventsResponseSchema: GenMessage<GetWatcherEventsResponse> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 17);
+
+/**
+ * @generated from message filesystem.RemoveWatcherRequest
+ */
+export type RemoveWatcherRequest = Message<"filesystem.RemoveWatcherRequest"> & {
+  /**
+   * @generated from field: string watcher_id = 1;
+   */
+  watcherId: string;
+};
+
+/**
+ * Describes the message filesystem.RemoveWatcherRequest.
+ * Use `create(RemoveWatcherRequestSchema)` to create a new message.
+ */
+export const RemoveWatcherRequestSchema: GenMessage<RemoveWatcherRequest> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 18);
+
+/**
+ * @generated from message filesystem.RemoveWatcherResponse
+ */
+export type RemoveWatcherResponse = Message<"filesystem.RemoveWatcherResponse"> & {
+};
+
+/**
+ * Describes the message filesystem.RemoveWatcherResponse.
+ * Use `create(RemoveWatcherResponseSchema)` to create a new message.
+ */
+export const RemoveWatcherResponseSchema: GenMessage<RemoveWatcherResponse> = /*@__PURE__*/
+  messageDesc(file_filesystem_filesystem, 19);
+
+/**
  * @generated from enum filesystem.FileType
  */
 export const FileType = {
@@ -296,6 +535,54 @@ export type FileType = (typeof FileType)[keyof typeof FileType] | UnknownEnum;
  */
 export const FileTypeSchema: GenEnum<FileType> = /*@__PURE__*/
   enumDesc(file_filesystem_filesystem, 0);
+
+/**
+ * @generated from enum filesystem.EventType
+ */
+export const EventType = {
+  /**
+   * @generated from enum value: EVENT_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: EVENT_TYPE_CREATE = 1;
+   */
+  CREATE: 1,
+
+  /**
+   * @generated from enum value: EVENT_TYPE_WRITE = 2;
+   */
+  WRITE: 2,
+
+  /**
+   * @generated from enum value: EVENT_TYPE_REMOVE = 3;
+   */
+  REMOVE: 3,
+
+  /**
+   * Under its old name; the new one is created.
+   *
+   * @generated from enum value: EVENT_TYPE_RENAME = 4;
+   */
+  RENAME: 4,
+
+  /**
+   * @generated from enum value: EVENT_TYPE_CHMOD = 5;
+   */
+  CHMOD: 5,
+} as const;
+
+/**
+ * @generated from enum filesystem.EventType
+ */
+export type EventType = (typeof EventType)[keyof typeof EventType] | UnknownEnum;
+
+/**
+ * Describes the enum filesystem.EventType.
+ */
+export const EventTypeSchema: GenEnum<EventType> = /*@__PURE__*/
+  enumDesc(file_filesystem_filesystem, 1);
 
 /**
  * @generated from service filesystem.Filesystem
@@ -340,6 +627,42 @@ export const Filesystem: GenService<{
     methodKind: "unary";
     input: typeof RemoveRequestSchema;
     output: typeof RemoveResponseSchema;
+  },
+  /**
+   * What happens in a directory, as it happens. The first event is `start`: the watch is on from then.
+   *
+   * @generated from rpc filesystem.Filesystem.WatchDir
+   */
+  watchDir: {
+    methodKind: "server_streaming";
+    input: typeof WatchDirRequestSchema;
+    output: typeof WatchDirResponseSchema;
+  },
+  /**
+   * The same for clients that ask: events are kept until they are fetched.
+   *
+   * @generated from rpc filesystem.Filesystem.CreateWatcher
+   */
+  createWatcher: {
+    methodKind: "unary";
+    input: typeof CreateWatcherRequestSchema;
+    output: typeof CreateWatcherResponseSchema;
+  },
+  /**
+   * @generated from rpc filesystem.Filesystem.GetWatcherEvents
+   */
+  getWatcherEvents: {
+    methodKind: "unary";
+    input: typeof GetWatcherEventsRequestSchema;
+    output: typeof GetWatcherEventsResponseSchema;
+  },
+  /**
+   * @generated from rpc filesystem.Filesystem.RemoveWatcher
+   */
+  removeWatcher: {
+    methodKind: "unary";
+    input: typeof RemoveWatcherRequestSchema;
+    output: typeof RemoveWatcherResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_filesystem_filesystem, 0);
