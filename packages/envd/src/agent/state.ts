@@ -5,21 +5,25 @@ export class AgentState {
   envs: Readonly<Record<string, string>> = {};
   defaultUser: string | undefined;
   defaultWorkdir: string | undefined;
-  #token: Buffer | undefined;
+  #token: string | undefined;
 
   get hasToken(): boolean {
     return this.#token !== undefined;
   }
 
   set token(value: string) {
-    this.#token = Buffer.from(value);
+    this.#token = value;
   }
 
   /** Whether the value is the access token. Takes the same time however much of it is right. */
   isToken(value: string | null): boolean {
+    return this.isDerived(value, (token) => token);
+  }
+
+  /** Whether the value is what `derive` makes of the access token. */
+  isDerived(value: string | null, derive: (token: string) => string): boolean {
     if (value === null || this.#token === undefined) return false;
-    const given = Buffer.from(value);
-    return isSame(given, this.#token);
+    return isSame(Buffer.from(value), Buffer.from(derive(this.#token)));
   }
 }
 

@@ -3,7 +3,6 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy } from "@fastify/busboy";
 import { WrennError } from "@wrenn/core";
-import { bodyChunks } from "./body-chunks.ts";
 
 const PART_NAME = "file";
 
@@ -20,15 +19,19 @@ interface Writable {
   write(bytes: Uint8Array): void;
 }
 
+export interface MultipartOptions {
+  request: Request;
+  /** Its body. */
+  chunks: AsyncIterable<Uint8Array>;
+  path: string | undefined;
+  stage: (path: string) => Writable;
+}
+
 /**
  * Writes each part named `file` to what `stage` gives for `path`, or, without that, for the part's own file
  * name with its directories. Resolves when the closing boundary has arrived.
  */
-export async function receiveMultipart(
-  request: Request,
-  path: string | undefined,
-  stage: (path: string) => Writable,
-): Promise<void> {
+export async function receiveMultipart({ request, chunks, path, stage }: MultipartOptions): Promise<void> {
   const parser = openParser(request);
   let files = 0;
   const receive = (part: string, stream: Readable, filename: string | undefined) => {
@@ -59,7 +62,7 @@ export async function receiveMultipart(
   });
   parser.on("partsLimit", () => parser.destroy(invalid(`more than ${LIMITS.parts} parts`)));
   try {
-    await pipeline(Readable.from(bodyChunks(request), { objectMode: false }), parser);
+    await pipeline(Readable.from(chunks, { objectMode: false }), parser);
   } catch (error) {
     throw error instanceof WrennError ? error : invalid("the multipart body is malformed", error);
   }

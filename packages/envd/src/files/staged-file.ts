@@ -16,6 +16,8 @@ import { basename, dirname, posix } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { systemError } from "../agent/system-error.ts";
 import { makeParents } from "../filesystem/parents.ts";
+import { setAttribute } from "../platform/xattr.ts";
+import { ATTRIBUTE_PREFIX, type Metadata, metadataError } from "./metadata.ts";
 import { temporaryName } from "./temporary-name.ts";
 
 const NEW_FILE_MODE = 0o644;
@@ -29,6 +31,22 @@ interface Owner {
   gid: number;
 }
 
+/** A file that was written, as the protocol tells it. */
+export interface WrittenFile {
+  path: string;
+  name: string;
+  type: "file";
+  metadata?: Metadata;
+}
+
+interface StagedFileOptions {
+  path: string;
+  target: string;
+  temporary: string;
+  owner: Owner;
+  metadata: Metadata;
+}
+
 /**
  * Receives the new content of `path` in a file beside it. {@link commit} puts it in place in one step
  * (rename), {@link abandon} leaves everything as it was, but for parent directories that were made.
@@ -39,29 +57,33 @@ export class StagedFile {
   readonly #temporary: string;
   readonly #fd: number;
   readonly #owner: Owner;
+  /** What a client gets to know about it. */
+  readonly written: WrittenFile;
   #open = true;
 
-  private constructor(target: string, temporary: string, owner: Owner) {
+  private constructor({ path, target, temporary, owner, metadata }: StagedFileOptions) {
     this.#target = target;
     this.#temporary = temporary;
     this.#owner = owner;
+    const extra = Object.keys(metadata).length === 0 ? {} : { metadata };
+    this.written = { path, name: basename(target), type: "file", ...extra };
     this.#fd = openSync(temporary, "wx", 0o600);
   }
 
-  /** Errors: `not_a_file` when something other than a file has that name, and what the kernel refuses. */
-  static create(path: string, owner: Owner): StagedFile {
+  /** The metadata takes the place of what the file had. Errors: `not_a_file` when something other than a file has that name, and what the kernel refuses. */
+  static create(path: string, owner: Owner, metadata: Metadata): StagedFile {
+    let file: StagedFile;
     try {
       makeParents(path, owner);
       const target = followLinks(path);
       const upload = checkReplaceable(target) === undefined ? "new" : "replacing";
-      return new StagedFile(target, `${dirname(target)}/${temporaryName(upload)}`, owner);
+      const temporary = `${dirname(target)}/${temporaryName(upload)}`;
+      file = new StagedFile({ path, target, temporary, owner, metadata });
     } catch (error) {
       throw systemError(error, `write '${path}'`, "path");
     }
-  }
-
-  get name(): string {
-    return basename(this.#target);
+    file.#attach(metadata);
+    return file;
   }
 
   /** Appends. Synchronous: a write into the page cache is quicker than handing it to another thread. */
@@ -92,6 +114,17 @@ export class StagedFile {
     if (!this.#open) return;
     this.#close();
     unlinkSync(this.#temporary);
+  }
+
+  #attach(metadata: Metadata): void {
+    try {
+      for (const [key, value] of Object.entries(metadata)) {
+        setAttribute(this.#fd, ATTRIBUTE_PREFIX + key, value);
+      }
+    } catch (error) {
+      this.abandon();
+      throw metadataError(error, this.#target);
+    }
   }
 
   #close(): void {

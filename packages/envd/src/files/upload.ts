@@ -1,8 +1,9 @@
 // POST /files: file contents from a request's body.
 import { WrennError } from "@wrenn/core";
 import { bodyChunks } from "./body-chunks.ts";
+import { readMetadata } from "./metadata.ts";
 import { receiveMultipart } from "./multipart.ts";
-import { StagedFile } from "./staged-file.ts";
+import { StagedFile, type WrittenFile } from "./staged-file.ts";
 
 export interface UploadOptions {
   request: Request;
@@ -13,17 +14,10 @@ export interface UploadOptions {
   owner: { uid: number; gid: number };
 }
 
-/** A file that was written, as the protocol tells it. */
-export interface WrittenFile {
-  path: string;
-  name: string;
-  type: "file";
-}
-
 /**
  * Writes `application/octet-stream` to `path`, or the parts named `file` of `multipart/form-data` to `path` or
  * to the names they carry. All files are put in place after the whole body has arrived; when anything fails
- * before that, none is.
+ * before that, none is. Each gets the metadata of the request.
  */
 export async function receiveUpload({
   request,
@@ -31,37 +25,38 @@ export async function receiveUpload({
   resolve,
   owner,
 }: UploadOptions): Promise<WrittenFile[]> {
-  const encoding = request.headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") {
-    throw new WrennError("unsupported_media_type", `content-encoding '${encoding}' is not supported`);
-  }
+  const metadata = readMetadata(request.headers);
+  const chunks = bodyChunks(request);
   const staged = new Map<string, StagedFile>();
   const stage = (given: string) => {
     const target = resolve(given);
     if (staged.has(target)) {
       throw new WrennError("invalid_argument", `path '${given}' occurs twice`, { field: "path" });
     }
-    const file = StagedFile.create(target, owner);
+    const file = StagedFile.create(target, owner, metadata);
     staged.set(target, file);
     return file;
   };
   try {
-    await receive(request, path, stage);
+    await receive({ request, chunks, path, stage });
     for (const file of staged.values()) file.commit();
   } catch (error) {
     for (const file of staged.values()) file.abandon();
     throw error;
   }
-  return [...staged].map(([target, file]) => ({ path: target, name: file.name, type: "file" as const }));
+  return [...staged.values()].map((file) => file.written);
 }
 
-async function receive(
-  request: Request,
-  path: string | undefined,
-  stage: (path: string) => StagedFile,
-): Promise<void> {
+interface Incoming {
+  request: Request;
+  chunks: AsyncIterable<Uint8Array>;
+  path: string | undefined;
+  stage: (path: string) => StagedFile;
+}
+
+async function receive({ request, chunks, path, stage }: Incoming): Promise<void> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type === "multipart/form-data") return receiveMultipart(request, path, stage);
+  if (type === "multipart/form-data") return receiveMultipart({ request, chunks, path, stage });
   if (type !== "application/octet-stream") {
     throw new WrennError(
       "unsupported_media_type",
@@ -70,5 +65,5 @@ async function receive(
   }
   if (path === undefined) throw new WrennError("invalid_argument", "path is required", { field: "path" });
   const file = stage(path);
-  for await (const chunk of bodyChunks(request)) file.write(chunk);
+  for await (const chunk of chunks) file.write(chunk);
 }

@@ -5,12 +5,15 @@ import { MIB, WrennError } from "@wrenn/core";
 import { Filesystem, Process } from "@wrenn/rpc/envd";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
+import { composeFiles } from "../files/compose.ts";
 import { serveFile } from "../files/download.ts";
+import { readMetadata } from "../files/metadata.ts";
 import { receiveUpload } from "../files/upload.ts";
 import { filesystemService } from "../filesystem/filesystem-service.ts";
 import { resolvePath } from "../filesystem/paths.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Connections } from "../platform/server.ts";
+import { sha256Base64 } from "../platform/sha256.ts";
 import { processService } from "../process/process-service.ts";
 import type { ProcessTable } from "../process/process-table.ts";
 import { toConnectError } from "../rpc/errors.ts";
@@ -24,6 +27,7 @@ import { checkAccess } from "./gate.ts";
 import { handleInit } from "./init.ts";
 import { MetricsReader } from "./metrics.ts";
 import { handleQuiesce } from "./quiesce.ts";
+import { readJson } from "./read-json.ts";
 
 /** One message of an RPC, input for a process included. */
 const MAX_MESSAGE_BYTES = 4 * MIB;
@@ -68,7 +72,7 @@ export function createHandler(agent: Agent) {
 
     async function respond(): Promise<Response> {
       try {
-        checkAccess(request, path, agent.state);
+        checkAccess(request, path, agent.state, sha256Base64);
         if (rpc !== undefined)
           return await serveRpc(rpc, request, { requestId, abort: undefined }, agent.streams);
         const route = routes[`${request.method} ${path}`];
@@ -98,7 +102,8 @@ function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
   const fileTarget = (request: Request, url: URL) => {
     const name = url.searchParams.get("username") || basicUser(request.headers.get("authorization"));
     const user = namedUser(name, users, state);
-    return { user, resolve: (path: string) => resolvePath(path, user, state.defaultWorkdir) };
+    const resolve = (path: string, field?: string) => resolvePath(path, user, state.defaultWorkdir, field);
+    return { user, resolve };
   };
   return {
     "GET /health": () => new Response(null, { status: 204 }),
@@ -112,12 +117,18 @@ function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
     },
     "GET /files": (request, url) => {
       const path = fileTarget(request, url).resolve(url.searchParams.get("path") ?? "");
-      return serveFile(path, agent.fileBody);
+      return serveFile({ path, headers: request.headers, fileBody: agent.fileBody });
     },
     "POST /files": async (request, url) => {
       const { user, resolve } = fileTarget(request, url);
       const path = url.searchParams.get("path") ?? undefined;
       return Response.json(await receiveUpload({ request, path, resolve, owner: user }));
+    },
+    "POST /files/compose": async (request, url) => {
+      const { user, resolve } = fileTarget(request, url);
+      const body = await readJson(request, "/files/compose");
+      const metadata = readMetadata(request.headers);
+      return Response.json(await composeFiles({ body, resolve, owner: user, metadata }));
     },
   };
 }

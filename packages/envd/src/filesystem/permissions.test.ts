@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { permissions } from "./entry-info.ts";
+import { permissions } from "./permissions.ts";
 
 test("permissions() prints modes as ls does", () => {
   assert.deepEqual(
