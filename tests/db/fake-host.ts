@@ -10,6 +10,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { HostAgentService, type SendExecInputRequest } from "@wrenn/rpc/hostagent";
 import { answerExec, streamScript } from "./fake-exec.ts";
 import { type FakeSandbox, FakeSandboxes } from "./fake-sandboxes.ts";
+import { FakeTunnels } from "./fake-tunnel.ts";
 import { hostError } from "./host-error.ts";
 
 export interface FakeReport {
@@ -26,6 +27,7 @@ export class FakeHost implements AsyncDisposable {
   readonly id: string;
   readonly machines = new FakeSandboxes();
   readonly sandboxes: Map<string, FakeSandbox> = this.machines.all;
+  readonly tunnels = new FakeTunnels(this.machines.all);
   readonly files = new Map<string, Buffer>();
   reports: FakeReport[] = [];
   readonly templates: Set<string> = this.machines.templates;
@@ -66,6 +68,7 @@ export class FakeHost implements AsyncDisposable {
         rpc(request, response);
       }
     });
+    this.#server.on("upgrade", (request, socket) => this.tunnels.accept(request, socket));
   }
 
   static async start(id = "fake"): Promise<FakeHost> {

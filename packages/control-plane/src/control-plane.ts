@@ -15,7 +15,9 @@ import { Worker } from "./db/worker.ts";
 import { ExecStreams } from "./exec/streams.ts";
 import { HostDirectory } from "./hosts/directory.ts";
 import { Idempotency } from "./http/idempotency.ts";
+import { listenTls } from "./http/listener.ts";
 import { buildServer, closeServer } from "./http/server.ts";
+import { SandboxProxy } from "./proxy/proxy.ts";
 import { Activity } from "./services/activity.ts";
 import { BuildService } from "./services/builds.ts";
 import { HealthService } from "./services/health.ts";
@@ -28,6 +30,7 @@ import { SnapshotService } from "./services/snapshots.ts";
 import { StorageService } from "./services/storage.ts";
 import { TemplateService } from "./services/templates.ts";
 import { TicketService } from "./services/tickets.ts";
+import { TrafficService } from "./services/traffic.ts";
 import { allHandlers } from "./v1/handlers.ts";
 import { VERSION } from "./version.ts";
 
@@ -85,6 +88,7 @@ interface Parts {
   log: Logger;
   services: Services;
   inFlight: InFlight;
+  proxy: SandboxProxy;
   reports: ReportCollector;
   reconciling: Schedule;
   idempotency: Idempotency;
@@ -132,6 +136,8 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     // Once the work that says so is no longer in flight.
     unsettled: () => void setImmediate(() => reconciling.soon()),
   });
+  const traffic = new TrafficService({ db, sandboxes, inFlight });
+  const proxy = new SandboxProxy({ traffic, hosts, activity, metrics, log, onStale });
   const onCount = (open: number) => metrics.streams(open);
   const services: Services = {
     version: VERSION,
@@ -140,6 +146,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     activity,
     keys,
     sandboxes,
+    traffic,
     templates,
     metrics,
     exec: { hosts, activity, onStale },
@@ -150,7 +157,8 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     builds: new BuildService({ db, hosts, inFlight, log, worker }),
     health: new HealthService({ db, hosts, version: VERSION }),
   };
-  return { db, log, services, inFlight, reports, reconciling, idempotency: new Idempotency({ db, worker }) };
+  const idempotency = new Idempotency({ db, worker });
+  return { db, log, services, inFlight, proxy, reports, reconciling, idempotency };
 }
 
 async function startBackground(scope: Scope, config: Config, parts: Parts): Promise<void> {
@@ -179,10 +187,12 @@ async function startBackground(scope: Scope, config: Config, parts: Parts): Prom
 }
 
 async function listen(scope: Scope, config: Config, parts: Parts): Promise<FastifyInstance> {
-  const { services, idempotency, log } = parts;
+  const { services, proxy, idempotency, log } = parts;
+  scope.defer("traffic", async () => proxy.close());
   const app = await buildServer({
     context: { keys: services.keys, sandboxes: services.sandboxes, tickets: services.tickets, idempotency },
     handlers: allHandlers(services),
+    proxy,
     metrics: services.metrics,
     log,
     version: VERSION,
@@ -190,6 +200,14 @@ async function listen(scope: Scope, config: Config, parts: Parts): Promise<Fasti
   });
   scope.defer("server", () => closeServer(app, DRAIN_MS));
   await app.listen(config.listen);
+  const { tls } = config;
+  if (tls) {
+    await scope.take(
+      "TLS",
+      () => listenTls(proxy, (request, response) => app.routing(request, response), tls),
+      (server) => server.close(),
+    );
+  }
   scope.defer("exec streams", () => services.streams.close());
   return app;
 }

@@ -4,6 +4,10 @@ import { isAbsolute } from "node:path";
 export interface Config {
   databaseUrl: string;
   listen: { host: string; port: number };
+  /** A second listener with a certificate, for the same API and the same sandboxes. */
+  tls: { host: string; port: number; certFile: string; keyFile: string } | undefined;
+  /** `example.com` or `example.com:4443` under which clients reach this service by TLS; sandboxes are below it. */
+  domain: string | undefined;
   /** Addresses of host agents: `unix:/path` or `https://host:port`. */
   hosts: string[];
   /** For `https:` hosts: files with our certificate and key and with the authority of both sides. */
@@ -36,6 +40,8 @@ export function readConfig(env: Environment): Config {
   return {
     databaseUrl: required(env, "DATABASE_URL"),
     listen: address("WRENN_LISTEN", env["WRENN_LISTEN"] ?? "127.0.0.1:8000"),
+    tls: tls(env),
+    domain: domain(env["WRENN_DOMAIN"]),
     hosts: list(required(env, "WRENN_HOSTS")).map(hostAddress),
     hostTls: hostTls(env),
     bootstrapKeyFile: env["WRENN_BOOTSTRAP_KEY_FILE"],
@@ -98,6 +104,21 @@ function hostTls(env: Environment): Config["hostTls"] {
     );
   }
   return undefined;
+}
+
+function tls(env: Environment): Config["tls"] {
+  const [listen, certFile, keyFile] = [env["WRENN_TLS_LISTEN"], env["WRENN_TLS_CERT"], env["WRENN_TLS_KEY"]];
+  if (listen && certFile && keyFile) return { ...address("WRENN_TLS_LISTEN", listen), certFile, keyFile };
+  if (listen || certFile || keyFile)
+    throw new Error("WRENN_TLS_LISTEN, WRENN_TLS_CERT and WRENN_TLS_KEY are set together or not at all");
+  return undefined;
+}
+
+function domain(value: string | undefined): string | undefined {
+  if (!value || /^[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?(:\d{1,5})?$/i.test(value)) return value || undefined;
+  throw new Error(
+    `WRENN_DOMAIN must be a name such as sandbox.example or sandbox.example:4443, got "${value}"`,
+  );
 }
 
 function flag(env: Environment, name: string, fallback: boolean): boolean {

@@ -63,6 +63,16 @@ interface TemplatesTable {
   last_updated: Generated<Date>;
 }
 
+/** How a sandbox's creator wants its traffic; in the words of the API that it came by. */
+export interface SandboxNetwork {
+  allowOut?: string[];
+  denyOut?: string[];
+  allowPublicTraffic?: boolean;
+  /** What programs behind the proxy see as `Host`; `${PORT}` stands for their port. */
+  maskRequestHost?: string;
+  allowInternetAccess?: boolean;
+}
+
 interface SandboxesTable {
   id: string;
   owner: string;
@@ -85,6 +95,9 @@ interface SandboxesTable {
   started_at: Date | null;
   last_active_at: Date | null;
   expires_at: Date | null;
+  auto_resume: Generated<boolean>;
+  traffic_token: string | null;
+  network: Json<SandboxNetwork> | null;
   stopped_at: Date | null;
   last_updated: Generated<Date>;
 }

@@ -1,6 +1,7 @@
 // Upgrade requests take the same way as all others, so that they fail with the same JSON.
 import { type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { SandboxProxy } from "../proxy/proxy.ts";
 
 export interface Upgrade {
   socket: Duplex;
@@ -17,14 +18,19 @@ export function shouldUpgrade({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** Hands upgrade requests to the ordinary routing with a response on their socket. */
+/** Hands upgrade requests to the proxy, or to the ordinary routing with a response on their socket. */
 export function routeUpgrades(
   server: Server,
+  proxy: Pick<SandboxProxy, "claims" | "upgrade">,
   route: (request: IncomingMessage, response: ServerResponse) => void,
 ): void {
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Node has taken its own listeners off; without one a reset connection would end the process.
     socket.on("error", () => socket.destroy());
+    if (proxy.claims(request)) {
+      proxy.upgrade(request, socket, head);
+      return;
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);

@@ -104,7 +104,8 @@ function answerOf(request: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-async function readBounded(answer: IncomingMessage): Promise<string> {
+/** The text of an error body, up to a bound. */
+export async function readBounded(answer: IncomingMessage): Promise<string> {
   let text = "";
   answer.setEncoding("utf8");
   for await (const chunk of answer) {

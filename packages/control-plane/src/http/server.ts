@@ -1,5 +1,4 @@
 // The HTTP server: Fastify with the routes of the table, and JSON for whatever goes wrong.
-import type { Server } from "node:http";
 import { fastifyPath, REQUEST_ID_HEADER, ROUTES, type Route } from "@wrenn/api";
 import { LIMITS, WrennError } from "@wrenn/core";
 import Fastify, {
@@ -10,19 +9,21 @@ import Fastify, {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
-import { routeUpgrades, shouldUpgrade } from "../exec/upgrade.ts";
 import { linger } from "../files/linger.ts";
+import type { SandboxProxy } from "../proxy/proxy.ts";
 import type { Metrics } from "../services/metrics.ts";
 import { answerClientError } from "./client-error.ts";
 import { registerDocs } from "./docs.ts";
 import { fromThrown, toErrorAnswer } from "./errors.ts";
 import type { Handlers } from "./handler.ts";
+import { httpListener } from "./listener.ts";
 import { type PipelineContext, pipeline } from "./pipeline.ts";
 import { requestIdOf } from "./request-id.ts";
 
 export interface ServerOptions {
   context: PipelineContext;
   handlers: Handlers;
+  proxy: SandboxProxy;
   metrics: Metrics;
   log: Logger;
   version: string;
@@ -46,7 +47,7 @@ const SECURITY_HEADERS = {
 } as const;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { context, handlers, log, version } = options;
+  const { context, handlers, proxy, log, version } = options;
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     // One line a request, at its end: see the hook below.
@@ -57,7 +58,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     // Its own answer to requests that come while it closes is none of our shape; they are served instead.
     return503OnClosing: false,
     genReqId: requestIdOf,
-    http: { shouldUpgradeCallback: shouldUpgrade, requireHostHeader: false },
+    serverFactory: (api) => httpListener(proxy, api),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
   });
@@ -74,9 +75,6 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const handle = pipeline(context, route, handlers[route.operationId as keyof Handlers]);
     addRoute(app, route, handle);
   }
-  // Node would answer these itself, without a body.
-  app.server.on("checkExpectation", (request, response) => app.routing(request, response));
-  routeUpgrades(app.server as Server, (request, response) => app.routing(request, response));
   return app;
 }
 

@@ -20,6 +20,11 @@ export class InFlight {
     }
   }
 
+  /** Resolves when what is being done to that subject here has ended, well or not; at once when there is nothing. */
+  async ended(subject: string): Promise<void> {
+    await Promise.allSettled(this.#work.get(subject) ?? []);
+  }
+
   /** Resolves when nothing is under way, or when the time is over. */
   async settled(timeoutMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();

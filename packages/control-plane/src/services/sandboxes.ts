@@ -94,7 +94,7 @@ export class SandboxService {
       const { phaseMicros } = await this.#client(row).call("pauseSandbox", { sandboxId: row.id }, context);
       const phases = Object.entries(phaseMicros).map(([phase, micros]) => [phase, Number(micros) / 1000]);
       this.#context.log.info({ sandbox_id: row.id, phases_ms: Object.fromEntries(phases) }, "paused");
-      return { to: "paused", set: { host_ip: null } };
+      return { to: "paused", set: { host_ip: null, expires_at: null } };
     });
     await this.#audit("pause", caller, row.id);
     return paused;
@@ -109,21 +109,28 @@ export class SandboxService {
     let result: T | undefined;
     await transit(this.#context, row, { from: "running", via: "pausing" }, async () => {
       result = await act();
-      return result.status === "running" ? { to: "running" } : { to: "paused", set: { host_ip: null } };
+      return result.status === "running"
+        ? { to: "running" }
+        : { to: "paused", set: { host_ip: null, expires_at: null } };
     });
     await this.#audit("pause", caller, row.id);
     return result as T;
   }
 
-  /** Continues a paused sandbox with the time-out that it had. Throws `capacity` when there is no place for it. */
-  async resume(caller: Caller, row: SandboxRow, { start }: ResumeRequest = {}): Promise<SandboxRow> {
+  /** Continues a paused sandbox, with the time-out that it had unless there is another one. Throws `capacity` when there is no place for it. */
+  async resume(
+    caller: Caller,
+    row: SandboxRow,
+    { start, timeoutSec = row.timeout_sec }: ResumeRequest & { timeoutSec?: number } = {},
+  ): Promise<SandboxRow> {
     const context = call(caller, `resuming sandbox ${row.id}`, RESUME_TIMEOUT_MS);
-    const message = { sandboxId: row.id, timeoutSec: row.timeout_sec, start: start ?? "" };
+    const message = { sandboxId: row.id, timeoutSec, start: start ?? "" };
     const running = await transit(this.#context, row, { from: "paused", via: "resuming" }, async () => {
-      const { hostIp } = await this.#client(row)
+      const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
         .catch(offerColdStart('resume it with {"start":"cold"}'));
-      return { to: "running", set: { host_ip: hostIp || null } };
+      const set = { host_ip: hostIp || null, timeout_sec: timeoutSec, expires_at: atTime(expiresAtUnixMs) };
+      return { to: "running", set };
     });
     await this.#audit("resume", caller, row.id, start === undefined ? {} : { start });
     return running;
@@ -166,6 +173,11 @@ export class SandboxService {
 
 /** Failures of a deletion after which the host, or the reconciler, will have it done. */
 const LATER: readonly string[] = ["unavailable", "deadline_exceeded"];
+
+/** A host's word for a point in time: milliseconds since the epoch, 0 = never. */
+export function atTime(unixMs: bigint): Date | null {
+  return unixMs === 0n ? null : new Date(Number(unixMs));
+}
 
 function call(caller: Caller, attempted: string, timeoutMs: number) {
   return { attempted, requestId: caller.requestId, timeoutMs };

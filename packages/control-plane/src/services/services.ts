@@ -12,6 +12,7 @@ import type { SnapshotService } from "./snapshots.ts";
 import type { StorageService } from "./storage.ts";
 import type { TemplateService } from "./templates.ts";
 import type { TicketService } from "./tickets.ts";
+import type { TrafficService } from "./traffic.ts";
 
 export interface Services {
   version: string;
@@ -23,6 +24,7 @@ export interface Services {
   exec: ExecContext;
   streams: ExecStreams;
   tickets: TicketService;
+  traffic: TrafficService;
   templates: TemplateService;
   snapshots: SnapshotService;
   storage: StorageService;

@@ -47,6 +47,9 @@ const COLUMNS = Object.keys({
   started_at: true,
   last_active_at: true,
   expires_at: true,
+  auto_resume: true,
+  traffic_token: true,
+  network: true,
   stopped_at: true,
   last_updated: true,
 } satisfies Record<keyof SandboxRow, true>);

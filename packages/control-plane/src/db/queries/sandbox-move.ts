@@ -2,7 +2,7 @@
 import { canTransition, predecessors, type SandboxStatus } from "@wrenn/core";
 import { sql } from "kysely";
 import type { Db } from "../connect.ts";
-import type { Isolation, OnTimeout, SandboxRow } from "../schema.ts";
+import type { Isolation, OnTimeout, SandboxRow, TtlMode } from "../schema.ts";
 import { type Quota, withinQuota } from "./quota.ts";
 
 export interface Move {
@@ -20,6 +20,9 @@ export interface Move {
     isolation?: Isolation;
     on_timeout?: OnTimeout;
     disk_mb?: number;
+    timeout_sec?: number;
+    ttl_mode?: TtlMode;
+    expires_at?: Date | null;
     error?: string | null;
   };
 }
