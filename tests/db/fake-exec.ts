@@ -26,6 +26,11 @@ export function answerExec(cmd: string, args: string[], stdin: Uint8Array) {
   }
 }
 
+/** `\\n` as a new line, as printf has it: a line that is typed holds none. */
+function unescaped(text: string): Buffer {
+  return Buffer.from(text.replaceAll("\\n", "\n"));
+}
+
 type Next = () => Promise<SendExecInputRequest["input"]>;
 
 interface End {
@@ -69,6 +74,12 @@ export async function* streamScript(
       for (let left = Number(args[0]); left > 0; left -= block.length) yield out(block);
       return yield end({ exitCode: 0 });
     }
+    case "print":
+      for (const text of args) yield out(unescaped(text));
+      return yield end({ exitCode: 0 });
+    case "warn":
+      for (const text of args) yield err(unescaped(text));
+      return yield end({ exitCode: 1 });
     case "idle":
       await next();
       return yield end({ exitCode: 0 });

@@ -24,7 +24,8 @@ const ARROWS: Record<string, readonly string[]> = {
   sdk: ["api", "core"],
   cli: ["sdk", "core"],
   console: ["sdk", "core"],
-  "control-plane": ["api", "rpc", "core"],
+  // The control plane serves the console: its files, not its inside.
+  "control-plane": ["console", "api", "rpc", "core"],
   linux: ["core"],
   vmm: ["linux", "core"],
   snapshot: ["linux", "core"],

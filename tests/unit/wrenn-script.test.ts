@@ -19,6 +19,7 @@ before(() => {
   }
   copyFileSync(join(repository, "wrenn"), join(tree, "wrenn"));
   writeFileSync(join(tree, "deploy/debian-packages.txt"), "# what every Debian has\n\ndash\nutil-linux\n");
+  writeFileSync(join(tree, "deploy/debian-packages-tests.txt"), "\ndash\n");
   writeFileSync(join(tree, "package-lock.json"), "{}\n");
   writeFileSync(join(tree, "packages/cli/src/main.ts"), "");
   // In place of Node: shows what it was given, one argument a line.

@@ -79,6 +79,7 @@ export function summaryOf({ instance, data }: Pick<RunningInstance, "instance" |
     "Wrenn Sandbox is ready.",
     `  API      ${instance.url}`,
     `  docs     ${instance.url}/docs`,
+    `  console  ${instance.url}/test`,
     `  API key  ${data.apiKey}`,
     "",
   ].join("\n");

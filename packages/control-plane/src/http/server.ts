@@ -13,6 +13,7 @@ import { linger } from "../files/linger.ts";
 import type { SandboxProxy } from "../proxy/proxy.ts";
 import type { Metrics } from "../services/metrics.ts";
 import { answerClientError } from "./client-error.ts";
+import { registerConsole } from "./console.ts";
 import { registerDocs } from "./docs.ts";
 import { fromThrown, toErrorAnswer } from "./errors.ts";
 import type { Handlers } from "./handler.ts";
@@ -37,7 +38,7 @@ const FORM_OVERHEAD_BYTES = 64 * 1024;
 /** What Fastify is told about every body. The checks look at what the client said. */
 const SOME_BYTES = { "content-type": "application/octet-stream" };
 
-/** What a page of another site may do with an answer: nothing. The documentation has a policy of its own. */
+/** What a page of another site may do with an answer: nothing. The documentation and the console have policies of their own. */
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -71,6 +72,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   });
   addHooks(app, options);
   await registerDocs(app, version);
+  registerConsole(app);
   for (const route of ROUTES as readonly Route[]) {
     const handle = pipeline(context, route, handlers[route.operationId as keyof Handlers]);
     addRoute(app, route, handle);
