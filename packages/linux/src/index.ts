@@ -32,15 +32,15 @@ export {
   createDevice,
   devicePath,
   deviceStatus,
+  findDevice,
   listDevices,
   removeDevice,
   resumeDevice,
   suspendDevice,
 } from "./dm/device.ts";
-export { attachLoop, detachLoop, type LoopDevice, loopsBelow } from "./dm/loop.ts";
+export { attachLoop, detachLoop, findLoop, type LoopDevice, loopsBelow } from "./dm/loop.ts";
 export { type Origin, Origins } from "./dm/origins.ts";
 export {
-  copySnapshot,
   copySparse,
   createSnapshot,
   flattenSnapshot,
@@ -48,8 +48,10 @@ export {
   restoreSnapshot,
   type Snapshot,
   snapshotStatus,
+  snapshotStatuses,
+  whileSuspended,
 } from "./dm/snapshot.ts";
-export { sweepDevices } from "./dm/sweep.ts";
+export { type SweepDevices, sweepDevices } from "./dm/sweep.ts";
 export { cowBytes, type SnapshotStatus } from "./dm/table.ts";
 export { tryDeviceMapper } from "./dm/trial.ts";
 export { applyHostRules, applySlotRules, removeHostRules } from "./firewall/apply.ts";

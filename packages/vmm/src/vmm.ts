@@ -4,11 +4,12 @@ import type { ProcessIdentity } from "@wrenn/linux";
 /** How a guest's instructions run. `tcg` is emulation: correct, slow, and no security boundary by itself. */
 export type Accelerator = "kvm" | "tcg";
 
-/** One file of a disk. Layers above the first hold only what was written since. */
+/** One file or block device of a disk. Layers above the first hold only what was written since. */
 export interface DiskLayer {
   /** Absolute path on the host. */
   path: string;
-  format: "raw" | "qcow2";
+  /** `device`: a block device, which the VMM gets a node of its own for. */
+  format: "raw" | "qcow2" | "device";
 }
 
 /** A block device of the guest, in the order in which the guest sees them (vda, vdb, ...). */

@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { MIB } from "@wrenn/core";
 import {
   attachLoop,
-  copySnapshot,
+  copySparse,
   cowBytes,
   createDevice,
   createSnapshot,
@@ -21,8 +21,10 @@ import {
   removeSnapshot,
   restoreSnapshot,
   snapshotStatus,
+  snapshotStatuses,
   sweepDevices,
   tryDeviceMapper,
+  whileSuspended,
 } from "@wrenn/linux";
 
 const PREFIX = "wrenn-255-";
@@ -106,7 +108,7 @@ describe("device-mapper snapshots", () => {
     const device = await createSnapshot(source, origin);
     const frozen = write(device, fresh, "before");
     const copy = snapshotOf("copy");
-    await copySnapshot(source, copy.cow);
+    await whileSuspended(source, () => copySparse(source.cow, copy.cow));
     const later = write(device, frozen, "after");
     const clone = await restoreSnapshot(copy, origin);
     assert.deepEqual(readAll(clone), frozen);
@@ -131,6 +133,7 @@ describe("device-mapper snapshots", () => {
     assert.deepEqual(readAll(device), content);
     const status = await snapshotStatus(full.name);
     assert.ok(before.state === "active" && status.state === "active");
+    assert.deepEqual((await snapshotStatuses()).get(full.name), status);
     assert.equal(status.totalBytes, cowBytes(DISK_BYTES));
     assert.ok(before.usedBytes < status.usedBytes && status.usedBytes <= status.totalBytes);
     await removeSnapshot(full);
@@ -178,6 +181,26 @@ describe("device-mapper snapshots", () => {
     await removeDevice(taken.name);
     await origins.release(origin);
     await rm(taken.cow);
+  });
+
+  it("that a machine still uses are taken over after a crash, and only they", async () => {
+    const used = snapshotOf("used");
+    const device = await createSnapshot(used, await origins.acquire(imagePath, DISK_BYTES));
+    await createSnapshot(snapshotOf("unused"), await origins.acquire(imagePath, 2 * DISK_BYTES));
+    const next = new Origins(PREFIX);
+    const origin = await next.acquire(imagePath, DISK_BYTES);
+    const { devices, files } = next.held();
+    const spared = { devices: new Set([...devices, used.name]), files: new Set([...files, used.cow]) };
+    const swept = await sweepDevices({ prefix: PREFIX, dataDir: dir, spared });
+    assert.equal(swept.devices.length, 2, "the other snapshot and its origin");
+    assert.deepEqual(
+      swept.loops.map(({ file }) => file),
+      [snapshotOf("unused").cow],
+    );
+    assert.deepEqual(readAll(device), fresh);
+    await removeSnapshot(used);
+    await next.release(origin);
+    for (const id of ["used", "unused"]) await rm(snapshotOf(id).cow);
   });
 
   it("are found and removed after a crash, those of other blocks are not", async () => {

@@ -6,10 +6,13 @@ import { deviceNumbers, makeDeviceNodes, removeDeviceNodes, usersWithDeviceNodes
 
 describe("device nodes", () => {
   const uid = planBlock(251).vmmUids.last;
+  const tun = { from: "/dev/net/tun", to: "/dev/net/tun" };
 
   it("are the same device, open to one user alone, and go without a trace", async () => {
     const before = usersWithDeviceNodes();
-    const binds = await makeDeviceNodes(uid, ["/dev/net/tun", "/dev/null"]);
+    const binds = await makeDeviceNodes(uid, [tun, { from: "/dev/null", to: "/img/disk" }]);
+    const at = binds.map((bind) => (typeof bind === "string" ? bind : bind.to));
+    assert.deepEqual(at, ["/dev/net/tun", "/img/disk"]);
     const made = binds.map((bind) => (typeof bind === "string" ? bind : bind.from));
     assert.deepEqual(
       made.map((path) => {
@@ -25,8 +28,8 @@ describe("device nodes", () => {
   });
 
   it("are not made for what is no device", async () => {
-    await assert.rejects(makeDeviceNodes(uid, ["/dev/absent"]), { code: "unavailable" });
-    await assert.rejects(makeDeviceNodes(uid, ["/etc/passwd"]), { code: "unavailable" });
+    await assert.rejects(makeDeviceNodes(uid, [{ ...tun, from: "/dev/absent" }]), { code: "unavailable" });
+    await assert.rejects(makeDeviceNodes(uid, [{ ...tun, from: "/etc/passwd" }]), { code: "unavailable" });
     removeDeviceNodes(uid);
   });
 

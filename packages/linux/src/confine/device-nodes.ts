@@ -11,23 +11,26 @@ const ROOT = "/dev/wrenn";
 const TIMEOUT_MS = 10_000;
 
 /**
- * Makes nodes for the devices at `paths`, which only `uid` may open. Returns the binds that put them in place of the
- * originals. Throws `unavailable` when a device does not exist.
+ * Makes nodes for the devices `from`, which only `uid` may open. Returns the binds that put them where they are wanted.
+ * Throws `unavailable` when a device does not exist.
  */
-export async function makeDeviceNodes(uid: number, paths: readonly string[]): Promise<Bind[]> {
+export async function makeDeviceNodes(
+  uid: number,
+  devices: readonly { from: string; to: string }[],
+): Promise<Bind[]> {
   const dir = join(ROOT, String(uid));
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o711 });
   const binds: Bind[] = [];
-  for (const path of paths) {
-    const device = statSync(path, { throwIfNoEntry: false });
-    if (!device?.isCharacterDevice())
-      throw new WrennError("unavailable", `${path} is not there; see wrenn doctor`);
-    const node = join(dir, basename(path));
+  for (const { from, to } of devices) {
+    const device = statSync(from, { throwIfNoEntry: false });
+    const kind = device?.isCharacterDevice() ? "c" : device?.isBlockDevice() ? "b" : undefined;
+    if (!device || !kind) throw new WrennError("unavailable", `${from} is not there; see wrenn doctor`);
+    const node = join(dir, basename(from));
     const { major, minor } = deviceNumbers(device.rdev);
-    await run(["mknod", "-m", "0600", node, "c", String(major), String(minor)], { timeoutMs: TIMEOUT_MS });
+    await run(["mknod", "-m", "0600", node, kind, String(major), String(minor)], { timeoutMs: TIMEOUT_MS });
     chownSync(node, uid, uid);
-    binds.push({ from: node, to: path });
+    binds.push({ from: node, to });
   }
   return binds;
 }

@@ -25,6 +25,11 @@ export async function createDevice(
   return await devicePath(name);
 }
 
+/** Path of a device's node; undefined when there is no such device. */
+export async function findDevice(name: string): Promise<string | undefined> {
+  return (await openCount(name)) === undefined ? undefined : await devicePath(name);
+}
+
 /** Path of a device's node, which the kernel itself makes. Throws when there is no such device. */
 export async function devicePath(name: string): Promise<string> {
   const minor = await dmsetup(["info", "--columns", "--noheadings", "--options", "minor", name]);
@@ -75,6 +80,13 @@ export async function resumeDevice(name: string): Promise<void> {
 /** The line of status of a device with one target. Throws when there is no such device. */
 export async function deviceStatus(name: string): Promise<string> {
   return (await dmsetup(["status", name])).trim();
+}
+
+/** The line of status of every device with a target of that kind, by its name. */
+export async function deviceStatuses(target: string): Promise<Map<string, string>> {
+  const stdout = await dmsetup(["status", "--target", target]);
+  const lines = stdout.split("\n").map((line) => /^([^:\s]+): (\d.*)$/.exec(line));
+  return new Map(lines.flatMap((match) => (match ? [[match[1] ?? "", match[2] ?? ""]] : [])));
 }
 
 /** Names of the devices that begin with `prefix`, sorted. None where the kernel has no device mapper. */

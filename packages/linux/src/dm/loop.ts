@@ -1,5 +1,6 @@
 // Loop devices: files as block devices.
 import { readdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { run } from "../run/run.ts";
 import { until } from "../run/until.ts";
@@ -33,6 +34,11 @@ export async function detachLoop(loop: LoopDevice): Promise<void> {
   await run(["losetup", "--detach", loop.device], { timeoutMs: TIMEOUT_MS });
   if (await until(() => !isAttached(loop), { timeoutMs: BUSY_MS })) return;
   throw new WrennError("internal", `${loop.device} (${loop.file}) is still in use and cannot be taken down`);
+}
+
+/** The device of a file, if it has one. `file` is a path without links, of a file that was not deleted since. */
+export function findLoop(file: string): LoopDevice | undefined {
+  return loopsBelow(dirname(file)).find((loop) => loop.file === file);
 }
 
 /** The devices whose files lie in a directory, at whatever depth, also when the file has been deleted since. */

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { realpath, stat } from "node:fs/promises";
 import { Scope, WrennError } from "@wrenn/core";
-import { createDevice, removeDevice } from "./device.ts";
-import { attachLoop, detachLoop } from "./loop.ts";
+import { createDevice, findDevice, removeDevice } from "./device.ts";
+import { attachLoop, detachLoop, findLoop } from "./loop.ts";
 import { Shared } from "./shared.ts";
 import { originTable, SECTOR_BYTES } from "./table.ts";
 
@@ -24,15 +24,21 @@ interface Opened {
 /**
  * Loop devices are counted per image, and those made larger with zeros per image and size. Invariant: a device exists
  * while, and only while, somebody holds it; the devices of others are never touched, because names begin with the
- * block's prefix.
+ * block's prefix. What an earlier process has left and a machine still uses is taken over by the first who acquires it;
+ * what nobody does is left to {@link sweepDevices}.
  */
 export class Origins {
   readonly #loops: Shared<Opened>;
   readonly #sized: Shared<Opened>;
+  readonly #devices = new Set<string>();
+  readonly #images = new Set<string>();
 
   /** @param prefix of the names of this block's devices, {@link BlockPlan.devicePrefix} */
   constructor(prefix: string) {
-    this.#loops = new Shared({ make: openLoop, giveBack: ({ scope }) => scope.close() });
+    this.#loops = new Shared({
+      make: (image) => this.#openLoop(image),
+      giveBack: ({ scope }) => scope.close(),
+    });
     this.#sized = new Shared({
       make: (key) => this.#openSized(prefix, key),
       giveBack: ({ scope }) => scope.close(),
@@ -51,6 +57,25 @@ export class Origins {
     await this.#sized.release(origin.key);
   }
 
+  /** Names of devices and paths of images that somebody holds. */
+  held(): { devices: ReadonlySet<string>; files: ReadonlySet<string> } {
+    return { devices: this.#devices, files: this.#images };
+  }
+
+  async #openLoop(image: string): Promise<Opened> {
+    await using scope = new Scope();
+    const { size } = await stat(image);
+    const loop = await scope.take(
+      "loop device",
+      async () => findLoop(image) ?? (await attachLoop(image, { readOnly: true })),
+      detachLoop,
+    );
+    this.#images.add(image);
+    scope.defer("path of the image", () => void this.#images.delete(image));
+    // The kernel drops what does not fill a sector.
+    return { device: loop.device, bytes: size - (size % SECTOR_BYTES), scope: scope.move() };
+  }
+
   async #openSized(prefix: string, key: string): Promise<Opened> {
     const { image, bytes } = JSON.parse(key) as { image: string; bytes: number };
     await using scope = new Scope();
@@ -64,14 +89,14 @@ export class Origins {
     }
     if (loop.bytes === bytes) return { device: loop.device, bytes, scope: scope.move() };
     const name = `${prefix}${originName(key)}`;
+    const table = originTable({ image: loop.device, imageBytes: loop.bytes, bytes });
     const device = await scope.take(
       "origin device",
-      () =>
-        createDevice(name, originTable({ image: loop.device, imageBytes: loop.bytes, bytes }), {
-          readOnly: true,
-        }),
+      async () => (await findDevice(name)) ?? (await createDevice(name, table, { readOnly: true })),
       () => removeDevice(name),
     );
+    this.#devices.add(name);
+    scope.defer("name of the origin device", () => void this.#devices.delete(name));
     return { device, bytes, scope: scope.move() };
   }
 }
@@ -85,12 +110,4 @@ function originName(key: string): string {
 
 function keyOf(image: string, bytes: number): string {
   return JSON.stringify({ image, bytes });
-}
-
-async function openLoop(image: string): Promise<Opened> {
-  await using scope = new Scope();
-  const { size } = await stat(image);
-  const loop = await scope.take("loop device", () => attachLoop(image, { readOnly: true }), detachLoop);
-  // The kernel drops what does not fill a sector.
-  return { device: loop.device, bytes: size - (size % SECTOR_BYTES), scope: scope.move() };
 }

@@ -7,6 +7,7 @@ import {
   createDevice,
   devicePath,
   deviceStatus,
+  deviceStatuses,
   removeDevice,
   resumeDevice,
   suspendDevice,
@@ -61,37 +62,42 @@ export async function removeSnapshot(snapshot: Snapshot): Promise<void> {
   for (const loop of loopsBelow(directory)) if (loop.file === `${directory}/${name}`) await detachLoop(loop);
 }
 
+/** How full the snapshots of this machine are, or that they are lost, by name. */
+export async function snapshotStatuses(): Promise<Map<string, SnapshotStatus>> {
+  const lines = await deviceStatuses("snapshot");
+  return new Map([...lines].map(([name, line]) => [name, parseSnapshotStatus(line)]));
+}
+
 /** How full it is, or that it is lost. */
 export async function snapshotStatus(name: string): Promise<SnapshotStatus> {
   return parseSnapshotStatus(await deviceStatus(name));
 }
 
 /**
- * Copies the file of a snapshot in use, as it is at one moment, to a new file: a snapshot of a snapshot does not exist.
- * Writes are held back meanwhile. The copy is on disk when this returns.
+ * Runs `work` while nothing is written to a snapshot, whose file then holds all that was written before: the moment to
+ * copy it, since a snapshot of a snapshot does not exist. `device` has its own cache, which is written out first.
  */
-export async function copySnapshot(snapshot: Snapshot, to: string): Promise<void> {
-  await suspendDevice(snapshot.name);
+export async function whileSuspended<T>({ name }: Snapshot, work: () => Promise<T>): Promise<T> {
+  await using device = await open(await devicePath(name), "r");
+  await device.sync();
+  await suspendDevice(name);
   try {
-    await copySparse(snapshot.cow, to);
+    return await work();
   } finally {
-    await resumeDevice(snapshot.name);
+    await resumeDevice(name);
   }
 }
 
 /** Writes all that the device holds to a new file, an image that needs no other. It is on disk when this returns. */
 export async function flattenSnapshot(snapshot: Snapshot, to: string): Promise<void> {
   await copySparse(await devicePath(snapshot.name), to);
-}
-
-/** Copies a file or a device; what is zero takes no space. */
-export async function copySparse(from: string, to: string, signal?: AbortSignal): Promise<void> {
-  await run(["cp", "--sparse=always", "--reflink=auto", "--", from, to], {
-    timeoutMs: COPY_TIMEOUT_MS,
-    signal,
-  });
   await using file = await open(to, "r");
   await file.sync();
+}
+
+/** Copies a file or a device; what is zero takes no space. The copy need not be on disk when this returns. */
+export async function copySparse(from: string, to: string): Promise<void> {
+  await run(["cp", "--sparse=always", "--reflink=auto", "--", from, to], { timeoutMs: COPY_TIMEOUT_MS });
 }
 
 async function openSnapshot({ name, cow }: Snapshot, origin: Origin): Promise<string> {

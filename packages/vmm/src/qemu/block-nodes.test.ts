@@ -35,3 +35,20 @@ function nodesOf(diskId: string, index: number): string[] {
   assert.equal(nodes[1]["node-name"], nodeName(diskId, index));
   return nodes.map((node) => String(node["node-name"]));
 }
+
+describe("layerNodes()", () => {
+  it("opens a block device as one, past the host's cache of it", () => {
+    const [file, format] = layerNodes({
+      diskId: "root",
+      index: 0,
+      filename: "/img/root.0",
+      format: "device",
+      readOnly: false,
+      backing: null,
+    });
+    assert.equal(file["driver"], "host_device");
+    assert.deepEqual(file["cache"], { direct: true });
+    assert.equal(format["driver"], "raw");
+    assert.equal(format["file"], "root0f");
+  });
+});

@@ -6,7 +6,7 @@ export interface LayerNodes {
   index: number;
   /** As QEMU sees it. */
   filename: string;
-  format: "raw" | "qcow2";
+  format: "raw" | "qcow2" | "device";
   readOnly: boolean;
   /** Name of the node below, null for none. */
   backing: string | null;
@@ -30,16 +30,19 @@ export function parseNodeName(name: string): { diskId: string; index: number } |
 export function layerNodes(layer: LayerNodes): [Record<string, unknown>, Record<string, unknown>] {
   const { diskId, index, readOnly } = layer;
   const access = { "read-only": readOnly, ...(readOnly ? {} : { discard: "unmap" }) };
+  const isDevice = layer.format === "device";
   const file = {
-    driver: "file",
+    driver: isDevice ? "host_device" : "file",
     "node-name": `${nodeName(diskId, index)}f`,
     filename: layer.filename,
     // A lock would keep clones from sharing a base; private layers have one user by construction.
     locking: "off",
+    // The pages of a device would be kept twice: for the device, and for the file behind it.
+    ...(isDevice ? { cache: { direct: true } } : {}),
     ...access,
   };
   const format = {
-    driver: layer.format,
+    driver: isDevice ? "raw" : layer.format,
     "node-name": nodeName(diskId, index),
     file: file["node-name"],
     ...access,

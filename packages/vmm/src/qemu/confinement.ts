@@ -1,7 +1,7 @@
 // What a QEMU process may see and use, as pure functions of its machine.
 import { MIB } from "@wrenn/core";
 import { type Bind, type CgroupLimits, type Confinement, MERGED_USR, SYSTEM_BINDS } from "@wrenn/linux";
-import type { MachineSpec } from "../vmm.ts";
+import type { DiskLayer, MachineSpec } from "../vmm.ts";
 import { INSIDE, layerPath, TCG_TRANSLATION_MIB } from "./arguments.ts";
 
 /** QEMU's own memory beside guest RAM and translation cache, `MiB`; measured about 60, with room for I/O buffers. */
@@ -12,9 +12,17 @@ const EXTRA_CPUS = 0.5;
 const MAX_TASKS = 128;
 const MAX_DESCRIPTORS = 256;
 
-/** Devices of the host that a machine's VMM opens. */
-export function machineDevices(spec: MachineSpec): string[] {
-  return [...(spec.net ? ["/dev/net/tun"] : []), ...(spec.accelerator === "kvm" ? ["/dev/kvm"] : [])];
+/** Devices of the host that a machine's VMM opens, and where it sees them. */
+export function machineDevices(spec: MachineSpec): { from: string; to: string }[] {
+  const general = [
+    ...(spec.net ? ["/dev/net/tun"] : []),
+    ...(spec.accelerator === "kvm" ? ["/dev/kvm"] : []),
+  ];
+  const disks = layersOf(spec).filter(({ layer }) => layer.format === "device");
+  return [
+    ...general.map((path) => ({ from: path, to: path })),
+    ...disks.map(({ layer, to }) => ({ from: layer.path, to })),
+  ];
 }
 
 /** Namespaces, files and identity of a machine's VMM. Only its own directory and its devices are writable. */
@@ -55,10 +63,14 @@ export function machineLimits(spec: MachineSpec, imageHoleBytes = 0): CgroupLimi
 }
 
 function sharedLayers(spec: MachineSpec): Bind[] {
+  return layersOf(spec).flatMap(({ layer, to }) =>
+    layer.format === "device" || to.startsWith(`${INSIDE.dir}/`) ? [] : [{ from: layer.path, to }],
+  );
+}
+
+/** All layers of all disks, and where the VMM sees them. */
+function layersOf(spec: MachineSpec): { layer: DiskLayer; to: string }[] {
   return spec.disks.flatMap((disk) =>
-    disk.layers.flatMap((layer, index) => {
-      const to = layerPath(spec, disk, index);
-      return to.startsWith(`${INSIDE.dir}/`) ? [] : [{ from: layer.path, to }];
-    }),
+    disk.layers.map((layer, index) => ({ layer, to: layerPath(spec, disk, index) })),
   );
 }

@@ -21,7 +21,7 @@ interface BlockInfo {
 export async function addDiskLayer(
   session: QmpSession,
   diskId: string,
-  layer: { filename: string; format: "raw" | "qcow2" },
+  layer: { filename: string; format: "raw" | "qcow2" | "device" },
 ): Promise<void> {
   if (layer.format !== "qcow2") throw new WrennError("invalid_argument", "only qcow2 layers can be added");
   const top = await topLayer(session, diskId);
