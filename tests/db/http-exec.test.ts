@@ -80,8 +80,16 @@ describe("POST /v1/sandboxes/{id}/exec", () => {
     assert.deepEqual([status, body.error.code, body.error.field], [400, "command_not_found", "cmd"]);
   });
 
+  test("a sandbox that its host no longer holds is in the wrong state, not unknown", async () => {
+    service.host.before["exec"] = () => {
+      throw hostError("not_found", Code.NotFound);
+    };
+    const answer = await exec({ cmd: "echo" });
+    service.host.before = {};
+    assert.deepEqual([answer.status, answer.body.error.code], [409, "invalid_state"]);
+  });
+
   for (const [code, connect, status] of [
-    ["not_found", Code.NotFound, 404],
     ["invalid_state", Code.FailedPrecondition, 409],
     ["capacity", Code.ResourceExhausted, 429],
     ["no_space", Code.ResourceExhausted, 507],

@@ -69,9 +69,10 @@ async function fork(context: SandboxContext, order: Fork): Promise<SandboxRow[]>
   }
 }
 
-/** What a copy has in common with its source; its clock and its addresses are its own. */
+/** What a copy has in common with its source, its protection included; its clock and its addresses are its own. */
 function copyOf({ source, metadata }: Fork, id: string, worker: number): NewSandboxRow {
-  const { owner, template, host_id, vcpus, memory_mb, disk_mb, timeout_sec, on_timeout, isolation } = source;
+  const { owner, template, host_id, vcpus, memory_mb, disk_mb, isolation } = source;
+  const { timeout_sec, on_timeout, ttl_mode, auto_resume, traffic_token, network } = source;
   return {
     id,
     owner,
@@ -81,10 +82,13 @@ function copyOf({ source, metadata }: Fork, id: string, worker: number): NewSand
     vcpus,
     memory_mb,
     disk_mb,
+    isolation,
     timeout_sec,
     on_timeout,
-    ttl_mode: "inactivity",
-    isolation,
+    ttl_mode,
+    auto_resume,
+    traffic_token,
+    network: network && JSON.stringify(network),
     metadata: JSON.stringify(metadata),
     worker,
   };
@@ -96,11 +100,14 @@ async function recordForks(
   { ids, host, source }: Fork,
   { forks }: ForkSandboxResponse,
 ): Promise<SandboxRow[]> {
+  const { ttl_mode, timeout_sec } = source;
+  const limited = ttl_mode === "deadline" && timeout_sec > 0;
+  const expires_at = limited ? new Date(Date.now() + timeout_sec * 1000) : null;
   const made = new Map(forks.map((fork) => [fork.sandboxId, fork]));
   const moves = ids.map((id) => {
     const fork = made.get(id);
     if (!fork) throw new WrennError("internal", `the host left out fork ${id} of sandbox ${source.id}`);
-    const set = { host_ip: fork.hostIp || null, guest_ip: fork.guestIp || null };
+    const set = { host_ip: fork.hostIp || null, guest_ip: fork.guestIp || null, expires_at };
     return { id, from: ["starting"], to: "running", set } as const;
   });
   const rows = await moveSandboxes(context.db, moves);
