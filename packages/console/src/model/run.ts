@@ -104,16 +104,17 @@ export class Run {
         this.#options.changed();
       }
       this.#finish(await stream.wait());
+      const detail = `${this.result} · ${bytes(this.bytes)} · ${this.line}`;
+      end({ ok: true, result: "closed", detail, ms: this.ms, requestId: undefined });
+    } catch (error) {
+      this.#fail(error);
       end({
-        ok: true,
-        result: this.result,
-        detail: bytes(this.bytes),
+        ok: false,
+        result: "failed",
+        detail: `${this.result} · ${this.line}`,
         ms: this.ms,
         requestId: undefined,
       });
-    } catch (error) {
-      this.#fail(error);
-      end({ ok: false, result: "failed", detail: this.result, ms: this.ms, requestId: undefined });
     }
   }
 

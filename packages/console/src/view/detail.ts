@@ -18,6 +18,9 @@ import { execPart } from "./exec.ts";
 import { facts } from "./facts.ts";
 import type { Part } from "./part.ts";
 
+/** Where the list is above the detail, and not beside it. */
+const NARROW = "(max-width: 959.98px)";
+
 export function detailPart(app: App): Part {
   const id = h("h2", { class: "sandbox-id", tabindex: -1 });
   const status = badge();
@@ -29,8 +32,10 @@ export function detailPart(app: App): Part {
   const head = h("div", { class: "detail-head" }, id, copy, status.element, actions.element);
   const whole = h("div", { class: "detail" }, head, problem, known.element, exec.element);
   const none = h("p", { class: "empty" }, "Select a sandbox, or create one.");
+  const element = h("section", { class: "card main", "aria-label": "Selected sandbox" }, none, whole);
+  let shown = app.selected;
   return {
-    element: h("section", { class: "card main", "aria-label": "Selected sandbox" }, none, whole),
+    element,
     update() {
       const sandbox = app.selectedSandbox;
       none.hidden = sandbox !== undefined;
@@ -46,6 +51,8 @@ export function detailPart(app: App): Part {
       setText(problem, visible(text));
       problem.hidden = text === "";
       exec.update();
+      if (shown !== app.selected && matchMedia(NARROW).matches) element.scrollIntoView();
+      shown = app.selected;
     },
   };
 }
