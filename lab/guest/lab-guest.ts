@@ -31,7 +31,7 @@ export class LabGuest implements Disposable {
   /** Waits for the guest agent of a lab that was just started, and tells it its token and the time. */
   async awaken(signal: AbortSignal): Promise<void> {
     await this.client.waitUntilHealthy(signal);
-    await this.client.init({ accessToken: this.#token, envVars: ENVIRONMENT, hostname: "lab" }, signal);
+    await this.client.init({ accessToken: this.#token, envVars: ENVIRONMENT, hostname: "lab" }, { signal });
   }
 
   /** Runs a command as root to its end, whatever that is. */

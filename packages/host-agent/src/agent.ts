@@ -1,71 +1,59 @@
-// The host agent put together: sweep, probe, prepare, serve; and the way back.
+// The host agent put together: look at what is there, sweep the rest, probe, prepare, serve; and the way back.
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { Scope } from "@wrenn/core";
+import { MIB, Scope } from "@wrenn/core";
 import { buildEnvd } from "@wrenn/envd";
 import {
   closeBlockNetwork,
   detectCgroups,
+  MemoryFile,
   openBlockNetwork,
   planBlock,
   SlotPool,
   sweepBlock,
 } from "@wrenn/linux";
+import { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
 import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
-import { proveAccelerator, QemuVmm } from "@wrenn/vmm";
+import { type Accelerator, proveAccelerator, QemuVmm } from "@wrenn/vmm";
+import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import { HostInfo } from "./host-info.ts";
+import { ImageStore } from "./image/image-store.ts";
 import { Qcow2RootfsStore } from "./rootfs/qcow2.ts";
 import { Capacity } from "./sandbox/capacity.ts";
+import type { HostContext } from "./sandbox/context.ts";
 import { SandboxManager } from "./sandbox/manager.ts";
 import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
+import { findEarlier, takeOver } from "./sandbox/take-over.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
+import { Storage } from "./storage/storage.ts";
 import { TemplateBuilds } from "./template/builds.ts";
 import { readGuestFile } from "./template/guest-file.ts";
 import { TemplateRegistry } from "./template/registry.ts";
+import { WarmTemplates } from "./template/warm.ts";
 
 /**
- * Starts the agent. Everything that an earlier run of this block left on the machine is removed first. Closing the
- * returned scope ends the sandboxes and gives everything back.
+ * Starts the agent. Machines of an earlier run of this block that still run are taken over; everything else that it left
+ * on the machine is removed first. Closing the returned scope pauses the sandboxes and gives everything back.
  */
 export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await using scope = new Scope();
   const cgroups = detectCgroups();
-  const swept = await sweepBlock({ block: config.block, cgroups, scope: "sandboxes" });
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const images = await ImageStore.open(config.dataDir);
+  const snapshots = await SnapshotStore.open(config.dataDir);
+  const earlier = await findEarlier({ dataDir: config.dataDir, snapshots });
+  const swept = await sweepBlock({ block: config.block, cgroups, scope: "sandboxes", spare: earlier.spared });
   if (Object.values(swept).some((found) => found.length > 0))
     log.warn(swept, "removed what an earlier run left behind");
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
 
-  const plan = planBlock(config.block);
+  const registry = await TemplateRegistry.open(config.dataDir, images);
+  const guest = await prepareBootParts({ config, registry, log });
   const vmm = new QemuVmm({ cgroups });
-  const templates = await TemplateRegistry.open(config.dataDir);
-  const artifacts =
-    config.guestFile === undefined
-      ? await prepareGuest({
-          cacheDir: config.cacheDir,
-          buildEnvd,
-          onStep: (step) =>
-            log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
-        })
-      : await readGuestFile(config.guestFile);
-  const images = await templates.setGuest(artifacts);
-  const khz = await tscKhz();
-  const commandLine = kernelCommandLine({ tscKhz: khz });
-  const { accelerator, reason } = await proveAccelerator({
-    vmm,
-    kernel: images.kernelPath,
-    initramfs: images.initramfsPath,
-    commandLine,
-    dir: join(config.dataDir, "proof"),
-    uid: plan.vmmUids.last,
-    cgroup: `${plan.cgroup}/proof`,
-    cacheFile: join(config.runDir, "accelerator.json"),
-    deadlineMs: config.proofDeadlineMs,
-  });
-  if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
+  const { accelerator, commandLine, khz } = await chooseAccelerator({ config, vmm, images, guest, log });
 
   const reports = await ReportLog.open(config.dataDir);
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
@@ -82,33 +70,54 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
       new SlotPool({
         block: config.block,
         prepared: config.preparedSlots,
+        inUse: [...earlier.spared.slots],
         dns: config.dns,
         onError: (err) => log.error({ err }, "could not prepare a network slot"),
       }),
     (pool) => pool.close(),
   );
-  const manager = new SandboxManager({
-    start: {
-      dataDir: config.dataDir,
-      cgroup: plan.cgroup,
-      vmm,
-      accelerator,
-      commandLine,
-      slots,
-      rootfs: new Qcow2RootfsStore(),
-      bootDeadlineMs: config.bootDeadlineMs,
-    },
-    templates,
+  const memory = await scope.take(
+    "memory images",
+    () =>
+      new MemoryImages({
+        store: snapshots,
+        create: (name, bytes) => MemoryFile.create(name, bytes),
+        idleBytes: config.idleImagesMb * MIB,
+      }),
+    (held) => held[Symbol.dispose](),
+  );
+  const blanks = join(config.dataDir, "blank");
+  await mkdir(blanks, { recursive: true, mode: 0o700 });
+  const storage = new Storage({ snapshots, images, log });
+  const context: HostContext = {
+    dataDir: config.dataDir,
+    cgroup: planBlock(config.block).cgroup,
+    vmm,
+    accelerator,
+    commandLine,
+    tscKhz: khz,
+    slots,
     capacity,
-    reports,
-    concurrentBoots: config.concurrentBoots,
-    log,
-  });
-  await manager.clearLeftovers();
-  scope.defer("sandboxes", () => manager.close());
+    rootfs: new Qcow2RootfsStore(blanks),
+    images,
+    snapshots,
+    memory,
+    storage,
+    boots: new Semaphore(config.concurrentBoots),
+    loads: new Semaphore(config.concurrentLoads),
+    bootDeadlineMs: config.bootDeadlineMs,
+  };
+  const warm = new WarmTemplates({ context, registry, log });
+  const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
+  storage.addUsers(() => [...registry.users(), ...manager.users()]);
+  await takeOver({ context, manager, reports, earlier, block: config.block, log });
+  storage.collect();
+  scope.defer("storage", () => storage.settled());
+  scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
+  scope.defer("booted copies", () => warm.close());
   scope.defer("reaper", startReaper(manager, config.reapIntervalMs, log));
 
-  const builds = new TemplateBuilds({ registry: templates, cacheDir: config.cacheDir, log });
+  const builds = new TemplateBuilds({ registry, warm, storage, cacheDir: config.cacheDir, log });
   scope.defer("template builds", () => builds.close());
   const host = new HostInfo({
     hostId: `${hostname()}-${config.block}`,
@@ -116,10 +125,59 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     vmm: `${vmm.name} ${await vmm.version()}`,
     capacity,
   });
-  const context = { manager, templates, builds, reports, host };
-  const onSocket = await listenOnSocket(context, { path: config.socket, owner: config.socketOwner, log });
+  const service = { manager, templates: registry, builds, reports, storage, dataDir: config.dataDir, host };
+  const onSocket = await listenOnSocket(service, { path: config.socket, owner: config.socketOwner, log });
   scope.defer("socket", onSocket);
-  if (config.tls) scope.defer("TLS", await listenOnTls(context, { ...config.tls, tls: config.tls, log }));
+  if (config.tls) scope.defer("TLS", await listenOnTls(service, { ...config.tls, tls: config.tls, log }));
   log.info({ socket: config.socket, isolation: accelerator }, "host agent is ready");
   return scope.move();
+}
+
+/** Kernel, initramfs and agent drive for guests to come. */
+async function prepareBootParts({
+  config,
+  registry,
+  log,
+}: {
+  config: Config;
+  registry: TemplateRegistry;
+  log: Logger;
+}) {
+  const artifacts =
+    config.guestFile === undefined
+      ? await prepareGuest({
+          cacheDir: config.cacheDir,
+          buildEnvd,
+          onStep: (step) =>
+            log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
+        })
+      : await readGuestFile(config.guestFile);
+  return await registry.setGuest(artifacts);
+}
+
+/** The accelerator that a guest has run on, and the guests' kernel command line. */
+async function chooseAccelerator(parts: {
+  config: Config;
+  vmm: QemuVmm;
+  images: ImageStore;
+  guest: { kernel: string; initramfs: string };
+  log: Logger;
+}): Promise<{ accelerator: Accelerator; commandLine: string; khz: number }> {
+  const { config, vmm, images, guest, log } = parts;
+  const plan = planBlock(config.block);
+  const khz = await tscKhz();
+  const commandLine = kernelCommandLine({ tscKhz: khz });
+  const { accelerator, reason } = await proveAccelerator({
+    vmm,
+    kernel: images.path(guest.kernel),
+    initramfs: images.path(guest.initramfs),
+    commandLine,
+    dir: join(config.dataDir, "proof"),
+    uid: plan.vmmUids.last,
+    cgroup: `${plan.cgroup}/proof`,
+    cacheFile: join(config.runDir, "accelerator.json"),
+    deadlineMs: config.proofDeadlineMs,
+  });
+  if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
+  return { accelerator, commandLine, khz };
 }

@@ -1,5 +1,5 @@
 // The host agent's settings, read once from the environment.
-import { totalmem } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { MIB, WrennError } from "@wrenn/core";
 
 export interface Config {
@@ -23,6 +23,12 @@ export interface Config {
   /** Network slots kept ready. */
   preparedSlots: number;
   concurrentBoots: number;
+  /** Starts from saved memory at one time. */
+  concurrentLoads: number;
+  /** Memory images of snapshots that stay in memory while nobody uses them, `MiB`. */
+  idleImagesMb: number;
+  /** What becomes of running sandboxes when the agent is told to end. */
+  onStop: "pause" | "destroy";
   bootDeadlineMs: number;
   /** How long the guest that proves KVM may take to its first process, `ms`; the proof's own default when undefined. */
   proofDeadlineMs: number | undefined;
@@ -54,6 +60,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }),
     preparedSlots: integer(env, "WRENN_PREPARED_SLOTS", { min: 0, max: 64, fallback: 4 }),
     concurrentBoots: integer(env, "WRENN_CONCURRENT_BOOTS", { min: 1, max: 64, fallback: 4 }),
+    concurrentLoads: integer(env, "WRENN_CONCURRENT_LOADS", {
+      min: 1,
+      max: 256,
+      fallback: 2 * availableParallelism(),
+    }),
+    idleImagesMb: integer(env, "WRENN_IDLE_IMAGES_MB", { min: 0, max: 2 ** 24, fallback: 2048 }),
+    onStop: choice(env, "WRENN_ON_STOP", ["pause", "destroy"]),
     bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
     proofDeadlineMs:
       env["WRENN_PROOF_DEADLINE_MS"] === undefined
@@ -87,6 +100,15 @@ function required(env: NodeJS.ProcessEnv, name: string): string {
   const value = env[name];
   if (!value) throw new WrennError("invalid_argument", `${name} is not set`);
   return value;
+}
+
+/** One of the values; the first when it is not set. */
+function choice<T extends string>(env: NodeJS.ProcessEnv, name: string, values: readonly [T, ...T[]]): T {
+  const text = env[name];
+  if (!text) return values[0];
+  const value = values.find((candidate) => candidate === text);
+  if (value) return value;
+  throw new WrennError("invalid_argument", `${name} must be one of: ${values.join(", ")}`);
 }
 
 function integer(

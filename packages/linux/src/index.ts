@@ -8,7 +8,13 @@ export {
 } from "./block/claim.ts";
 export { withMachineLock } from "./block/machine-lock.ts";
 export { type BlockNetworkOptions, closeBlockNetwork, openBlockNetwork } from "./block/network.ts";
-export { PLATFORM_GROUP_PREFIX, type SweepOptions, type Swept, sweepBlock } from "./block/sweep.ts";
+export {
+  PLATFORM_GROUP_PREFIX,
+  type Spared,
+  type SweepOptions,
+  type Swept,
+  sweepBlock,
+} from "./block/sweep.ts";
 export type { Cgroup, Cgroups } from "./cgroup/cgroup.ts";
 export { type CgroupLayout, cgroupLayout, detectCgroups } from "./cgroup/detect.ts";
 export type { CgroupLimits } from "./cgroup/limits.ts";

@@ -18,15 +18,23 @@ import { type DataLayout, runtimeLayout } from "./layout.ts";
  * from the machine. The caller holds the block's claim. Does nothing when nothing is left.
  */
 export async function removeLeftovers(block: number, data: DataLayout): Promise<void> {
-  const { agentSocket, dir } = runtimeLayout(block);
+  await endDaemons(block, data);
+  await sweepBlock({ block, cgroups: detectCgroups() });
+  await rm(runtimeLayout(block).dir, { recursive: true, force: true });
+}
+
+/**
+ * The same but for the sandboxes' machines and networks: the host agent that is started next takes over those that still
+ * run, and sweeps the rest.
+ */
+export async function endDaemons(block: number, data: DataLayout): Promise<void> {
+  const { agentSocket } = runtimeLayout(block);
   const { controlPlaneUid } = planBlock(block);
   await killAll([
     ...processesWithEnvironment(`WRENN_SOCKET=${agentSocket}`),
     ...processesOfUids({ first: controlPlaneUid, last: controlPlaneUid }),
   ]);
   await endStrayServers(data.database);
-  await sweepBlock({ block, cgroups: detectCgroups() });
-  await rm(dir, { recursive: true, force: true });
 }
 
 /**

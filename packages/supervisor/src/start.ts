@@ -10,7 +10,7 @@ import { databaseUrl } from "./database/settings.ts";
 import { waitUntilHealthy } from "./health.ts";
 import { type Instance, removeInstance, writeInstance } from "./instance.ts";
 import { type DataLayout, dataLayout, logFile, type RuntimeLayout, runtimeLayout } from "./layout.ts";
-import { removeLeftovers } from "./leftovers.ts";
+import { endDaemons, removeLeftovers } from "./leftovers.ts";
 import {
   formatListenAddress,
   isLoopback,
@@ -65,7 +65,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   await checkSourcesReadable(options.sourceRoot);
 
   const { block } = await scope.take("block", () => claimBlock({ dataDir: options.dataDir }), releaseBlock);
-  await removeLeftovers(block, data);
+  await endDaemons(block, data);
   await removeInstance(data.instance);
   scope.defer("what the block holds", () => removeLeftovers(block, data));
   const listen = await reservePort(options.listen);

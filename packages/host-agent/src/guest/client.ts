@@ -15,8 +15,25 @@ import { guestError } from "./errors.ts";
 /** What a guest is told before its sandbox counts as running. */
 export interface GuestInit {
   accessToken: string;
-  envVars: Record<string, string>;
+  /** Replaces the guest's; absent = it stays. */
+  envVars?: Record<string, string>;
   hostname: string;
+  /** 32 hex digits. */
+  machineId?: string;
+  /** Base64. */
+  entropy?: string;
+  /** Closes all other connections of the agent: those that were open when its memory was saved. */
+  dropConnections?: boolean;
+}
+
+/** What the guest read back after its init. */
+export interface GuestIdentity {
+  hostname: string;
+  machineId: string;
+  /** Its clock, `ms` since the epoch. */
+  timeMs: number;
+  /** Whether its kernel's generator was reseeded. */
+  reseeded: boolean;
 }
 
 export interface GuestFile {
@@ -80,8 +97,14 @@ export class GuestClient {
     }
   }
 
-  /** Gives the guest its token, clock, name and environment. Resolves when it has confirmed all of them. */
-  async init(init: GuestInit, signal: AbortSignal): Promise<void> {
+  /**
+   * Gives the guest its token, clock, names, randomness and environment, and returns what it has read back. `heldToken` is
+   * the one that a guest from saved memory knows.
+   */
+  async init(
+    init: GuestInit,
+    { heldToken, signal }: { heldToken?: string; signal: AbortSignal },
+  ): Promise<GuestIdentity> {
     const body = Buffer.from(JSON.stringify({ ...init, timestamp: new Date().toISOString() }));
     const response = await this.#send({
       method: "POST",
@@ -89,8 +112,28 @@ export class GuestClient {
       headers: { "content-type": "application/json", "content-length": body.length },
       body,
       signal,
+      ...(heldToken === undefined ? {} : { token: heldToken }),
     });
     await expectSuccess(response, "initialise the guest");
+    return parseIdentity(await readSmall(response));
+  }
+
+  /**
+   * Has the guest write out its file systems, just before its machine stands still; from here on no process of it ends
+   * because its caller has gone. `end`: streams are ended, and connections of this client are of no use afterwards.
+   */
+  async quiesce(streams: "end" | "keep", signal: AbortSignal): Promise<void> {
+    const body = Buffer.from(JSON.stringify({ streams }));
+    const headers = { "content-type": "application/json", "content-length": body.length };
+    const response = await this.#send({ method: "POST", path: "/quiesce", headers, body, signal });
+    await expectSuccess(response, "quiesce the guest");
+    response.resume();
+  }
+
+  /** The guest goes on after all: a caller that goes away is again the end of what it started. */
+  async unquiesce(signal: AbortSignal): Promise<void> {
+    const response = await this.#send({ method: "POST", path: "/unquiesce", signal });
+    await expectSuccess(response, "let the guest go on");
     response.resume();
   }
 
@@ -144,6 +187,7 @@ export class GuestClient {
     headers?: OutgoingHttpHeaders;
     body?: Buffer | Readable;
     signal: AbortSignal;
+    token?: string;
   }): Promise<IncomingMessage> {
     const outgoing = request({
       agent: this.#agent,
@@ -151,7 +195,7 @@ export class GuestClient {
       port: this.#port,
       method: call.method,
       path: call.path,
-      headers: { ...call.headers, "x-access-token": this.#token },
+      headers: { ...call.headers, "x-access-token": call.token ?? this.#token },
       signal: call.signal,
     });
     const answered = Promise.withResolvers<IncomingMessage>();
@@ -185,20 +229,45 @@ function requestIdHeader(requestId: string | undefined): OutgoingHttpHeaders {
 async function expectSuccess(response: IncomingMessage, attempted: string): Promise<void> {
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > 64 * 1024) break;
-    chunks.push(chunk);
-  }
   let body: { message?: string; error_code?: string } = {};
   try {
-    body = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    body = JSON.parse(await readSmall(response));
   } catch {
     // Whatever it was, it was not our agent's error format; the status speaks for itself.
   }
   const named = body.error_code ?? "";
   const code = isErrorCode(named) ? named : status === 404 ? "not_found" : "internal";
   throw new WrennError(code, body.message ?? `could not ${attempted}: the guest agent answered ${status}`);
+}
+
+/** Longest answer that is read whole, `bytes`; the rest of a longer one is left. */
+const SMALL_BODY_BYTES = 64 * 1024;
+
+async function readSmall(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > SMALL_BODY_BYTES) break;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The guest is not trusted: what is missing or of another type counts as not confirmed. */
+function parseIdentity(text: string): GuestIdentity {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  const given = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const string = (value: unknown) => (typeof value === "string" ? value : "");
+  return {
+    hostname: string(given["hostname"]),
+    machineId: string(given["machineId"]),
+    timeMs: typeof given["timeMs"] === "number" ? given["timeMs"] : Number.NaN,
+    reseeded: given["reseeded"] === true,
+  };
 }

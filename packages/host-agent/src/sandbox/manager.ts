@@ -1,38 +1,28 @@
-// All sandboxes of this machine: creation, destruction, use, time-outs, and what happens when a machine dies.
-import {
-  assertSandboxId,
-  BOUNDS,
-  newSandboxId,
-  newToken,
-  type SandboxStatus,
-  Scope,
-  WrennError,
-} from "@wrenn/core";
+// All sandboxes of this machine: who they are, their transitions under one lock each, and what nobody asked for.
+import { assertSandboxId, BOUNDS, newToken, WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
 import type { MachineExit } from "@wrenn/vmm";
-import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
 import type { GuestClient } from "../guest/client.ts";
-import type { TemplateRegistry } from "../template/registry.ts";
-import { acquire } from "./acquire.ts";
-import type { Capacity } from "./capacity.ts";
+import type { User } from "../storage/storage.ts";
+import type { SnapshotTemplate } from "../template/registry.ts";
+import type { HostContext } from "./context.ts";
+import {
+  adoptBeginning,
+  assertBounds,
+  beginNew,
+  type CreateSpec,
+  newRecord,
+  type Templates,
+} from "./create.ts";
 import { moveDeadline, newDeadline } from "./deadline.ts";
-import { readRecords, removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
+import { assertForkIds, freezeMoment } from "./fork.ts";
+import { endLife, pauseSandbox } from "./pause.ts";
+import { removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
-import { Sandbox } from "./sandbox.ts";
-import { type StartContext, startSandbox } from "./start.ts";
-
-export interface CreateSpec {
-  /** Empty = a new one. */
-  id: string;
-  template: string;
-  vcpus: number;
-  memoryMb: number;
-  /** 0 = the default. */
-  diskMb: number;
-  timeoutSec: number;
-  ttlMode: SandboxRecord["ttlMode"];
-  envs: Record<string, string>;
-}
+import { restoreSandbox } from "./restore.ts";
+import { assertPaused, cloneOf, fromDiskOf, fromSnapshot, resumeSandbox } from "./resume.ts";
+import { type Running, runningOf, Sandbox } from "./sandbox.ts";
 
 /** One use of a running sandbox. */
 export interface Visit {
@@ -46,81 +36,46 @@ export interface Visit {
 }
 
 export interface ManagerOptions {
-  start: StartContext;
-  templates: TemplateRegistry;
-  capacity: Capacity;
+  context: HostContext;
+  templates: Templates;
   reports: ReportLog;
-  /** Boots at one time: more than this only make each other slower. */
-  concurrentBoots: number;
   log: Logger;
 }
 
 export class SandboxManager {
-  readonly #options: ManagerOptions;
+  readonly #context: HostContext;
+  readonly #templates: Templates;
+  readonly #reports: ReportLog;
+  readonly #log: Logger;
   readonly #sandboxes = new Map<string, Sandbox>();
-  readonly #boots: Semaphore;
   #closing = false;
 
-  constructor(options: ManagerOptions) {
-    this.#options = options;
-    this.#boots = new Semaphore(options.concurrentBoots);
+  constructor({ context, templates, reports, log }: ManagerOptions) {
+    this.#context = context;
+    this.#templates = templates;
+    this.#reports = reports;
+    this.#log = log;
   }
 
-  /**
-   * Removes what an earlier agent left on disk and reports each as stopped. Its processes and network are gone by then:
-   * the caller has swept the block.
-   */
-  async clearLeftovers(): Promise<void> {
-    const { start, reports, log } = this.#options;
-    for (const { id, record } of await readRecords(start.dataDir)) {
-      await start.rootfs.remove({ dir: `${start.dataDir}/sandboxes/${id}/vm` });
-      await reports.add({ sandboxId: id, status: "stopped", reason: "the host agent was restarted" });
-      await removeSandboxDir(start.dataDir, id);
-      log.info({ sandbox_id: id, was: record?.status }, "removed a sandbox of an earlier run");
-    }
+  /** Takes in a sandbox of an earlier agent's: one that runs, or one that is on disk. */
+  takeIn(sandbox: Sandbox): void {
+    this.#sandboxes.set(sandbox.id, sandbox);
+    if (sandbox.running) this.#watch(sandbox, sandbox.running);
   }
 
   /** Makes a sandbox and returns once its guest has confirmed its init. Nothing is left behind when it fails. */
   async create(spec: CreateSpec): Promise<Sandbox> {
     this.#assertOpen();
-    const { capacity, templates, start, log } = this.#options;
-    const template = templates.get(spec.template);
-    const record = newRecord(spec);
-    assertFits(record, template.minDiskMb);
-    if (this.#sandboxes.has(record.id)) {
-      throw new WrennError("already_exists", `sandbox ${record.id} exists on this host`, {
-        field: "sandbox_id",
-      });
+    const template = this.#templates.registry.get(spec.template);
+    const sandbox = this.#register(newRecord(spec, template));
+    const release = template.type === "snapshot" ? this.#context.storage.hold(template.snapshot) : () => {};
+    try {
+      return await this.#start(sandbox, (log) =>
+        beginNew(this.#context, this.#templates, sandbox, { template, start: spec.start }, log),
+      );
+    } finally {
+      release();
     }
-    const sandbox = new Sandbox({ record, envs: spec.envs });
-    sandbox.scope.defer("capacity", capacity.reserve(record.memoryMb));
-    this.#sandboxes.set(record.id, sandbox);
-    const logger = log.child({ sandbox_id: record.id });
-    return sandbox.lock.runExclusive(async () => {
-      const began = performance.now();
-      try {
-        sandbox.scope.defer("directory", () => removeSandboxDir(start.dataDir, record.id));
-        await writeRecord(start.dataDir, record);
-        const guest = await templates.guestImages();
-        const leave = await acquire(this.#boots, sandbox.gone.signal);
-        try {
-          sandbox.running = await startSandbox(start, { guest, template }, sandbox, logger);
-        } finally {
-          leave();
-        }
-        sandbox.gone.signal.throwIfAborted();
-        this.#assertOpen();
-        sandbox.record = { ...sandbox.record, deadline: newDeadline(sandbox.record) };
-        await this.#become(sandbox, "running");
-        sandbox.activity.touch();
-        void sandbox.running.machine.exited.then((exit) => this.#machineEnded(sandbox, exit));
-        logger.info({ ms: Math.round(performance.now() - began) }, "sandbox is running");
-        return sandbox;
-      } catch (reason) {
-        await this.#free(sandbox, logger);
-        throw reason;
-      }
-    });
   }
 
   /** Ends a sandbox in whatever state it is. Succeeds when there is none. */
@@ -129,7 +84,122 @@ export class SandboxManager {
     const sandbox = this.#sandboxes.get(id);
     if (!sandbox) return;
     sandbox.gone.abort(new WrennError("not_found", `sandbox ${id} was deleted`));
-    await sandbox.lock.runExclusive(() => this.#free(sandbox, this.#options.log.child({ sandbox_id: id })));
+    await sandbox.lock.runExclusive(() => this.#free(sandbox));
+  }
+
+  /** Saves a running sandbox to disk. Returns what each phase took, `ms`. */
+  async pause(id: string): Promise<Record<string, number>> {
+    const sandbox = this.get(id);
+    return await this.#change(sandbox, (log) => pauseSandbox(this.#context, sandbox, log));
+  }
+
+  /** Continues a paused sandbox, or boots it from its disk (`cold`). */
+  async resume(id: string, { cold, timeoutSec }: { cold: boolean; timeoutSec: number }): Promise<Sandbox> {
+    this.#assertOpen();
+    const sandbox = this.get(id);
+    await this.#change(sandbox, async (log) => {
+      const generation = assertPaused(sandbox);
+      const beginning = cold
+        ? fromDiskOf(this.#context, generation, await this.#templates.registry.guestImages())
+        : await fromSnapshot(this.#context, generation);
+      sandbox.record = { ...sandbox.record, timeoutSec };
+      await resumeSandbox(this.#context, sandbox, beginning, log);
+      this.#runs(sandbox);
+    });
+    return sandbox;
+  }
+
+  /** Rolls a running or paused sandbox back to a template or snapshot; it runs afterwards. */
+  async restore(id: string, name: string): Promise<Sandbox> {
+    this.#assertOpen();
+    const sandbox = this.get(id);
+    await this.#change(sandbox, async (log) => {
+      const template = this.#templates.registry.get(name);
+      try {
+        await restoreSandbox(this.#context, this.#templates, sandbox, template, log);
+      } finally {
+        this.#runs(sandbox);
+      }
+    });
+    return sandbox;
+  }
+
+  /** Copies a running sandbox: all copies run in the end, or none is left. The source stands still for a moment. */
+  async fork(id: string, forkIds: readonly string[]): Promise<{ forks: Sandbox[]; stoodStillMs: number }> {
+    this.#assertOpen();
+    for (const forkId of forkIds) assertSandboxId(forkId);
+    assertForkIds(id, forkIds, BOUNDS.fork_count.max);
+    const source = this.get(id);
+    const context = this.#context;
+    const moment = await this.#change(source, (log) => freezeMoment(context, source, "fork", log));
+    try {
+      faultPoint("fork.frozen");
+      const beginning = await cloneOf(context, moment.id);
+      const results = await Promise.allSettled(
+        forkIds.map((forkId) => {
+          const { vcpus, memoryMb, diskMb, template, timeoutSec, ttlMode, onTimeout, envs } = source.record;
+          const like: CreateSpec = {
+            id: forkId,
+            template,
+            vcpus,
+            memoryMb,
+            diskMb,
+            timeoutSec,
+            ttlMode,
+            onTimeout,
+            envs,
+            start: "clone",
+          };
+          const copy = this.#register({ ...emptyRecord(like), createdAt: Date.now() });
+          return this.#start(copy, (log) => adoptBeginning(context, copy, beginning, log));
+        }),
+      );
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed) {
+        await Promise.all(forkIds.map((forkId) => this.destroy(forkId)));
+        throw failed.reason;
+      }
+      faultPoint("fork.started");
+      return { forks: forkIds.map((forkId) => this.get(forkId)), stoodStillMs: moment.stoodStillMs };
+    } finally {
+      moment.release();
+    }
+  }
+
+  /** Keeps the present moment of a sandbox under a name. A paused one stays paused; a running one goes on, or is paused. */
+  async snapshot(
+    id: string,
+    { name, leave }: { name: string; leave: "running" | "paused" },
+  ): Promise<{ template: SnapshotTemplate; sandbox: Sandbox }> {
+    const sandbox = this.get(id);
+    const context = this.#context;
+    return await this.#change(sandbox, async (log) => {
+      if (sandbox.status === "running" && leave === "paused") await pauseSandbox(context, sandbox, log);
+      const moment =
+        sandbox.status === "paused"
+          ? { id: assertPaused(sandbox), release: () => {} }
+          : await freezeMoment(context, sandbox, "snapshot", log);
+      try {
+        const { vcpus, memoryMb, diskMb } = context.snapshots.get(moment.id).manifest;
+        const template: SnapshotTemplate = {
+          name,
+          type: "snapshot",
+          snapshot: moment.id,
+          vcpus,
+          memoryMb,
+          diskMb,
+          sizeBytes: await context.snapshots.sizeOf(moment.id),
+          createdAt: Date.now(),
+        };
+        faultPoint("snapshot.frozen");
+        await this.#templates.registry.set(template);
+        faultPoint("snapshot.named");
+        this.#flatten(moment.id);
+        return { template, sandbox };
+      } finally {
+        moment.release();
+      }
+    });
   }
 
   /** The sandbox of that id, in any state. Throws `not_found`. */
@@ -160,12 +230,10 @@ export class SandboxManager {
   /** As {@link use}, for operations whose end the caller marks itself (streams). */
   enter(id: string): Visit {
     const sandbox = this.get(id);
-    if (sandbox.status !== "running" || !sandbox.running) {
-      throw new WrennError("invalid_state", `sandbox ${id} is ${sandbox.status}, not running`);
-    }
+    const { guest } = runningOf(sandbox, "this");
     return {
-      guest: sandbox.running.guest,
-      gone: sandbox.gone.signal,
+      guest,
+      gone: AbortSignal.any([sandbox.gone.signal, sandbox.left.signal]),
       terminals: sandbox.terminals,
       end: sandbox.activity.begin(),
     };
@@ -178,133 +246,208 @@ export class SandboxManager {
   async setTimeout(id: string, change: { timeoutSec: number; extendOnly: boolean }): Promise<Sandbox> {
     assertBounds({ timeout_sec: change.timeoutSec });
     const sandbox = this.get(id);
-    return await sandbox.lock.runExclusive(async () => {
+    return await this.#change(sandbox, async () => {
       this.enter(id).end();
-      sandbox.record = { ...sandbox.record, ...moveDeadline(sandbox.record, change) };
-      await writeRecord(this.#options.start.dataDir, sandbox.record);
+      await sandbox.update(this.#context.dataDir, moveDeadline(sandbox.record, change));
       return sandbox;
     });
   }
 
-  /** Ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
+  /** Pauses or ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
   async reapExpired(): Promise<void> {
     const expired = (sandbox: Sandbox) => sandbox.status === "running" && sandbox.isExpired;
-    const due = this.list().filter(expired);
     await Promise.all(
-      due.map((sandbox) =>
-        sandbox.lock.runExclusive(async () => {
-          if (expired(sandbox)) await this.#stop(sandbox, endOfTime(sandbox.record));
-        }),
-      ),
+      this.list()
+        .filter(expired)
+        .map((sandbox) =>
+          sandbox.lock.runExclusive(async () => {
+            if (!expired(sandbox)) return;
+            const reason = endOfTime(sandbox.record);
+            if (sandbox.record.onTimeout === "pause") await this.#pauseUnasked(sandbox, reason);
+            else await this.#stop(sandbox, reason);
+          }),
+        ),
     );
   }
 
-  /** Refuses new sandboxes, ends all and waits for it. */
-  async close(): Promise<void> {
+  /** Refuses new work, and pauses what runs (or ends it, where that is asked for). Nothing of it runs afterwards. */
+  async close({ pause }: { pause: boolean }): Promise<void> {
     this.#closing = true;
+    const reason = "the platform on this host was shut down";
     for (const sandbox of this.list()) {
       if (sandbox.status === "starting")
         sandbox.gone.abort(new WrennError("unavailable", "this host is shutting down"));
     }
     await Promise.all(
       this.list().map((sandbox) =>
-        sandbox.lock.runExclusive(() => this.#stop(sandbox, "the platform on this host was shut down")),
+        sandbox.lock.runExclusive(async () => {
+          if (sandbox.status !== "running") return;
+          if (pause && (await this.#pauseUnasked(sandbox, reason))) return;
+          await this.#stop(sandbox, reason);
+        }),
       ),
     );
+  }
+
+  /** Who needs which snapshots and images. */
+  users(): User[] {
+    return this.list().map(({ id, record }) => ({
+      label: `sandbox ${id}`,
+      snapshots: [
+        record.snapshot,
+        record.life?.base,
+        ...record.layers.map((layer) => (layer.kind === "snapshot" ? layer.id : undefined)),
+      ].filter((snapshot) => snapshot != null),
+      images: [
+        ...record.layers.flatMap((layer) => (layer.kind === "image" ? [layer.name] : [])),
+        ...(record.life ? Object.values(record.life.guest) : []),
+      ],
+    }));
   }
 
   #assertOpen(): void {
     if (this.#closing) throw new WrennError("unavailable", "this host is shutting down");
   }
 
-  async #become(sandbox: Sandbox, status: SandboxStatus): Promise<void> {
-    sandbox.become(status);
-    await writeRecord(this.#options.start.dataDir, sandbox.record);
+  #register(record: SandboxRecord): Sandbox {
+    if (this.#sandboxes.has(record.id)) {
+      throw new WrennError("already_exists", `sandbox ${record.id} exists on this host`, {
+        field: "sandbox_id",
+      });
+    }
+    const sandbox = new Sandbox(record);
+    this.#sandboxes.set(record.id, sandbox);
+    return sandbox;
   }
 
-  async #machineEnded(sandbox: Sandbox, exit: MachineExit): Promise<void> {
+  /** Takes a registered sandbox to `running`; on failure nothing of it is left. */
+  async #start(sandbox: Sandbox, begin: (log: Logger) => Promise<Running>): Promise<Sandbox> {
+    const log = this.#logOf(sandbox);
+    return await sandbox.lock.runExclusive(async () => {
+      const began = performance.now();
+      try {
+        await writeRecord(this.#context.dataDir, sandbox.record);
+        faultPoint("create.recorded");
+        sandbox.running = await begin(log);
+        sandbox.gone.signal.throwIfAborted();
+        this.#assertOpen();
+        const deadline = newDeadline(sandbox.record);
+        await sandbox.update(this.#context.dataDir, { status: "running", deadline });
+        faultPoint("create.running", sandbox.running.machine.process);
+        this.#runs(sandbox);
+        log.info(
+          { ms: Math.round(performance.now() - began), base: sandbox.life.base },
+          "sandbox is running",
+        );
+        return sandbox;
+      } catch (reason) {
+        await this.#free(sandbox);
+        throw reason;
+      }
+    });
+  }
+
+  /** Runs a transition under the sandbox's lock; one that was deleted meanwhile is not found. */
+  async #change<T>(sandbox: Sandbox, work: (log: Logger) => Promise<T>): Promise<T> {
+    return await sandbox.lock.runExclusive(async () => {
+      if (sandbox.status === "stopped")
+        throw new WrennError("not_found", `no sandbox ${sandbox.id} on this host`);
+      return await work(this.#logOf(sandbox));
+    });
+  }
+
+  /** A life has begun: its clock runs and its machine is watched. */
+  #runs(sandbox: Sandbox): void {
+    if (sandbox.status !== "running" || !sandbox.running) return;
+    sandbox.activity.touch();
+    this.#watch(sandbox, sandbox.running);
+  }
+
+  #watch(sandbox: Sandbox, running: Running): void {
+    void running.machine.exited.then((exit) => this.#machineEnded(sandbox, running, exit));
+    running.machine.onDiskError(({ enospc }) => {
+      const what = enospc
+        ? "the host's disk is full: writes of the guest fail"
+        : "a disk request of the guest failed";
+      this.#logOf(sandbox).error({ enospc }, what);
+    });
+  }
+
+  async #machineEnded(sandbox: Sandbox, running: Running, exit: MachineExit): Promise<void> {
     await sandbox.lock.runExclusive(async () => {
-      if (sandbox.status !== "running") return;
+      if (sandbox.running !== running) return;
       const status = exit.status === null ? "an unknown status" : `status ${exit.status}`;
       const reason = exit.status === 0 ? "the guest shut down" : `the virtual machine ended with ${status}`;
       await this.#stop(sandbox, reason);
     });
   }
 
+  /** Pauses without being asked and reports it. Returns whether it is paused. */
+  async #pauseUnasked(sandbox: Sandbox, reason: string): Promise<boolean> {
+    try {
+      await pauseSandbox(this.#context, sandbox, this.#logOf(sandbox));
+      await this.#reports.add({ sandboxId: sandbox.id, status: "paused", reason });
+      return true;
+    } catch (err) {
+      this.#logOf(sandbox).error({ err }, `could not pause it (${reason})`);
+      // Not at once again: what failed for want of space would fail in a loop.
+      sandbox.activity.touch();
+      return false;
+    }
+  }
+
   /** Ends a sandbox that nobody asked to end, and reports it. The caller holds its lock. */
   async #stop(sandbox: Sandbox, reason: string): Promise<void> {
     if (sandbox.status === "stopped") return;
-    const log = this.#options.log.child({ sandbox_id: sandbox.id });
-    sandbox.gone.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
-    await this.#options.reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
-    await this.#free(sandbox, log);
-    log.info({ reason }, "sandbox stopped");
+    sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
+    await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
+    await this.#free(sandbox);
+    this.#logOf(sandbox).info({ reason }, "sandbox stopped");
   }
 
-  /** Gives everything back. What cannot be given back is an error in the log; the next start finds it by its name. */
-  async #free(sandbox: Sandbox, log: Logger): Promise<void> {
+  /** Gives everything back, and what only this sandbox needed goes. */
+  async #free(sandbox: Sandbox): Promise<void> {
     if (sandbox.status === "stopped") return;
     sandbox.become("stopped");
+    const { running } = sandbox;
     sandbox.running = undefined;
-    const scope = sandbox.scope;
-    sandbox.scope = new Scope();
-    try {
-      await scope.close();
-    } catch (err) {
-      log.error({ err }, "could not give back everything a sandbox held");
-    }
+    if (running) await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
+    faultPoint("destroy.freed");
+    await removeSandboxDir(this.#context.dataDir, sandbox.id);
     this.#sandboxes.delete(sandbox.id);
+    this.#context.storage.collect();
   }
-}
 
-function newRecord(spec: CreateSpec): SandboxRecord {
-  const id = spec.id === "" ? newSandboxId() : spec.id;
-  assertSandboxId(id);
-  return {
-    version: 1,
-    id,
-    status: "starting",
-    template: spec.template,
-    vcpus: spec.vcpus,
-    memoryMb: spec.memoryMb,
-    diskMb: spec.diskMb === 0 ? BOUNDS.disk_mb.default : spec.diskMb,
-    timeoutSec: spec.timeoutSec,
-    ttlMode: spec.ttlMode,
-    deadline: null,
-    onTimeout: "destroy",
-    token: newToken(),
-    createdAt: Date.now(),
-  };
-}
-
-/** The control plane has checked these already; the agent runs as root and checks again. */
-function assertFits(record: SandboxRecord, minDiskMb: number): void {
-  assertBounds({
-    vcpus: record.vcpus,
-    memory_mb: record.memoryMb,
-    disk_mb: record.diskMb,
-    timeout_sec: record.timeoutSec,
-  });
-  if (record.diskMb < minDiskMb) {
-    throw new WrennError(
-      "invalid_argument",
-      `disk_mb must be at least ${minDiskMb}: template ${record.template} needs that much`,
-      { field: "disk_mb" },
-    );
+  /** Makes the shared memory image of a named snapshot ahead of its first use. */
+  #flatten(id: string): void {
+    this.#context.memory
+      .acquire(id)
+      .then((image) => image.release())
+      .catch((err: unknown) => this.#log.warn({ err, snapshot: id }, "could not flatten a snapshot yet"));
   }
-}
 
-function assertBounds(values: Partial<Record<keyof typeof BOUNDS, number>>): void {
-  for (const [field, value] of Object.entries(values) as [keyof typeof BOUNDS, number][]) {
-    const { min, max } = BOUNDS[field];
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, {
-        field,
-      });
-    }
+  #logOf(sandbox: Sandbox): Logger {
+    return this.#log.child({ sandbox_id: sandbox.id });
   }
 }
 
 function endOfTime({ ttlMode, timeoutSec }: SandboxRecord): string {
   return ttlMode === "deadline" ? `its ${timeoutSec} s are over` : `idle for ${timeoutSec} s`;
+}
+
+function emptyRecord(spec: CreateSpec): SandboxRecord {
+  const { start: _, ...fields } = spec;
+  return {
+    version: 2,
+    ...fields,
+    status: "starting",
+    deadline: null,
+    token: newToken(),
+    createdAt: Date.now(),
+    snapshot: null,
+    next: null,
+    layers: [],
+    lives: 0,
+    life: null,
+  };
 }

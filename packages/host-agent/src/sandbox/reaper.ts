@@ -1,5 +1,7 @@
-// Looks for sandboxes whose time is up, at a fixed interval, one round at a time.
+// Looks after sandboxes at a fixed interval, one round at a time: those whose time is up, and consoles that grow.
+import { join } from "node:path";
 import type { Release } from "@wrenn/core";
+import { trimConsole } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { SandboxManager } from "./manager.ts";
 
@@ -10,9 +12,9 @@ export function startReaper(manager: SandboxManager, intervalMs: number, log: Lo
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
-    round = manager
-      .reapExpired()
-      .catch((err: unknown) => log.error({ err }, "reaping idle sandboxes failed"))
+    round = Promise.all([manager.reapExpired(), trimConsoles(manager)])
+      .then(() => {})
+      .catch((err: unknown) => log.error({ err }, "looking after sandboxes failed"))
       .finally(() => {
         busy = false;
       });
@@ -21,4 +23,11 @@ export function startReaper(manager: SandboxManager, intervalMs: number, log: Lo
     clearInterval(timer);
     await round;
   };
+}
+
+/** A guest may print without end; its console is kept within a bound. */
+async function trimConsoles(manager: SandboxManager): Promise<void> {
+  for (const { running } of manager.list()) {
+    if (running) await trimConsole(join(running.dir, "console.log"));
+  }
 }

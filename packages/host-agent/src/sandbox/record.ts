@@ -2,9 +2,11 @@
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSandboxId, type SandboxStatus } from "@wrenn/core";
+import type { ProcessIdentity } from "@wrenn/linux";
+import type { DiskLayerRef } from "@wrenn/snapshot";
 
 export interface SandboxRecord {
-  version: 1;
+  version: 2;
   id: string;
   status: SandboxStatus;
   template: string;
@@ -19,8 +21,40 @@ export interface SandboxRecord {
   onTimeout: "destroy" | "pause";
   /** The guest agent's access token: a later agent needs it to speak to a guest that still runs. */
   token: string;
+  /** Environment of the guest's processes, for a boot from the saved disk. */
+  envs: Record<string, string>;
   /** Milliseconds since the epoch. */
   createdAt: number;
+  /** Its last generation: what a resume loads, and the parent of the next one. Null before the first. */
+  snapshot: string | null;
+  /** The snapshot that is being made while the status is `pausing`: once it is there, the pause has happened. */
+  next: string | null;
+  /** Frozen layers of the disk, bottom first; what was written since lies in the life's tops. */
+  layers: DiskLayerRef[];
+  /** How many lives it has had. */
+  lives: number;
+  /** What it runs on, from before the first resource is taken until the last one is given back. */
+  life: LifeRecord | null;
+}
+
+/** One stretch of running: from a boot or a resume to a pause or an end. */
+export interface LifeRecord {
+  /** Counts the lives of a sandbox; names the directory and the control group of this one. */
+  number: number;
+  slot: number;
+  process: ProcessIdentity | null;
+  /** The snapshot whose memory image the machine shares; null for memory of its own. */
+  base: string | null;
+  /** Files in the life's directory that the machine may have on top of `layers`, bottom first. */
+  tops: string[];
+  guest: GuestImageNames;
+}
+
+/** Kernel, initramfs and agent drive, by the names under which the image store keeps them. */
+export interface GuestImageNames {
+  kernel: string;
+  initramfs: string;
+  agentDrive: string;
 }
 
 const FILE = "sandbox.json";
@@ -28,6 +62,11 @@ const FILE = "sandbox.json";
 /** Directory of one sandbox below the agent's data directory. */
 export function sandboxDir(dataDir: string, id: string): string {
   return join(dataDir, "sandboxes", id);
+}
+
+/** Directory of one life's VMM: the only one that it may write. */
+export function lifeDir(dataDir: string, id: string, number: number): string {
+  return join(sandboxDir(dataDir, id), `vm-${number}`);
 }
 
 /** Writes a record so that a crash leaves either the old one or the new one. */
@@ -39,6 +78,8 @@ export async function writeRecord(dataDir: string, record: SandboxRecord): Promi
   await file.writeFile(JSON.stringify(record));
   await file.sync();
   await rename(temporary, join(dir, FILE));
+  await using parent = await open(dir, "r");
+  await parent.sync();
 }
 
 /** All sandboxes that an earlier agent left behind. A directory without a readable record yields only its id. */
@@ -58,7 +99,8 @@ export async function removeSandboxDir(dataDir: string, id: string): Promise<voi
 
 async function readRecord(path: string): Promise<SandboxRecord | undefined> {
   try {
-    return JSON.parse(await readFile(path, "utf8")) as SandboxRecord;
+    const record = JSON.parse(await readFile(path, "utf8")) as SandboxRecord;
+    return record.version === 2 ? record : undefined;
   } catch {
     return undefined;
   }

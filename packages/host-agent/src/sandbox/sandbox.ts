@@ -1,39 +1,43 @@
 // One sandbox in memory: its record, its lock, and what it holds while it runs.
-import { assertTransition, type SandboxStatus, Scope } from "@wrenn/core";
+import { assertTransition, type SandboxStatus, type Scope, WrennError } from "@wrenn/core";
 import type { SlotPlan } from "@wrenn/linux";
 import type { Machine } from "@wrenn/vmm";
 import { Mutex } from "async-mutex";
 import type { GuestClient } from "../guest/client.ts";
 import { Activity } from "./activity.ts";
-import type { SandboxRecord } from "./record.ts";
+import { type LifeRecord, type SandboxRecord, writeRecord } from "./record.ts";
 
 /** What exists only while a sandbox runs. */
 export interface Running {
   machine: Machine;
   guest: GuestClient;
   slot: SlotPlan;
+  /** Directory of the life: the only one that the VMM may write. */
+  dir: string;
+  /** Everything taken for this life; closing it frees machine, network and shared memory. */
+  scope: Scope;
 }
 
 /**
- * Invariants: `running` is set exactly while the status is `running`; every change of status happens under `lock`;
- * everything taken for the sandbox is in `scope`, so that closing it frees the machine, the network and the disk.
+ * Invariants: `running` is set while there is a machine that may answer; every change of status happens under `lock`; the
+ * record on disk is never behind what is really there by more than what the next agent can find out.
  */
 export class Sandbox {
   readonly lock = new Mutex();
-  readonly activity: Activity;
-  readonly envs: Record<string, string>;
-  /** Aborted when the sandbox leaves `running`: ends the streams that are open on it. */
+  readonly activity = new Activity();
+  /** Aborted when the sandbox is to end, whatever it is doing. */
   readonly gone = new AbortController();
+  /** Aborted when the machine leaves `running`: ends the streams that are open on it. */
+  left = new AbortController();
   /** Processes of the guest that run on a terminal: their input goes there. */
   readonly terminals = new Set<number>();
-  scope = new Scope();
   running: Running | undefined;
   record: SandboxRecord;
+  /** Why it is in `error`. */
+  failure = "";
 
-  constructor(options: { record: SandboxRecord; envs: Record<string, string> }) {
-    this.record = options.record;
-    this.envs = options.envs;
-    this.activity = new Activity();
+  constructor(record: SandboxRecord) {
+    this.record = record;
   }
 
   get id(): string {
@@ -57,9 +61,40 @@ export class Sandbox {
     return this.activity.isExpired(timeoutSec);
   }
 
+  /** The life that is under way. Throws when there is none: a mistake of the caller's. */
+  get life(): LifeRecord {
+    if (!this.record.life) throw new Error(`sandbox ${this.id} has no life under way`);
+    return this.record.life;
+  }
+
   /** Moves to another status. Throws `invalid_state` when the state machine has no such transition. */
   become(status: SandboxStatus): void {
     assertTransition(this.id, this.record.status, status);
     this.record = { ...this.record, status };
   }
+
+  /** Changes the record in memory and then on disk. */
+  async update(dataDir: string, change: Partial<SandboxRecord>): Promise<void> {
+    if (change.status !== undefined && change.status !== this.record.status) {
+      assertTransition(this.id, this.record.status, change.status);
+    }
+    this.record = { ...this.record, ...change };
+    await writeRecord(dataDir, this.record);
+  }
+
+  /** The same for its life. */
+  async updateLife(dataDir: string, change: Partial<LifeRecord>): Promise<void> {
+    await this.update(dataDir, { life: { ...this.life, ...change } });
+  }
+}
+
+/** What a sandbox runs on. Throws `invalid_state` unless it is running. */
+export function runningOf(sandbox: Sandbox, operation: string): Running {
+  if (sandbox.status !== "running" || !sandbox.running) {
+    throw new WrennError(
+      "invalid_state",
+      `sandbox ${sandbox.id} is ${sandbox.status}; ${operation} needs a running one`,
+    );
+  }
+  return sandbox.running;
 }

@@ -7,32 +7,36 @@ import { GUEST } from "@wrenn/linux";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
 import { runCaptured } from "../guest/exec.ts";
 import type { HostInfo } from "../host-info.ts";
-import type { CreateSpec, SandboxManager } from "../sandbox/manager.ts";
+import type { CreateSpec } from "../sandbox/create.ts";
+import type { SandboxManager } from "../sandbox/manager.ts";
 import type { ReportLog } from "../sandbox/reports.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { TemplateBuilds } from "../template/builds.ts";
 import type { TemplateRegistry } from "../template/registry.ts";
 import { execStream, sendExecInput } from "./exec-stream.ts";
+import { lifecycleMethods } from "./lifecycle-rpc.ts";
 import { buildTemplate, templateInfo } from "./template-rpc.ts";
-import { assertCommand, assertGuestPath, assertIsolation, later, ttlMode } from "./validate.ts";
+import { assertCommand, assertGuestPath, assertIsolation, oneOf } from "./validate.ts";
 
 export interface ServiceContext {
   manager: SandboxManager;
   templates: TemplateRegistry;
   builds: TemplateBuilds;
   reports: ReportLog;
+  storage: Storage;
+  dataDir: string;
   host: HostInfo;
 }
 
 /** Registers the service on a Connect router. */
 export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter) => void {
-  const { manager, templates, builds, reports, host } = context;
+  const { manager, templates, builds, storage, reports, host } = context;
   return (router) => {
     router.service(HostAgentService, {
       // Not tied to the caller's lifetime: a create that was asked for is finished, the control plane finds it by its id.
       async createSandbox(request) {
         assertIsolation(request.minIsolation, host.isolation);
-        if (request.onTimeout === "pause" || request.start === "clone") later("snapshots");
         const spec: CreateSpec = {
           id: request.sandboxId === "" ? newSandboxId() : request.sandboxId,
           template: request.template,
@@ -40,7 +44,9 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
           memoryMb: request.memoryMb,
           diskMb: request.diskMb,
           timeoutSec: request.timeoutSec,
-          ttlMode: ttlMode(request.ttlMode),
+          ttlMode: oneOf("ttl_mode", request.ttlMode, ["inactivity", "deadline"]),
+          onTimeout: oneOf("on_timeout", request.onTimeout, ["pause", "destroy"]),
+          start: oneOf("start", request.start, ["auto", "clone", "cold"]),
           envs: request.envs,
         };
         const sandbox = await manager.create(spec);
@@ -152,16 +158,14 @@ export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter
         manager.enter(request.sandboxId).end();
         return {};
       },
-      pauseSandbox: () => later("pause"),
-      resumeSandbox: () => later("resume"),
-      createSnapshot: () => later("snapshots"),
-      deleteSnapshot: () => later("snapshots"),
+      ...lifecycleMethods(context),
       listTemplates() {
         return { templates: templates.list().map(templateInfo) };
       },
       buildTemplate: (request) => buildTemplate(builds, request),
       async deleteTemplate(request) {
-        await templates.remove(request.name);
+        await templates.remove(request.name, "base");
+        storage.collect();
         return {};
       },
       getHost: () => host.describe(manager.list().length),
@@ -190,6 +194,8 @@ function sandboxInfo(sandbox: Sandbox, isolation: string) {
     createdAtUnix: BigInt(Math.floor(record.createdAt / 1000)),
     lastActiveAtUnix: BigInt(Math.floor(activity.lastActiveAt / 1000)),
     timeoutSec: record.timeoutSec,
+    onTimeout: record.onTimeout,
+    error: sandbox.failure,
     isolation,
   };
 }

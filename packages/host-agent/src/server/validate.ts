@@ -41,16 +41,10 @@ export function assertIsolation(wanted: string, proven: Accelerator): void {
   );
 }
 
-/** Throws `invalid_argument` unless it is a mode of the time-out; empty = the default. */
-export function ttlMode(value: string): "inactivity" | "deadline" {
-  if (value === "" || value === "inactivity") return "inactivity";
-  if (value === "deadline") return value;
-  throw new WrennError("invalid_argument", 'ttl_mode must be "inactivity" or "deadline"', {
-    field: "ttl_mode",
-  });
-}
-
-/** For what is in the contract but not yet on this host. */
-export function later(feature: string): never {
-  throw new WrennError("not_implemented", `${feature}: not available on this host yet`);
+/** One of the values; the first when the field is empty. Throws `invalid_argument` naming the field. */
+export function oneOf<T extends string>(field: string, value: string, values: readonly [T, ...T[]]): T {
+  if (value === "") return values[0];
+  const found = values.find((candidate) => candidate === value);
+  if (found) return found;
+  throw new WrennError("invalid_argument", `${field} must be one of: ${values.join(", ")}`, { field });
 }

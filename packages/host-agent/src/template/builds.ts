@@ -1,13 +1,22 @@
 // Building base templates: one build per name at a time, which any number of callers may follow.
-import { assertName, WrennError } from "@wrenn/core";
+import { assertName, BOUNDS, WrennError } from "@wrenn/core";
 import { buildRootfs, builtinRecipe, parseRecipe } from "@wrenn/template";
 import type { Logger } from "pino";
-import type { TemplateImage, TemplateRegistry } from "./registry.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { BaseTemplate, TemplateRegistry } from "./registry.ts";
+import type { Shape, WarmTemplates } from "./warm.ts";
 
 export type BuildEvent =
   | { type: "step"; name: string; done: boolean; millis: number }
   | { type: "log"; line: string }
-  | { type: "ready"; image: TemplateImage };
+  | { type: "ready"; template: BaseTemplate };
+
+/** What a sandbox is when its caller names nothing. */
+const DEFAULT_SHAPE: Shape = {
+  vcpus: BOUNDS.vcpus.default,
+  memoryMb: BOUNDS.memory_mb.default,
+  diskMb: BOUNDS.disk_mb.default,
+};
 
 /** Events kept for followers that join late; older log lines are dropped first come, first gone. */
 const MAX_EVENTS = 5000;
@@ -25,12 +34,22 @@ interface Build {
 export class TemplateBuilds {
   readonly #builds = new Map<string, Build>();
   readonly #registry: TemplateRegistry;
+  readonly #warm: WarmTemplates;
+  readonly #storage: Storage;
   readonly #cacheDir: string;
   readonly #log: Logger;
   readonly #closing = new AbortController();
 
-  constructor(options: { registry: TemplateRegistry; cacheDir: string; log: Logger }) {
+  constructor(options: {
+    registry: TemplateRegistry;
+    warm: WarmTemplates;
+    storage: Storage;
+    cacheDir: string;
+    log: Logger;
+  }) {
     this.#registry = options.registry;
+    this.#warm = options.warm;
+    this.#storage = options.storage;
     this.#cacheDir = options.cacheDir;
     this.#log = options.log;
   }
@@ -66,6 +85,15 @@ export class TemplateBuilds {
     this.#closing.abort(new WrennError("unavailable", "this host is shutting down"));
   }
 
+  /** A template that does not boot is no template: the failure is the build's. */
+  async #bootOnce(build: Build, template: BaseTemplate): Promise<void> {
+    const name = "boot once";
+    const began = performance.now();
+    push(build, { type: "step", name, done: false, millis: 0 });
+    await this.#warm.make(template, DEFAULT_SHAPE);
+    push(build, { type: "step", name, done: true, millis: performance.now() - began });
+  }
+
   #begin(name: string, recipeText: string): Build {
     const recipe = recipeText === "" ? builtinRecipe(name) : parseRecipe(recipeText);
     const build: Build = {
@@ -86,8 +114,14 @@ export class TemplateBuilds {
         onLog: (line) => push(build, { type: "log", line }),
         signal: this.#closing.signal,
       });
-      await this.#registry.guestImages();
-      push(build, { type: "ready", image: await this.#registry.add(name, rootfs) });
+      const template = await this.#storage.guard(async () => {
+        const base = await this.#registry.base(name, rootfs);
+        await this.#registry.set(base);
+        return base;
+      });
+      await this.#bootOnce(build, template);
+      this.#storage.collect();
+      push(build, { type: "ready", template });
     };
     work()
       .catch((reason: unknown) => {

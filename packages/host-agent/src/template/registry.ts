@@ -1,173 +1,157 @@
-// The templates of this machine: images by name, and the guest parts that all of them share.
-import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+// The templates of this machine: what sandboxes are made from, by name, and the guest parts that new boots share.
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { assertName, BOUNDS, MIB, WrennError } from "@wrenn/core";
 import type { GuestArtifacts, RootfsImage } from "@wrenn/template";
-import { makeSizedImage } from "./sized-image.ts";
+import type { ImageStore } from "../image/image-store.ts";
+import type { GuestImageNames } from "../sandbox/record.ts";
+import type { User } from "../storage/storage.ts";
 
-/** What every guest boots with. */
-export interface GuestImages {
-  kernelPath: string;
-  initramfsPath: string;
-  agentDrivePath: string;
-}
-
-export interface TemplateImage {
+/** A root file system, and the snapshots of it that have booted already. */
+export interface BaseTemplate {
   name: string;
   type: "base";
-  rootfsPath: string;
-  /** The same grown to the default disk size: what most sandboxes start from. */
-  defaultDiskPath: string;
-  rootfsSha256: string;
+  /** Names in the image store: the smallest one, and the same grown to the default disk size. */
+  rootfs: string;
+  defaultDisk: string;
   /** Real size, `bytes`: blocks x 512. */
   sizeBytes: number;
   /** Smallest disk that the image fits on, `MiB`. */
   minDiskMb: number;
   /** Milliseconds since the epoch. */
   createdAt: number;
+  /** Snapshot ids by shape (see `shapeKey`), the least recently used one first. */
+  warm: Record<string, string>;
 }
 
-/**
- * Names are small JSON files; content lies beside them under its hash and is never rewritten, so removing or replacing
- * a name takes nothing from a sandbox that runs on it: an open file stays until it is closed.
- */
-export class TemplateRegistry {
-  readonly #namesDir: string;
-  readonly #imagesDir: string;
-  readonly #templates = new Map<string, TemplateImage>();
-  readonly #guest = Promise.withResolvers<GuestImages>();
+/** A sandbox as it was at one moment; processors, memory and disk are as they were. */
+export interface SnapshotTemplate {
+  name: string;
+  type: "snapshot";
+  snapshot: string;
+  vcpus: number;
+  memoryMb: number;
+  diskMb: number;
+  sizeBytes: number;
+  createdAt: number;
+}
 
-  private constructor(dataDir: string) {
-    this.#namesDir = join(dataDir, "templates");
-    this.#imagesDir = join(dataDir, "images");
+export type Template = BaseTemplate | SnapshotTemplate;
+
+/** Names are small JSON files; content lies elsewhere and stays while anybody needs it, whatever becomes of its names. */
+export class TemplateRegistry {
+  readonly #dir: string;
+  readonly #images: ImageStore;
+  readonly #templates = new Map<string, Template>();
+  readonly #guest = Promise.withResolvers<GuestImageNames>();
+  #currentGuest: GuestImageNames | undefined;
+
+  private constructor(dataDir: string, images: ImageStore) {
+    this.#dir = join(dataDir, "templates");
+    this.#images = images;
     this.#guest.promise.catch(() => {});
   }
 
-  static async open(dataDir: string): Promise<TemplateRegistry> {
-    const registry = new TemplateRegistry(dataDir);
-    await mkdir(registry.#namesDir, { recursive: true, mode: 0o700 });
-    await mkdir(registry.#imagesDir, { recursive: true, mode: 0o700 });
-    for (const file of await readdir(registry.#namesDir)) {
+  static async open(dataDir: string, images: ImageStore): Promise<TemplateRegistry> {
+    const registry = new TemplateRegistry(dataDir, images);
+    await mkdir(registry.#dir, { recursive: true, mode: 0o700 });
+    for (const file of await readdir(registry.#dir)) {
       if (!file.endsWith(".json")) continue;
-      const image = JSON.parse(await readFile(join(registry.#namesDir, file), "utf8")) as TemplateImage;
-      registry.#templates.set(image.name, image);
+      const template = JSON.parse(await readFile(join(registry.#dir, file), "utf8")) as Template;
+      // What an older version kept is built again: images are in the cache.
+      if (template.type === "snapshot" || template.warm) registry.#templates.set(template.name, template);
     }
     return registry;
   }
 
   /** Names the guest parts once they are there; until then creates wait. */
-  async setGuest(artifacts: GuestArtifacts): Promise<GuestImages> {
-    const images = {
-      kernelPath: await this.#keep(artifacts.kernel),
-      initramfsPath: await this.#keep(artifacts.initramfs),
-      agentDrivePath: await this.#keep(artifacts.agentDrive),
+  async setGuest(artifacts: GuestArtifacts): Promise<GuestImageNames> {
+    this.#currentGuest = {
+      kernel: await this.#images.keep(artifacts.kernel, artifacts.hashes.kernel),
+      initramfs: await this.#images.keep(artifacts.initramfs, artifacts.hashes.initramfs),
+      agentDrive: await this.#images.keep(artifacts.agentDrive, artifacts.hashes.agentDrive),
     };
-    this.#guest.resolve(images);
-    return images;
+    this.#guest.resolve(this.#currentGuest);
+    return this.#currentGuest;
   }
 
-  /** Tells those who wait for the guest parts that there will be none. */
-  failGuest(reason: unknown): void {
-    this.#guest.reject(
-      new WrennError(
-        "unavailable",
-        "the guest kernel and agent could not be prepared; see the host agent's log",
-        {
-          cause: reason,
-        },
-      ),
-    );
-  }
-
-  guestImages(): Promise<GuestImages> {
+  guestImages(): Promise<GuestImageNames> {
     return this.#guest.promise;
   }
 
   /** The template of that name. Throws `not_found` with what to do. */
-  get(name: string): TemplateImage {
+  get(name: string): Template {
     assertName(name, "template");
-    const image = this.#templates.get(name);
-    if (!image) {
+    const template = this.#templates.get(name);
+    if (!template) {
       throw new WrennError(
         "not_found",
         `no template "${name}" on this host; build it: wrenn template build ${name}`,
-        {
-          field: "template",
-        },
+        { field: "template" },
       );
     }
-    return image;
+    return template;
   }
 
-  list(): TemplateImage[] {
+  /** The same, or undefined. */
+  find(name: string): Template | undefined {
+    return this.#templates.get(name);
+  }
+
+  list(): Template[] {
     return [...this.#templates.values()].sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  /** Gives a name to an image; an earlier image of that name loses it. */
-  async add(name: string, rootfs: RootfsImage): Promise<TemplateImage> {
+  /** Brings a root file system in. It has no name until {@link set} gives it one. */
+  async base(name: string, rootfs: RootfsImage): Promise<BaseTemplate> {
     assertName(name);
-    const rootfsPath = await this.#keep(rootfs.path, rootfs.sha256);
+    const image = await this.#images.keep(rootfs.path, rootfs.sha256);
     const minDiskMb = Math.ceil(rootfs.apparentBytes / MIB);
-    const diskMb = Math.max(BOUNDS.disk_mb.default, minDiskMb);
-    const defaultDiskPath = `${rootfsPath}.${diskMb}m`;
-    await makeSizedImage(rootfsPath, defaultDiskPath, diskMb);
-    const image: TemplateImage = {
+    return {
       name,
       type: "base",
-      rootfsPath,
-      defaultDiskPath,
-      rootfsSha256: rootfs.sha256,
+      rootfs: image,
+      defaultDisk: await this.#images.sized(image, Math.max(BOUNDS.disk_mb.default, minDiskMb)),
       sizeBytes: rootfs.sizeBytes,
       minDiskMb,
       createdAt: Date.now(),
+      warm: {},
     };
-    const path = join(this.#namesDir, `${name}.json`);
+  }
+
+  /** Gives a name to a template; an earlier one of that name loses it. A crash leaves either the old or the new one. */
+  async set(template: Template): Promise<void> {
+    assertName(template.name);
+    const path = join(this.#dir, `${template.name}.json`);
     await using file = await open(`${path}.new`, "w", 0o600);
-    await file.writeFile(JSON.stringify(image));
+    await file.writeFile(JSON.stringify(template));
     await file.sync();
     await rename(`${path}.new`, path);
-    this.#templates.set(name, image);
-    return image;
+    await using dir = await open(this.#dir, "r");
+    await dir.sync();
+    this.#templates.set(template.name, template);
   }
 
-  /** Takes a name away, and the image with it when no other name has it. Throws `not_found`. */
-  async remove(name: string): Promise<void> {
-    const image = this.get(name);
+  /** Takes a name away. Throws `not_found`. */
+  async remove(name: string, type?: Template["type"]): Promise<void> {
+    const template = this.get(name);
+    if (type !== undefined && template.type !== type) {
+      throw new WrennError("not_found", `${name} is no ${type} template of this host`);
+    }
+    await rm(join(this.#dir, `${name}.json`), { force: true });
     this.#templates.delete(name);
-    await rm(join(this.#namesDir, `${name}.json`), { force: true });
-    if (!this.list().some((other) => other.rootfsPath === image.rootfsPath))
-      await rm(image.rootfsPath, { force: true });
   }
 
-  /**
-   * Brings a file of the build cache into the data directory under a name made from its content: as a hard link where
-   * both are on one file system, else as a copy (sharing blocks where the file system can).
-   */
-  async #keep(path: string, sha256?: string): Promise<string> {
-    const kept = join(this.#imagesDir, sha256 ?? (await contentHash(path)));
-    try {
-      await stat(kept);
-      return kept;
-    } catch {
-      // Not there yet.
-    }
-    try {
-      await link(path, kept);
-    } catch (reason) {
-      const code = (reason as NodeJS.ErrnoException).code;
-      if (code === "EEXIST") return kept;
-      if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw reason;
-      await copyFile(path, `${kept}.new`, constants.COPYFILE_FICLONE);
-      await rename(`${kept}.new`, kept);
-    }
-    return kept;
+  /** What the templates, and boots to come, need. */
+  users(): User[] {
+    const guest = this.#currentGuest;
+    return [
+      ...this.list().map((template) => ({
+        label: `${template.type === "base" ? "template" : "snapshot"} ${template.name}`,
+        snapshots: template.type === "base" ? Object.values(template.warm) : [template.snapshot],
+        images: template.type === "base" ? [template.rootfs, template.defaultDisk] : [],
+      })),
+      ...(guest ? [{ label: "guests to come", snapshots: [], images: Object.values(guest) }] : []),
+    ];
   }
-}
-
-async function contentHash(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: MIB })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

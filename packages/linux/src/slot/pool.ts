@@ -13,6 +13,8 @@ export interface SlotPoolOptions {
   prepared?: number | undefined;
   /** Slots in use or ready at most. Default and upper bound: 254. */
   max?: number | undefined;
+  /** Slots that are there already and in use: those of machines that are taken over. */
+  inUse?: readonly number[] | undefined;
   /** IPv4 address of the resolver that guests may use. */
   dns?: string | undefined;
   host?: HostSide | undefined;
@@ -47,7 +49,8 @@ export class SlotPool {
   constructor(options: SlotPoolOptions) {
     this.#options = options;
     const max = Math.min(options.max ?? SLOTS_PER_BLOCK, SLOTS_PER_BLOCK);
-    this.#free = Array.from({ length: max }, (_, slot) => slot);
+    for (const slot of options.inUse ?? []) this.#inUse.set(slot, planSlot(options.block, slot));
+    this.#free = Array.from({ length: max }, (_, slot) => slot).filter((slot) => !this.#inUse.has(slot));
     this.#fill();
   }
 

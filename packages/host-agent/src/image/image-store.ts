@@ -1,0 +1,90 @@
+// Immutable files that sandboxes boot from: kernels, initramfs, agent drives, root file systems, by name.
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { MIB, WrennError } from "@wrenn/core";
+import { makeSizedImage } from "./sized-image.ts";
+
+/** A content hash, or one with the size that the image was grown to, `MiB`. */
+const NAME = /^[0-9a-f]{64}(\.\d{1,6}m)?$/;
+
+/** Content lies under a name that says what it is and is never rewritten, so a name is as good as a copy. */
+export class ImageStore {
+  readonly #dir: string;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  static async open(dataDir: string): Promise<ImageStore> {
+    const store = new ImageStore(join(dataDir, "images"));
+    await mkdir(store.#dir, { recursive: true, mode: 0o700 });
+    for (const file of await readdir(store.#dir)) {
+      if (file.endsWith(".new")) await rm(join(store.#dir, file), { force: true });
+    }
+    return store;
+  }
+
+  /** Path of an image. Says nothing about whether it is there. */
+  path(name: string): string {
+    if (!NAME.test(name)) throw new WrennError("internal", `${JSON.stringify(name)} is no name of an image`);
+    return join(this.#dir, name);
+  }
+
+  async has(name: string): Promise<boolean> {
+    return exists(this.path(name));
+  }
+
+  /** All images with their real sizes, `bytes`. */
+  async list(): Promise<{ name: string; sizeBytes: number }[]> {
+    const names = (await readdir(this.#dir)).filter((name) => NAME.test(name));
+    return Promise.all(
+      names.map(async (name) => ({ name, sizeBytes: (await stat(join(this.#dir, name))).blocks * 512 })),
+    );
+  }
+
+  /**
+   * Brings a file of the build cache in: as a hard link where both are on one file system, else as a copy (sharing
+   * blocks where the file system can). Returns its name.
+   */
+  async keep(path: string, sha256?: string): Promise<string> {
+    const name = sha256 ?? (await contentHash(path));
+    const kept = this.path(name);
+    if (await exists(kept)) return name;
+    try {
+      await link(path, kept);
+    } catch (reason) {
+      const code = (reason as NodeJS.ErrnoException).code;
+      if (code === "EEXIST") return name;
+      if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw reason;
+      await copyFile(path, `${kept}.new`, constants.COPYFILE_FICLONE);
+      await rename(`${kept}.new`, kept);
+    }
+    return name;
+  }
+
+  /** The image grown to a disk of that size; made once. Returns its name. */
+  async sized(name: string, diskMb: number): Promise<string> {
+    const grown = `${name}.${diskMb}m`;
+    await makeSizedImage(this.path(name), this.path(grown), diskMb);
+    return grown;
+  }
+
+  /** Removes every image that is not among those to keep. Returns the names that went. */
+  async sweep(keep: ReadonlySet<string>): Promise<string[]> {
+    const gone = (await this.list()).map(({ name }) => name).filter((name) => !keep.has(name));
+    for (const name of gone) await rm(join(this.#dir, name), { force: true });
+    return gone;
+  }
+}
+
+async function contentHash(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: MIB })) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}

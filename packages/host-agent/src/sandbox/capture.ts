@@ -1,0 +1,139 @@
+// Freezing a running sandbox into a snapshot: memory, devices and disk of one point in time.
+import { link } from "node:fs/promises";
+import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
+import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
+import type { HostContext } from "./context.ts";
+import type { Running, Sandbox } from "./sandbox.ts";
+
+export interface CaptureOptions {
+  /** Names its fault points and the phases in the log. */
+  operation: "pause" | "fork" | "snapshot";
+  /** Whether the machine goes on as soon as it may, or stands still until the caller ends it. */
+  goesOn: boolean;
+  draft: Draft;
+}
+
+export interface Captured {
+  /** What each phase took, `ms`. */
+  phases: Record<string, number>;
+  /** How long the machine stood still, `ms`; when it does not go on, until all but the flush to disk was done. */
+  stoodStillMs: number;
+  /** Pages of memory by what became of them. */
+  counts: StoredPages;
+}
+
+/** A snapshot to be made of a running sandbox. It has to be disposed of, whatever becomes of it. */
+export async function beginDraft(context: HostContext, { record, life }: Sandbox): Promise<Draft> {
+  const { snapshot: parent, memoryMb } = record;
+  return await context.snapshots.begin(
+    parent !== null && life.base !== null
+      ? { kind: "continued", parent, base: life.base }
+      : { kind: "booted", memoryMb },
+  );
+}
+
+/**
+ * Captures the machine into the draft and publishes it. Afterwards the record's `snapshot` and `layers` are the new
+ * generation's; a machine that goes on has a new top. Throws with the machine running as before when anything fails: the
+ * tops stay the sandbox's own then, one more at the most.
+ */
+export async function capture(
+  context: HostContext,
+  sandbox: Sandbox,
+  running: Running,
+  { operation, goesOn, draft }: CaptureOptions,
+): Promise<Captured> {
+  const { machine, dir, slot } = running;
+  const { record } = sandbox;
+  const watch = new Stopwatch();
+  const place = { dir, uid: slot.uid, diskMb: record.diskMb };
+  const tops = sandbox.life.tops;
+  const next = goesOn ? nextTop(tops) : undefined;
+  if (next !== undefined) {
+    await context.rootfs.prepare(place, next);
+    // Named before it is used: whichever of the two a later agent finds on top, both are frozen next time.
+    await sandbox.updateLife(context.dataDir, { tops: [...tops, next] });
+  }
+  faultPoint("capture.prepared", machine.process);
+  watch.lap("prepare");
+  const stopped = performance.now();
+  let stoodStillMs = 0;
+  try {
+    await machine.pause();
+    watch.lap("stop");
+    faultPoint("capture.stopped", machine.process);
+    await machine.saveDevices(draft.devicesPath);
+    watch.lap("devices");
+    const counts = await draft.storePages(machine.memory, await machine.memory.privatePages());
+    watch.lap("memory");
+    faultPoint("capture.memory", machine.process);
+    await context.rootfs.freeze({ ...place, machine }, next);
+    if (goesOn) await machine.resume();
+    stoodStillMs = performance.now() - stopped;
+    watch.lap("disk");
+    faultPoint("capture.disk", machine.process);
+    // Hard links: no byte is copied, and a failure takes nothing from the sandbox.
+    for (const [index, top] of tops.entries()) await link(join(dir, top), draft.diskPath(index));
+    const { manifest } = await draft.commit(await factsOf(context, sandbox));
+    watch.lap("sync");
+    faultPoint("capture.committed", machine.process);
+    if (goesOn) {
+      await sandbox.update(context.dataDir, {
+        snapshot: draft.id,
+        layers: manifest.disk,
+        life: { ...sandbox.life, tops: next === undefined ? [] : [next] },
+      });
+    } else {
+      await sandbox.update(context.dataDir, {
+        snapshot: draft.id,
+        next: null,
+        deadline: null,
+        layers: manifest.disk,
+        status: "paused",
+      });
+    }
+    faultPoint("capture.recorded", machine.process);
+    return { phases: watch.laps, stoodStillMs, counts };
+  } catch (cause) {
+    await machine.resume().catch(() => {
+      // It has died: its end is handled where machines are watched.
+    });
+    throw WrennError.from(cause, `${operation} of sandbox ${sandbox.id} failed; it goes on running`);
+  }
+}
+
+/** The top after the last one: `root-3.qcow2` after `root-2.qcow2`. */
+function nextTop(tops: readonly string[]): string {
+  const last = /^root-(\d+)\./.exec(tops.at(-1) ?? "")?.[1];
+  return `root-${Number(last ?? -1) + 1}.qcow2`;
+}
+
+async function factsOf(context: HostContext, { record, life }: Sandbox): Promise<SnapshotFacts> {
+  return {
+    createdAt: Date.now(),
+    vcpus: record.vcpus,
+    diskMb: record.diskMb,
+    accelerator: context.accelerator,
+    vmm: await context.vmm.fingerprint({ accelerator: context.accelerator }),
+    images: life.guest,
+    commandLine: context.commandLine,
+    tscKhz: context.tscKhz,
+    token: record.token,
+    template: record.template,
+    disk: record.layers,
+  };
+}
+
+/** Times of consecutive phases, `ms`. */
+class Stopwatch {
+  readonly laps: Record<string, number> = {};
+  #last = performance.now();
+
+  lap(name: string): void {
+    const now = performance.now();
+    this.laps[name] = now - this.#last;
+    this.#last = now;
+  }
+}

@@ -1,0 +1,28 @@
+// Whether this host can continue a snapshot: what its memory and devices depend on, compared before anything is started.
+import { WrennError } from "@wrenn/core";
+import type { Snapshot } from "@wrenn/snapshot";
+import type { HostContext } from "./context.ts";
+
+/** Throws `snapshot_incompatible`, with the reason and what can be done instead. */
+export async function assertFits(context: HostContext, snapshot: Snapshot): Promise<void> {
+  const reasons = await misfits(context, snapshot);
+  if (reasons.length === 0) return;
+  throw new WrennError(
+    "snapshot_incompatible",
+    `this host cannot continue the saved memory: ${reasons.join("; ")}. ` +
+      'Its disk is whole: resume with {"start":"cold"} to boot from it',
+  );
+}
+
+/** Each difference that matters, as a sentence. Empty = it fits. */
+export async function misfits(context: HostContext, { manifest }: Snapshot): Promise<string[]> {
+  const { accelerator } = manifest;
+  if (accelerator !== context.accelerator) {
+    return [`it was saved under ${accelerator}, and this host runs guests under ${context.accelerator}`];
+  }
+  const here = await context.vmm.fingerprint({ accelerator: context.accelerator });
+  const names = [...new Set([...Object.keys(manifest.vmm), ...Object.keys(here)])].sort();
+  return names
+    .filter((name) => manifest.vmm[name] !== here[name])
+    .map((name) => `${name} was ${manifest.vmm[name] ?? "unknown"} and is ${here[name] ?? "unknown"}`);
+}

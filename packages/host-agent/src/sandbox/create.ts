@@ -1,0 +1,171 @@
+// How a new sandbox begins: as a clone of a template's snapshot where there is one, else by booting.
+import { BOUNDS, newSandboxId, newToken, WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
+import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
+import { rootImage, type WarmTemplates } from "../template/warm.ts";
+import type { HostContext } from "./context.ts";
+import { type Beginning, beginLife } from "./life.ts";
+import type { SandboxRecord } from "./record.ts";
+import { cloneOf, fromDiskOf } from "./resume.ts";
+import type { Running, Sandbox } from "./sandbox.ts";
+
+export interface CreateSpec {
+  /** Empty = a new one. */
+  id: string;
+  template: string;
+  vcpus: number;
+  memoryMb: number;
+  /** 0 = the template's, or the default. */
+  diskMb: number;
+  timeoutSec: number;
+  ttlMode: SandboxRecord["ttlMode"];
+  onTimeout: "pause" | "destroy";
+  envs: Record<string, string>;
+  /** `auto`: a clone where there is something to clone, else a boot, with a copy kept for the next one. */
+  start: "auto" | "clone" | "cold";
+}
+
+export interface Templates {
+  registry: TemplateRegistry;
+  warm: WarmTemplates;
+}
+
+/** Begins the first life of a sandbox. A clone that fails is tried again as a boot, unless a clone was asked for. */
+export async function beginNew(
+  context: HostContext,
+  templates: Templates,
+  sandbox: Sandbox,
+  { template, start }: { template: Template; start: CreateSpec["start"] },
+  log: Logger,
+): Promise<Running> {
+  const beginning = await chooseBeginning(context, templates, { template, start, record: sandbox.record });
+  try {
+    return await adoptBeginning(context, sandbox, beginning, log);
+  } catch (reason) {
+    const mayBoot = start === "auto" && template.type === "base" && beginning.kind === "saved";
+    if (!mayBoot || sandbox.gone.signal.aborted || WrennError.from(reason).code === "capacity") throw reason;
+    log.warn({ err: reason }, "could not clone; booting instead");
+    return await adoptBeginning(context, sandbox, await boot(templates, template, sandbox.record), log);
+  }
+}
+
+/** Begins a life and makes the record's generation and layers those that it began from. */
+export async function adoptBeginning(
+  context: HostContext,
+  sandbox: Sandbox,
+  beginning: Beginning,
+  log: Logger,
+): Promise<Running> {
+  const { layers, diskMb } = beginning;
+  const snapshot = beginning.kind === "saved" ? beginning.snapshot.id : null;
+  await sandbox.update(context.dataDir, { layers, diskMb, snapshot });
+  return await beginLife(context, sandbox, beginning, log);
+}
+
+async function chooseBeginning(
+  context: HostContext,
+  { registry, warm }: Templates,
+  { template, start, record }: { template: Template; start: CreateSpec["start"]; record: SandboxRecord },
+): Promise<Beginning> {
+  if (template.type === "snapshot") {
+    if (start === "cold") return fromDiskOf(context, template.snapshot, await registry.guestImages());
+    return await cloneOf(context, template.snapshot);
+  }
+  if (start !== "cold") {
+    const { vcpus, memoryMb, diskMb } = record;
+    const shape = { vcpus, memoryMb, diskMb };
+    const id =
+      (await warm.find(template, shape)) ??
+      (start === "clone" ? await warm.make(template, shape) : undefined);
+    if (id !== undefined) return await cloneOf(context, id);
+    warm.makeSoon(template, shape);
+  }
+  return await boot({ registry, warm }, template, record);
+}
+
+async function boot(
+  { registry }: Templates,
+  template: BaseTemplate,
+  { diskMb }: Pick<SandboxRecord, "diskMb">,
+): Promise<Beginning> {
+  return {
+    kind: "cold",
+    guest: await registry.guestImages(),
+    layers: [{ kind: "image", name: rootImage(template, diskMb) }],
+    diskMb,
+  };
+}
+
+/** The record of a sandbox to be. Throws `invalid_argument` naming the field that does not fit. */
+export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
+  const record: SandboxRecord = {
+    version: 2,
+    id: spec.id === "" ? newSandboxId() : spec.id,
+    status: "starting",
+    template: spec.template,
+    vcpus: spec.vcpus,
+    memoryMb: spec.memoryMb,
+    diskMb:
+      spec.diskMb !== 0 ? spec.diskMb : template.type === "base" ? BOUNDS.disk_mb.default : template.diskMb,
+    timeoutSec: spec.timeoutSec,
+    ttlMode: spec.ttlMode,
+    deadline: null,
+    onTimeout: spec.onTimeout,
+    token: newToken(),
+    envs: spec.envs,
+    createdAt: Date.now(),
+    snapshot: null,
+    next: null,
+    layers: [],
+    lives: 0,
+    life: null,
+  };
+  assertBounds({
+    vcpus: record.vcpus,
+    memory_mb: record.memoryMb,
+    disk_mb: record.diskMb,
+    timeout_sec: record.timeoutSec,
+  });
+  assertShape(record, template);
+  return record;
+}
+
+/** The control plane has checked these already; the agent runs as root and checks again. */
+export function assertBounds(values: Partial<Record<keyof typeof BOUNDS, number>>): void {
+  for (const [field, value] of Object.entries(values) as [keyof typeof BOUNDS, number][]) {
+    const { min, max } = BOUNDS[field];
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new WrennError("invalid_argument", `${field} must be a whole number from ${min} to ${max}`, {
+        field,
+      });
+    }
+  }
+}
+
+/** A base image needs its room; a snapshot has the processors, the memory and the disk that it has. */
+export function assertShape(
+  record: Pick<SandboxRecord, "vcpus" | "memoryMb" | "diskMb" | "template">,
+  template: Template,
+): void {
+  if (template.type === "base") {
+    if (record.diskMb >= template.minDiskMb) return;
+    throw new WrennError(
+      "invalid_argument",
+      `disk_mb must be at least ${template.minDiskMb}: template ${template.name} needs that much`,
+      { field: "disk_mb" },
+    );
+  }
+  const fixed = { vcpus: template.vcpus, memory_mb: template.memoryMb, disk_mb: template.diskMb };
+  const asked = { vcpus: record.vcpus, memory_mb: record.memoryMb, disk_mb: record.diskMb };
+  for (const field of ["vcpus", "memory_mb", "disk_mb"] as const) {
+    if (asked[field] !== fixed[field]) {
+      throw new WrennError(
+        "invalid_argument",
+        `snapshot ${template.name} fixes ${field} at ${fixed[field]}`,
+        {
+          field,
+        },
+      );
+    }
+  }
+}

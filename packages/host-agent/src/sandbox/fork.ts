@@ -1,0 +1,47 @@
+// Forking: copies of a running sandbox, which stands still for a moment and goes on.
+import { WrennError } from "@wrenn/core";
+import type { Logger } from "pino";
+import { beginDraft, capture } from "./capture.ts";
+import type { HostContext } from "./context.ts";
+import { quiesce, unquiesce } from "./quiesce.ts";
+import { runningOf, type Sandbox } from "./sandbox.ts";
+
+/**
+ * Freezes the present moment of a running sandbox into a snapshot that is kept until `release` is called. The caller
+ * holds the sandbox's lock, for the freezing only: copies are started from it afterwards.
+ */
+export async function freezeMoment(
+  context: HostContext,
+  sandbox: Sandbox,
+  operation: "fork" | "snapshot",
+  log: Logger,
+): Promise<{ id: string; stoodStillMs: number; release: () => void }> {
+  const running = runningOf(sandbox, operation);
+  const draft = await beginDraft(context, sandbox);
+  try {
+    await quiesce(running, "keep", log);
+    const { phases, stoodStillMs } = await capture(context, sandbox, running, {
+      operation,
+      goesOn: true,
+      draft,
+    });
+    log.info(
+      { phases, stood_still_ms: Math.round(stoodStillMs * 10) / 10, generation: draft.id },
+      `${operation} point`,
+    );
+    return { id: draft.id, stoodStillMs, release: context.storage.hold(draft.id) };
+  } finally {
+    await draft.abort();
+    await unquiesce(running, log);
+  }
+}
+
+/** Throws `invalid_argument` unless the ids are distinct and not the source's. */
+export function assertForkIds(source: string, ids: readonly string[], max: number): void {
+  if (ids.length < 1 || ids.length > max) {
+    throw new WrennError("invalid_argument", `a fork makes 1 to ${max} copies`, { field: "count" });
+  }
+  if (new Set([source, ...ids]).size !== ids.length + 1) {
+    throw new WrennError("invalid_argument", "each copy needs an id of its own", { field: "fork_ids" });
+  }
+}

@@ -1,0 +1,66 @@
+// Pausing: the sandbox goes to disk, and its memory, process and network are given back.
+import { WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
+import type { Logger } from "pino";
+import { beginDraft, capture } from "./capture.ts";
+import type { HostContext } from "./context.ts";
+import { quiesce, unquiesce } from "./quiesce.ts";
+import { type Running, runningOf, type Sandbox } from "./sandbox.ts";
+
+/**
+ * Takes a running sandbox to `paused`. The caller holds its lock. When anything fails it runs as before (only streams
+ * that were open on it have ended), unless its machine has died meanwhile.
+ */
+export async function pauseSandbox(
+  context: HostContext,
+  sandbox: Sandbox,
+  log: Logger,
+): Promise<Record<string, number>> {
+  const running = runningOf(sandbox, "pause");
+  const draft = await beginDraft(context, sandbox);
+  let quiesceMs = 0;
+  try {
+    await sandbox.update(context.dataDir, { status: "pausing", next: draft.id });
+    faultPoint("pause.begun", running.machine.process);
+    quiesceMs = await quiesce(running, "end", log);
+    sandbox.left.abort(new WrennError("invalid_state", `sandbox ${sandbox.id} is being paused`));
+    sandbox.terminals.clear();
+    const captured = await capture(context, sandbox, running, { operation: "pause", goesOn: false, draft });
+    const began = performance.now();
+    sandbox.running = undefined;
+    await endLife(context, sandbox, running, log);
+    faultPoint("pause.freed");
+    const phases = { quiesce: quiesceMs, ...captured.phases, free: performance.now() - began };
+    log.info({ phases: rounded(phases), generation: draft.id }, "sandbox is paused");
+    return phases;
+  } catch (reason) {
+    if (sandbox.status === "pausing") {
+      sandbox.left = new AbortController();
+      await sandbox.update(context.dataDir, { status: "running", next: null });
+      await unquiesce(running, log);
+    }
+    throw reason;
+  } finally {
+    await draft.abort();
+    context.storage.collect();
+  }
+}
+
+/** Gives a life's resources back. What cannot be given back is an error in the log; the next start finds it by its name. */
+export async function endLife(
+  context: HostContext,
+  sandbox: Sandbox,
+  running: Running,
+  log: Logger,
+): Promise<void> {
+  try {
+    await running.scope.close();
+  } catch (err) {
+    log.error({ err }, "could not give back everything a sandbox held");
+  }
+  if (sandbox.record.life) await sandbox.update(context.dataDir, { life: null });
+}
+
+function rounded(phases: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, Math.round(ms * 10) / 10]));
+}

@@ -1,0 +1,26 @@
+// Before a guest is frozen: its callers are let go, and what it has written is on its disk.
+import type { Logger } from "pino";
+import type { Running } from "./sandbox.ts";
+
+/** Flushing the guest's file systems; a guest that takes longer is frozen as it is, which loses nothing. */
+const TIMEOUT_MS = 10_000;
+
+/** Never keeps a sandbox from being frozen: a guest that does not answer is saved as it is. Returns what it took, `ms`. */
+export async function quiesce(running: Running, streams: "end" | "keep", log: Logger): Promise<number> {
+  const began = performance.now();
+  try {
+    await running.guest.quiesce(streams, AbortSignal.timeout(TIMEOUT_MS));
+  } catch (err) {
+    log.warn({ err }, "the guest was not quiesced; it is frozen as it is");
+  }
+  return performance.now() - began;
+}
+
+/** The guest goes on. When it cannot be told, it finds out by itself after a while. */
+export async function unquiesce(running: Running, log: Logger): Promise<void> {
+  try {
+    await running.guest.unquiesce(AbortSignal.timeout(TIMEOUT_MS));
+  } catch (err) {
+    log.warn({ err }, "the guest was not told that it goes on");
+  }
+}

@@ -1,0 +1,117 @@
+// What an earlier agent left: machines that still run are taken over, what is saved stays, the rest is given back.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Scope, WrennError } from "@wrenn/core";
+import { isAlive, planSlot } from "@wrenn/linux";
+import type { Logger } from "pino";
+import { GuestClient } from "../guest/client.ts";
+import type { HostContext } from "./context.ts";
+import { diskPaths, machineSpec } from "./life.ts";
+import { lifeDir, type SandboxRecord, writeRecord } from "./record.ts";
+import { type Running, Sandbox } from "./sandbox.ts";
+
+/** What becomes of a record that was found. */
+export type Fate =
+  /** Its machine may still run. */
+  | { kind: "adopt" }
+  /** It is on disk, as this record says; what it held of the machine goes. */
+  | { kind: "keep"; record: SandboxRecord }
+  /** It never came to be, or cannot be read. */
+  | { kind: "remove"; reason: string };
+
+/** Decides from the record, whether its process is there, and whether the snapshot that it was making is. Pure. */
+export function fateOf(
+  record: SandboxRecord,
+  { alive, published }: { alive: boolean; published: SandboxRecord["layers"] | undefined },
+): Fate {
+  switch (record.status) {
+    case "pausing":
+      // The snapshot's name is given last of all: when it is there, the pause has happened.
+      if (published && record.next !== null) {
+        const { next, ...rest } = record;
+        return {
+          kind: "keep",
+          record: { ...rest, status: "paused", snapshot: next, next: null, layers: published, life: null },
+        };
+      }
+      return alive
+        ? { kind: "adopt" }
+        : { kind: "remove", reason: "its virtual machine ended while it was being paused" };
+    case "running":
+      return alive
+        ? { kind: "adopt" }
+        : { kind: "remove", reason: "its virtual machine ended while no host agent ran" };
+    case "paused":
+    case "error":
+      return { kind: "keep", record: { ...record, next: null, life: null } };
+    case "resuming":
+      return { kind: "keep", record: { ...record, status: "paused", next: null, life: null } };
+    default:
+      return { kind: "remove", reason: "its start was interrupted" };
+  }
+}
+
+/** The fate of what one record says, looking at what is really there. */
+export function lookAt(context: Pick<HostContext, "snapshots">, record: SandboxRecord): Fate {
+  const process = record.life?.process;
+  const { next } = record;
+  return fateOf(record, {
+    alive: process != null && isAlive(process),
+    published:
+      next !== null && context.snapshots.has(next) ? context.snapshots.get(next).manifest.disk : undefined,
+  });
+}
+
+/**
+ * Takes over a machine that still runs: its process, network, disk, memory and guest. The slot has been marked as used.
+ * Throws when any of it does not answer.
+ */
+export async function adopt(context: HostContext, record: SandboxRecord, block: number): Promise<Sandbox> {
+  const { life } = record;
+  if (!life?.process) throw new WrennError("not_found", `sandbox ${record.id} has no machine`);
+  await using scope = new Scope();
+  const sandbox = new Sandbox({ ...record, status: "running", next: null });
+  const slot = planSlot(block, life.slot);
+  const dir = lifeDir(context.dataDir, record.id, life.number);
+  scope.defer("capacity", context.capacity.reserve(record.memoryMb));
+  scope.defer("slot", () => context.slots.release(slot));
+  scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
+  const { imagePath, frozen } = diskPaths(context, record.layers);
+  scope.defer("root file system", () => context.rootfs.remove({ dir, uid: slot.uid }));
+  const layers = [
+    { path: imagePath, format: "raw" as const },
+    ...[...frozen, ...life.tops.map((top) => join(dir, top))].map((path) => ({
+      path,
+      format: "qcow2" as const,
+    })),
+  ];
+  const machine = await scope.take(
+    "machine",
+    () =>
+      context.vmm.adopt(
+        machineSpec({ context, sandbox, slot, dir, layers, diskMb: record.diskMb }),
+        life.process ?? { pid: 0, startTime: 0 },
+      ),
+    (taken) => taken.kill(),
+  );
+  const guest = await scope.take(
+    "guest client",
+    () => new GuestClient({ host: slot.guestAddress, token: record.token }),
+    (client) => client.close(),
+  );
+  // Whatever the earlier agent was about to do, the machine is to run now.
+  await machine.resume();
+  await guest.waitUntilHealthy(AbortSignal.timeout(context.bootDeadlineMs));
+  await writeRecord(context.dataDir, sandbox.record);
+  const running: Running = { machine, guest, slot, dir, scope: scope.move() };
+  sandbox.running = running;
+  return sandbox;
+}
+
+/** Gives back the directories of lives that are over; slots and processes have been swept. */
+export async function clearLife(context: HostContext, record: SandboxRecord, log: Logger): Promise<void> {
+  for (let number = 1; number <= record.lives; number++) {
+    await rm(lifeDir(context.dataDir, record.id, number), { recursive: true, force: true });
+  }
+  log.debug({ sandbox_id: record.id }, "cleared what an earlier life left");
+}

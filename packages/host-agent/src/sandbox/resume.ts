@@ -1,0 +1,75 @@
+// Resuming: a paused sandbox goes on where it was, or boots from its disk when that is asked for.
+import { WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
+import type { Logger } from "pino";
+import { assertFits } from "./compatible.ts";
+import type { HostContext } from "./context.ts";
+import { newDeadline } from "./deadline.ts";
+import { type Beginning, beginLife } from "./life.ts";
+import type { GuestImageNames } from "./record.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/**
+ * Takes a paused sandbox to `running`: from its own last generation, or from the beginning that is given. The caller holds
+ * its lock. When anything fails it is paused as before: a snapshot is only read, and a life writes to a layer of its own.
+ */
+export async function resumeSandbox(
+  context: HostContext,
+  sandbox: Sandbox,
+  beginning: Beginning,
+  log: Logger,
+): Promise<void> {
+  assertPaused(sandbox);
+  const began = performance.now();
+  await sandbox.update(context.dataDir, { status: "resuming" });
+  faultPoint("resume.begun");
+  try {
+    const running = await beginLife(context, sandbox, beginning, log);
+    await sandbox.update(context.dataDir, {
+      status: "running",
+      deadline: newDeadline(sandbox.record),
+      // A boot from disk has memory of its own: its next generation starts from nothing.
+      snapshot: beginning.kind === "saved" ? beginning.snapshot.id : null,
+      layers: beginning.layers,
+      diskMb: beginning.diskMb,
+    });
+    sandbox.left = new AbortController();
+    sandbox.running = running;
+    faultPoint("resume.recorded", running.machine.process);
+    log.info({ ms: Math.round(performance.now() - began), kind: beginning.kind }, "sandbox goes on");
+  } catch (reason) {
+    if (sandbox.status === "resuming") await sandbox.update(context.dataDir, { status: "paused" });
+    throw reason;
+  }
+}
+
+/** Throws `invalid_state` unless it is paused. Returns the id of its last generation. */
+export function assertPaused({ id, record }: Sandbox): string {
+  if (record.status !== "paused" || record.snapshot === null) {
+    throw new WrennError("invalid_state", `sandbox ${id} is ${record.status}; resume needs a paused one`);
+  }
+  return record.snapshot;
+}
+
+/**
+ * How a life begins from a snapshot: on the memory image that others share already, which is that of its base, with the
+ * differences written in. Throws `snapshot_incompatible` when this host cannot continue it.
+ */
+export async function fromSnapshot(context: HostContext, id: string): Promise<Beginning> {
+  const snapshot = context.snapshots.get(id);
+  await assertFits(context, snapshot);
+  const { base, disk: layers, diskMb } = snapshot.manifest;
+  return { kind: "saved", snapshot, base: base ?? id, layers, diskMb };
+}
+
+/** How a new sandbox begins from a snapshot: on the memory image of that very snapshot, which its siblings share. */
+export async function cloneOf(context: HostContext, id: string): Promise<Beginning> {
+  const beginning = await fromSnapshot(context, id);
+  return beginning.kind === "saved" ? { ...beginning, base: id } : beginning;
+}
+
+/** How a life begins from a snapshot's disk, leaving its memory. */
+export function fromDiskOf(context: HostContext, id: string, guest: GuestImageNames): Beginning {
+  const { disk: layers, diskMb } = context.snapshots.get(id).manifest;
+  return { kind: "cold", guest, layers, diskMb };
+}

@@ -1,0 +1,81 @@
+// A new agent's first look: what an earlier one left, and what becomes of each of it.
+import { planSlot, type Spared } from "@wrenn/linux";
+import type { SnapshotStore } from "@wrenn/snapshot";
+import type { Logger } from "pino";
+import type { HostContext } from "./context.ts";
+import type { SandboxManager } from "./manager.ts";
+import { readRecords, removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
+import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
+import type { ReportLog } from "./reports.ts";
+import { Sandbox } from "./sandbox.ts";
+
+export interface Earlier {
+  found: { id: string; record: SandboxRecord | undefined; fate: Fate }[];
+  /** What the sweep leaves alone. */
+  spared: Spared;
+}
+
+/** Reads all records and decides the fate of each. Takes nothing and changes nothing. */
+export async function findEarlier(context: { dataDir: string; snapshots: SnapshotStore }): Promise<Earlier> {
+  const found = (await readRecords(context.dataDir)).map(({ id, record }) => ({
+    id,
+    record,
+    fate: record
+      ? lookAt(context, record)
+      : ({ kind: "remove", reason: "its record cannot be read" } as const),
+  }));
+  const adopted = found.flatMap(({ fate, record }) =>
+    fate.kind === "adopt" && record?.life ? [{ record, life: record.life }] : [],
+  );
+  return {
+    found,
+    spared: {
+      slots: new Set(adopted.map(({ life }) => life.slot)),
+      cgroups: new Set(adopted.map(({ record, life }) => `${record.id}.${life.number}`)),
+    },
+  };
+}
+
+export interface TakeOver {
+  context: HostContext;
+  manager: SandboxManager;
+  reports: ReportLog;
+  earlier: Earlier;
+  block: number;
+  log: Logger;
+}
+
+/** Carries the fates out. What cannot be taken over after all is given back and reported as stopped. */
+export async function takeOver({ context, manager, reports, earlier, block, log }: TakeOver): Promise<void> {
+  await Promise.all(
+    earlier.found.map(async ({ id, record, fate }) => {
+      const logger = log.child({ sandbox_id: id });
+      if (fate.kind === "keep") {
+        await writeRecord(context.dataDir, fate.record);
+        await clearLife(context, fate.record, logger);
+        manager.takeIn(new Sandbox(fate.record));
+        // The control plane may still take it for running; it ignores what it knows.
+        if (record?.status === "pausing" || record?.status === "paused") {
+          await reports.add({ sandboxId: id, status: "paused", reason: "saved before the host agent ended" });
+        }
+        logger.info({ was: record?.status }, "sandbox is on disk");
+        return;
+      }
+      if (fate.kind === "adopt" && record) {
+        try {
+          manager.takeIn(await adopt(context, record, block));
+          logger.info({ was: record.status }, "took over a running sandbox");
+          return;
+        } catch (err) {
+          logger.error({ err }, "could not take over a running sandbox");
+          if (record.life) await context.slots.release(planSlot(block, record.life.slot));
+        }
+      }
+      const reason =
+        fate.kind === "remove" ? fate.reason : "its virtual machine did not answer the new host agent";
+      await reports.add({ sandboxId: id, status: "stopped", reason });
+      await removeSandboxDir(context.dataDir, id);
+      logger.info({ was: record?.status, reason }, "removed a sandbox of an earlier run");
+    }),
+  );
+}

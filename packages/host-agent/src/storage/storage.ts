@@ -1,0 +1,128 @@
+// What is kept on this machine's disk and for whom: content goes when its last user goes, and not before.
+import type { SnapshotStore } from "@wrenn/snapshot";
+import type { Logger } from "pino";
+import type { ImageStore } from "../image/image-store.ts";
+
+/** Somebody who needs content. */
+export interface User {
+  /** As it is shown: `template minimal`, `sandbox sb-…`. */
+  label: string;
+  snapshots: readonly string[];
+  images: readonly string[];
+}
+
+export interface StorageEntry {
+  kind: "image" | "snapshot";
+  id: string;
+  sizeBytes: number;
+  usedBy: string[];
+}
+
+export interface StorageOptions {
+  snapshots: SnapshotStore;
+  images: ImageStore;
+  log: Logger;
+}
+
+/**
+ * Content is immutable and has users, never counters: who needs what is asked anew each time, so a crash cannot leave a
+ * count wrong. What is being made, or was looked up a moment ago, is held in memory until its user is on record.
+ */
+export class Storage {
+  readonly #options: StorageOptions;
+  readonly #users: (() => User[])[] = [];
+  #guarded = 0;
+  #wanted = false;
+  #collecting: Promise<void> | undefined;
+
+  constructor(options: StorageOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a source of users; asked at every collection. */
+  addUsers(users: () => User[]): void {
+    this.#users.push(users);
+  }
+
+  /** Keeps a snapshot while something is made of it; the returned function may be called more than once. */
+  hold(id: string): () => void {
+    const hold = this.#options.snapshots.hold(id);
+    return () => {
+      hold[Symbol.dispose]();
+      this.collect();
+    };
+  }
+
+  /** Runs work that brings images in before their user is on record; nothing is collected meanwhile. */
+  async guard<T>(work: () => Promise<T>): Promise<T> {
+    this.#guarded++;
+    try {
+      await this.#collecting;
+      return await work();
+    } finally {
+      this.#guarded--;
+      if (this.#wanted) this.collect();
+    }
+  }
+
+  /** Removes what nobody needs, in the background: now, or when what is under way permits. */
+  collect(): void {
+    this.#wanted = true;
+    if (this.#guarded > 0 || this.#collecting !== undefined) return;
+    this.#wanted = false;
+    this.#collecting = this.#collect()
+      .catch((err: unknown) => this.#options.log.error({ err }, "could not remove what nobody needs"))
+      .finally(() => {
+        this.#collecting = undefined;
+        if (this.#wanted) this.collect();
+      });
+  }
+
+  /** Resolves when no collection is under way or wanted. */
+  async settled(): Promise<void> {
+    while (this.#collecting !== undefined) await this.#collecting;
+  }
+
+  /** Everything that is kept, with its real size and its users. */
+  async describe(): Promise<StorageEntry[]> {
+    const { snapshots, images } = this.#options;
+    const users = this.#allUsers();
+    const roots = users.flatMap(({ label, snapshots: ids }) => ids.map((id) => ({ id, label })));
+    const usage = await snapshots.users(roots);
+    const ofImage = new Map<string, Set<string>>();
+    const note = (image: string, label: string) =>
+      ofImage.set(image, (ofImage.get(image) ?? new Set()).add(label));
+    for (const { images: names, label } of users) for (const name of names) note(name, label);
+    const entries: StorageEntry[] = usage.map(({ id, bytes, need }) => {
+      const usedBy = [...new Set([...need.whole, ...need.memory, ...need.disk])].sort();
+      for (const name of imagesOf(snapshots, id)) for (const label of usedBy) note(name, label);
+      return { kind: "snapshot", id, sizeBytes: bytes, usedBy };
+    });
+    for (const { name, sizeBytes } of await images.list()) {
+      entries.push({ kind: "image", id: name, sizeBytes, usedBy: [...(ofImage.get(name) ?? [])].sort() });
+    }
+    return entries.sort((a, b) => b.sizeBytes - a.sizeBytes);
+  }
+
+  async #collect(): Promise<void> {
+    const { snapshots, images, log } = this.#options;
+    const gone = await snapshots.collect(this.#allUsers().flatMap((user) => user.snapshots));
+    const needed = new Set([
+      ...this.#allUsers().flatMap((user) => user.images),
+      ...snapshots.list().flatMap(({ id }) => imagesOf(snapshots, id)),
+    ]);
+    const imagesGone = await images.sweep(needed);
+    if (gone.length + imagesGone.length > 0)
+      log.info({ snapshots: gone, images: imagesGone }, "removed what nobody needs");
+  }
+
+  #allUsers(): User[] {
+    return this.#users.flatMap((users) => users());
+  }
+}
+
+/** What a snapshot boots from and lies on. */
+function imagesOf(snapshots: SnapshotStore, id: string): string[] {
+  const { images, disk } = snapshots.get(id).manifest;
+  return [...Object.values(images), ...disk.flatMap((layer) => (layer.kind === "image" ? [layer.name] : []))];
+}
