@@ -1,6 +1,8 @@
 // Saved states with real machines: what one guest left is what the next one finds.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { MIB } from "@wrenn/core";
+import { PAGE_BYTES } from "@wrenn/vmm";
 import { lastRound, reachRound } from "./guest.ts";
 import { fillWith, keep, privateContent } from "./state.ts";
 import { descriptors, NOTHING, World } from "./world.ts";
@@ -86,6 +88,16 @@ describe("saved state", { timeout: 600_000 }, () => {
     } finally {
       await two.close();
     }
+  });
+
+  it("may write every page of its memory, also where the image holds none yet", async () => {
+    const { machine } = await world.clone();
+    const chunk = Buffer.alloc(MIB, 1);
+    const { bytes } = machine.memory;
+    for (let offset = 0; offset < bytes; offset += MIB) machine.memory.write(offset, chunk);
+    assert.equal((await machine.memory.privatePages()).length, bytes / PAGE_BYTES);
+    await machine.pause();
+    await machine.kill();
   });
 
   it("leaves nothing behind, fifty times over", async () => {
