@@ -1,4 +1,5 @@
 // The guest agent's program.
+import type { Server } from "node:net";
 import { parseArgs } from "node:util";
 import { Log } from "./agent/log.ts";
 import { AgentState } from "./agent/state.ts";
@@ -57,6 +58,7 @@ function main(): void {
   const server = serve({
     port: natural("port", values.port),
     hostname: values.host,
+    otherPorts: () => portsOf(gateway),
     createHandler: (connections) => createHandler({ ...agent, connections }),
   });
   log.write("info", "listening", { port: server.port, version: ENVD_VERSION, cgroups: groups !== undefined });
@@ -70,9 +72,7 @@ function main(): void {
     log.write("error", "no gateway to loopback ports", { cause: String(error) }),
   );
   gateway.on("listening", () => {
-    const address = gateway.address();
-    if (address !== null && typeof address === "object")
-      log.write("info", "gateway", { gateway: address.port });
+    for (const port of portsOf(gateway)) log.write("info", "gateway", { gateway: port });
   });
 
   // The agent holds every process of the guest: a fault in one request must not take the others with it.
@@ -86,6 +86,12 @@ function main(): void {
   };
   process.once("SIGTERM", () => void end());
   process.once("SIGINT", () => void end());
+}
+
+/** Where a server listens; nothing before it does. */
+function portsOf(server: Server): number[] {
+  const address = server.address();
+  return address !== null && typeof address === "object" ? [address.port] : [];
 }
 
 function natural(option: string, text: string): number {

@@ -1,7 +1,7 @@
 // The HTTP server.
 import { closeConnections } from "./sockets.ts";
 
-/** The connections of the server. */
+/** The connections of the server, and of those beside it. */
 export interface Connections {
   /** Closes all but the one that carries `request`; how: see {@link closeConnections}. Returns how many. */
   closeOthers(request: Request, how: "finish" | "reset"): number;
@@ -10,6 +10,8 @@ export interface Connections {
 export interface ServeOptions {
   port: number;
   hostname: string;
+  /** Ports of other listeners of this process, whose connections come from the same outside. */
+  otherPorts: () => readonly number[];
   createHandler: (connections: Connections) => (request: Request) => Promise<Response>;
 }
 
@@ -17,9 +19,10 @@ export interface ServeOptions {
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** Listens; the result says on which port (0 asks for any). Streams stay open however quiet they are. */
-export function serve({ port, hostname, createHandler }: ServeOptions): { port: number } {
+export function serve({ port, hostname, otherPorts, createHandler }: ServeOptions): { port: number } {
   const handle = createHandler({
-    closeOthers: (request, how) => closeConnections(server.port ?? port, server.requestIP(request), how),
+    closeOthers: (request, how) =>
+      closeConnections([server.port ?? port, ...otherPorts()], server.requestIP(request), how),
   });
   const server = Bun.serve({
     port,

@@ -27,20 +27,25 @@ const loadLibc = () =>
 let libc: ReturnType<typeof loadLibc> | undefined;
 
 /**
- * Closes this process's connections on a local TCP port, but for the one to `keep`; returns how many. The server
+ * Closes this process's connections on local TCP ports, but for the one to `keep`; returns how many. The server
  * sees each of them end and cleans up as after any lost connection.
  *
  * `finish`: what was written is still delivered. `reset`: nothing is sent or awaited any more, for connections whose
  * other end belongs to another time.
  */
-export function closeConnections(localPort: number, keep: Peer | null, how: "finish" | "reset"): number {
+export function closeConnections(
+  localPorts: readonly number[],
+  keep: Peer | null,
+  how: "finish" | "reset",
+): number {
   libc ??= loadLibc();
   const linger = new Int32Array([1, 0]);
   let closed = 0;
   for (const fd of socketDescriptors()) {
     const local = endpoint(libc.getsockname, fd);
     const peer = endpoint(libc.getpeername, fd);
-    if (local?.port !== localPort || peer === undefined || isSame(peer, keep)) continue;
+    if (local === undefined || peer === undefined) continue;
+    if (!localPorts.includes(local.port) || isSame(peer, keep)) continue;
     if (how === "reset") libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, ptr(linger), linger.byteLength);
     libc.shutdown(fd, SHUT_RDWR);
     closed++;

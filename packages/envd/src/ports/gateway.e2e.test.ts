@@ -47,6 +47,22 @@ describe("the gateway to loopback ports", () => {
     }
   });
 
+  it("ends its connections on both sides when those of another time are dropped", async () => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const caller = call(gateway, `${TOKEN} ${(server.address() as AddressInfo).port}\n`);
+    const [[inside]] = (await Promise.all([once(server, "connection"), once(caller, "data")])) as [
+      [Socket],
+      unknown,
+    ];
+    inside.resume();
+    const ended = Promise.all([once(inside, "close"), text(caller).catch(() => "")]);
+    assert.equal((await envd.init({ dropConnections: true }, TOKEN)).status, 200);
+    await ended;
+    server.close();
+  });
+
   it("stops reading from a program when its caller does", async () => {
     const chunk = Buffer.alloc(64 * 1024);
     let sent = 0;
