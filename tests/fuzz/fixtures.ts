@@ -9,19 +9,25 @@ export interface Fixtures {
   /** Sandboxes of that owner: one that runs, one that was deleted. */
   running: string;
   stopped: string;
+  /** One of that owner's that is paused and resumed: its status is whatever came last. */
+  cycled: string;
   /** A running sandbox of another owner. */
   foreign: string;
 }
 
 type Fields = Record<string, unknown>;
 
-/** The status without which an operation on a sandbox is a 409, where that is not `running`. */
-const NEEDS_PAUSED: readonly string[] = ["resumeSandbox"];
+/** What would leave the other requests without a running sandbox. */
+const CYCLES: readonly string[] = ["pauseSandbox", "resumeSandbox"];
 
-/** The sandbox that valid requests of an operation name, and whether its status allows the operation. */
-export function subject({ id }: Operation, { running, stopped }: Fixtures): { id: string; allowed: boolean } {
-  if (id === "deleteSandbox") return { id: stopped, allowed: true };
-  return { id: running, allowed: !NEEDS_PAUSED.includes(id) };
+/** Copies that do not fit into the owner's quota of 64 beside what runs already. */
+const TOO_MANY_FORKS = 64;
+
+/** The sandbox that valid requests of an operation name, and whether its status may be the wrong one. */
+export function subject({ id }: Operation, fixtures: Fixtures): { id: string; uncertain: boolean } {
+  if (id === "deleteSandbox") return { id: fixtures.stopped, uncertain: false };
+  if (CYCLES.includes(id)) return { id: fixtures.cycled, uncertain: true };
+  return { id: fixtures.running, uncertain: false };
 }
 
 /** A valid body that starts no machine and occupies none for long. */
@@ -31,6 +37,12 @@ export function restrained({ id }: Operation, body: Fields): Fields {
       return { ...body, template: "absent" };
     case "execInSandbox":
       return { ...body, timeout_sec: 2 };
+    case "forkSandbox":
+      return { ...body, count: TOO_MANY_FORKS };
+    case "restoreSandbox":
+      return { ...body, snapshot: "absent" };
+    case "createSnapshot":
+      return { ...body, leave: "running" };
     default:
       return body;
   }
@@ -38,5 +50,5 @@ export function restrained({ id }: Operation, body: Fields): Fields {
 
 /** Whether a request without any body starts a machine. */
 export function startsMachine({ id }: Operation): boolean {
-  return id === "createSandbox";
+  return id === "createSandbox" || id === "forkSandbox";
 }

@@ -52,7 +52,14 @@ const BROKEN = ["internal", "unavailable", "guest_unreachable", "deadline_exceed
 const NO_CALL = [404, 405, 415, 431, 505];
 
 /** Calls that would end what the run lives on get ids and names of nothing. */
-const DESTRUCTIVE = ["DestroySandbox"];
+const DESTRUCTIVE = [
+  "DestroySandbox",
+  "PauseSandbox",
+  "ForkSandbox",
+  "RestoreSandbox",
+  "CreateSnapshot",
+  "SetTimeout",
+];
 
 /** Any request to the agent: a call, a broken call, a raw file, or a path that is none. */
 export function agentRequest(fixtures: Fixtures): fc.Arbitrary<AgentRequest> {
@@ -132,6 +139,8 @@ function call(method: DescMethod, fixtures: Fixtures): fc.Arbitrary<AgentRequest
   const words: Words = {
     ...DICTIONARY,
     sandboxId: DESTRUCTIVE.includes(method.name) ? nowhere : [running, running, running, ...nowhere],
+    forkIds: nowhere,
+    snapshot: ["absent", "../minimal", "", "a\u0000"],
     template: ["absent", "../minimal", "", "a\u0000"],
     name: ["absent", "../minimal", "", "n".repeat(65)],
     recipe: ["", "name: x\nunknown: 1\n", "- [", "packages: [no-such]\nunknown: 1\n", "&a [*a]"],

@@ -91,10 +91,10 @@ async function makeFixtures(platform: Platform, document: ApiDocument): Promise<
     assert.equal(violation(document.component("Sandbox"), sandbox), undefined);
     ids.push(sandbox.id);
   }
-  const [running = "", stopped = "", foreign = ""] = ids;
+  const [running = "", stopped = "", foreign = "", cycled = ""] = ids;
   const deletion = await platform.call("DELETE", `/v1/sandboxes/${stopped}`, { key: own.key });
   assert.equal(deletion.status, 204);
-  return { key: own.key, revokedKey: revoked.key, running, stopped, foreign };
+  return { key: own.key, revokedKey: revoked.key, running, stopped, foreign, cycled };
 }
 
 /** The only requests that start machines: as generated, but for what would make them large, short-lived or refused. */
@@ -110,7 +110,7 @@ function createBodies(document: ApiDocument): object[] {
     min_isolation: "tcg",
     envs: { FUZZ: "é" },
   };
-  const bodies = fc.sample(validValue(schema) as fc.Arbitrary<object>, { seed: SEED, numRuns: 3 });
+  const bodies = fc.sample(validValue(schema) as fc.Arbitrary<object>, { seed: SEED, numRuns: 4 });
   return bodies.map((body) => ({ ...body, ...held }));
 }
 
