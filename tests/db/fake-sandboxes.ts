@@ -70,7 +70,7 @@ export class FakeSandboxes {
 
   restore({ sandboxId, snapshot }: { sandboxId: string; snapshot: string }) {
     const sandbox = this.#in(sandboxId, ["running", "paused"]);
-    this.#assertTemplate(snapshot, "snapshot");
+    this.#assertTemplate(snapshot, "template");
     this.#assertCompatible();
     return this.#run(sandboxId, sandbox);
   }

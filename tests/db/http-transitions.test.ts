@@ -379,6 +379,10 @@ describe("restore", () => {
     assert.deepEqual([wrong.status, wrong.body.error.field], [400, "snapshot"]);
     const missing = await act(id, "restore", { snapshot: "nothing" });
     assert.deepEqual([missing.status, missing.body.error.field], [404, "snapshot"]);
+    await snapshot(id, "lost");
+    service.host.machines.snapshots.clear();
+    const lost = await act(id, "restore", { snapshot: "lost" });
+    assert.deepEqual([lost.status, lost.body.error.field], [404, "snapshot"], "the host has lost it");
     const key = await service.keyOf("other");
     const theirs = (await service.call("POST", "/v1/sandboxes", { key, body: { vcpus: 2 } })).body.id;
     assert.equal((await act(theirs, "restore", { snapshot: "big" }, key)).status, 404);

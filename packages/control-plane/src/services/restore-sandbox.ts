@@ -29,6 +29,7 @@ export async function restoreSandbox(
           timeoutMs: context.createTimeoutMs,
         },
       )
+      .catch(namingSnapshot)
       .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
     const { disk_mb } = template;
     return { to: "running", set: { host_ip: answer.hostIp || null, ...(disk_mb !== null && { disk_mb }) } };
@@ -45,4 +46,10 @@ function assertFits(template: TemplateRow, { id, vcpus, memory_mb }: SandboxRow)
       `sandbox ${id} has ${vcpus} and ${memory_mb}; make a new sandbox from it instead`,
     { field: "snapshot" },
   );
+}
+
+/** Whatever the host finds wrong with the request is wrong with the snapshot: there is nothing else in it. */
+function namingSnapshot(reason: unknown): never {
+  if (!(reason instanceof WrennError) || reason.field === undefined) throw reason;
+  throw new WrennError(reason.code, reason.message, { field: "snapshot", cause: reason });
 }

@@ -45,8 +45,10 @@ export async function transit(
       arrival = await act().catch(notOnHost(id));
     } catch (reason) {
       const error = WrennError.from(reason, `moving sandbox ${id} failed`);
-      if (isUncertain(error)) context.unsettled();
-      else if (!(await moveSandbox(db, { id, from: [via], to: from }))) throw changed(id, via);
+      // Also when it is put back: a host that failed half-way may have left it elsewhere, and said so in its list.
+      context.unsettled();
+      if (!isUncertain(error) && !(await moveSandbox(db, { id, from: [via], to: from })))
+        throw changed(id, via);
       throw error;
     }
     const { to, set } = arrival;

@@ -3,14 +3,13 @@ import { WrennError } from "@wrenn/core";
 import type { Snapshot } from "@wrenn/snapshot";
 import type { HostContext } from "./context.ts";
 
-/** Throws `snapshot_incompatible`, with the reason and what can be done instead. */
+/** Throws `snapshot_incompatible` with the reason; what can be done instead, the control plane says. */
 export async function assertFits(context: HostContext, snapshot: Snapshot): Promise<void> {
   const reasons = await misfits(context, snapshot);
   if (reasons.length === 0) return;
   throw new WrennError(
     "snapshot_incompatible",
-    `this host cannot continue the saved memory: ${reasons.join("; ")}. ` +
-      'Its disk is whole: resume with {"start":"cold"} to boot from it',
+    `this host cannot continue the saved memory: ${reasons.join("; ")}`,
   );
 }
 
