@@ -6,8 +6,8 @@ import type { Locator, Page } from "playwright-core";
 import { startBrowser } from "../console/browser.ts";
 import { type Platform, startPlatform } from "./platform.ts";
 
-/** Machines boot under emulation here. */
-const BOOT_MS = 120_000;
+/** Where machines are emulated, the first create waits for a cold boot. */
+const BOOT_MS = 240_000;
 
 const held = new Scope();
 let platform: Platform;
@@ -77,6 +77,57 @@ it("creates a sandbox and runs commands in it, streamed and with input", async (
   await section.getByRole("button", { name: "End of input" }).click();
   await section.getByRole("article").first().getByText("exit 0").waitFor();
   await section.getByRole("button", { name: "Dismiss" }).click();
+});
+
+it("pauses and resumes it, with all that it had in memory", async () => {
+  // A file in memory, and a process that goes on counting.
+  await run(
+    "echo kept >/dev/shm/mark; nohup sh -c 'while sleep 0.2; do echo x >>/dev/shm/count; done' >/dev/null 2>&1 &",
+  );
+  await press("Pause");
+  await status("paused");
+  assert.equal(await section.getByLabel("Command", { exact: true }).isVisible(), false);
+  await press("Resume");
+  await status("running");
+  assert.equal(await run("cat /dev/shm/mark"), "kept");
+  await run("n=$(wc -l </dev/shm/count); until [ $(wc -l </dev/shm/count) -gt $n ]; do sleep 0.1; done");
+});
+
+it("forks it, and the copy goes its own way", async () => {
+  await press("Fork…");
+  await page.getByRole("dialog").getByLabel("Metadata").fill("role=copy");
+  await confirm("Fork", "Fork");
+  await page.locator(".row", { hasText: "role=copy" }).click();
+  await status("running");
+  assert.equal(await run("cat /dev/shm/mark; echo copy >/dev/shm/mark"), "kept");
+  await page.locator(`.row[data-id="${id}"]`).click();
+  await section.getByRole("heading", { name: id }).waitFor();
+  assert.equal(await run("cat /dev/shm/mark"), "kept");
+});
+
+it("takes a snapshot, goes back to it, starts another one from it, and deletes it", async () => {
+  await press("Snapshot…");
+  await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("marked");
+  await confirm("New snapshot", "Take snapshot");
+  await run("echo later >/dev/shm/mark; echo later >/home/user/later; sync");
+  await press("Restore…");
+  await page.getByRole("dialog").getByLabel("Snapshot or template").selectOption("marked");
+  await confirm("Restore", "Restore");
+  await status("running");
+  assert.equal(await run("cat /dev/shm/mark; test ! -e /home/user/later"), "kept");
+  await page.getByRole("tab", { name: /^Snapshots/ }).click();
+  await page.getByRole("button", { name: "New sandbox from marked" }).click();
+  await confirm("New sandbox", "Create");
+  const other = (await section.getByRole("heading").textContent()) ?? "";
+  assert.notEqual(other, id);
+  assert.equal(await run("cat /dev/shm/mark"), "kept");
+  await page.getByRole("button", { name: "Delete marked" }).click();
+  await confirm("Delete this snapshot?", "Delete");
+  await page.getByRole("button", { name: "Delete marked" }).waitFor({ state: "detached" });
+  assert.equal(await run("cat /dev/shm/mark"), "kept");
+  await page.getByRole("tab", { name: /^Sandboxes/ }).click();
+  await page.locator(`.row[data-id="${id}"]`).click();
+  await section.getByRole("heading", { name: id }).waitFor();
 });
 
 it("destroys it", async () => {
