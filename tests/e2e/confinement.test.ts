@@ -64,7 +64,7 @@ describe("confinement of the virtual machine monitor", () => {
       .map(([, , , , point]) => point ?? "");
     const files = writable.filter((point) => !/^\/(dev|proc)(\/|$)/.test(point));
     assert.deepEqual(files, ["/vm"]);
-    assert.deepEqual(readdirSync(`/proc/${first}/root/vm`).sort(), ["console.log", "root.qcow2"]);
+    assert.deepEqual(readdirSync(`/proc/${first}/root/vm`).sort(), ["console.log", "root-0.qcow2"]);
     for (const hidden of ["etc/shadow", "root", "home", "var", "run/wrenn", "tmp/wrenn"]) {
       assert.throws(() => readdirSync(`/proc/${first}/root/${hidden}`), { code: "ENOENT" }, hidden);
     }

@@ -67,7 +67,7 @@ describe("a snapshot", () => {
       "memory.bin": 0o600,
     });
     assert.equal((await stat(dir)).mode & 0o777, 0o700);
-    assert.deepEqual(manifest.disk, [...FACTS.disk, { kind: "snapshot", id }]);
+    assert.deepEqual(manifest.disk, [...FACTS.disk, { kind: "snapshot", id, index: 0 }]);
     assert.deepEqual(
       store.diskLayers(id, (name) => `/images/${name}`),
       [
