@@ -7,7 +7,9 @@ import type { StricliProcess } from "@stricli/core";
 // Compiled sources are kept in the user's own directory (halves the start), so everything is loaded after this.
 enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "wrenn", "cli"));
 
-process.exit(await main(process.argv.slice(2)));
+const status = await main(process.argv.slice(2));
+await Promise.all([written(process.stdout), written(process.stderr)]);
+process.exit(status);
 
 async function main(argv: readonly string[]): Promise<number> {
   const { programOf, runProgram } = await import("./commands/platform.ts");
@@ -20,6 +22,15 @@ async function main(argv: readonly string[]): Promise<number> {
   // Stricli's own statuses are negative: -4 and -5 are mistakes in the command line.
   if (status < 0) return status === -4 || status === -5 ? 2 : 1;
   return status;
+}
+
+/** Resolves when all output is with its reader, or the reader is gone: what is still in a buffer at the exit is lost. */
+function written(output: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    output.once("error", () => resolve());
+    if (output.destroyed || output.writableEnded) resolve();
+    else output.write("", () => resolve());
+  });
 }
 
 /** What stands behind the first `--` is for the sandbox; nothing of it is ours to interpret. */
