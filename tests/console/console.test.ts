@@ -195,6 +195,19 @@ describe("the life of a sandbox", () => {
   });
 });
 
+it("a time-out is counted down by the service's clock, not by the reader's", async () => {
+  const id = await world.service.sandbox({ timeout_sec: 300 });
+  const page = await world.open();
+  await page.clock.install({ time: Date.now() + 3_600_000 });
+  await page.reload();
+  await page.getByLabel("API key").fill(world.service.key);
+  await page.keyboard.press("Enter");
+  await row(page, id)
+    .getByText(/^(5:00|4:5\d) left$/)
+    .waitFor();
+  await page.close();
+});
+
 describe("what goes wrong", () => {
   it("is told where the sandbox is, with the service's reason", async () => {
     const id = await world.service.sandbox();

@@ -8,6 +8,7 @@ import { recordingFetch } from "../model/recording-fetch.ts";
 import { type Circumstances, Refresher } from "../model/refresh.ts";
 import type { Run } from "../model/run.ts";
 import { SandboxList } from "../model/sandbox-list.ts";
+import { ServerClock } from "../model/server-clock.ts";
 import { took } from "../text/format.ts";
 
 /** Sandboxes that a refresh asks for; the newest. */
@@ -35,6 +36,7 @@ export interface Doing {
 export class App {
   readonly client: WrennClient;
   readonly log: ActivityLog;
+  readonly clock = new ServerClock();
   readonly sandboxes = new SandboxList();
   readonly refresher: Refresher;
   readonly render: () => void;
@@ -63,7 +65,11 @@ export class App {
     this.log = new ActivityLog(render);
     // The service may be mounted below a path of its proxy's: it is where this page is.
     const url = new URL(".", location.href).href;
-    const fetch = recordingFetch(this.log, (input, init) => globalThis.fetch(input, init));
+    const fetch = recordingFetch(this.log, async (input, init) => {
+      const response = await globalThis.fetch(input, init);
+      this.clock.hear(response.headers);
+      return response;
+    });
     this.client = new WrennClient({
       url,
       apiKey: key,

@@ -45,7 +45,7 @@ export function detailPart(app: App): Part {
       if (!sandbox) return;
       setText(id, sandbox.id);
       status.set(sandbox.status, app.busy.get(sandbox.id));
-      known.set(sandbox);
+      known.set(sandbox, app.clock.now());
       actions.set(sandbox);
       const text = app.problems.get(sandbox.id) ?? sandbox.error ?? "";
       setText(problem, visible(text));

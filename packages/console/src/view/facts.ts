@@ -20,7 +20,8 @@ const FACTS: readonly (readonly [term: string, describe: Describe])[] = [
   ["Last active", lastActive],
 ];
 
-export function facts(): { element: HTMLElement; set(sandbox: Sandbox): void } {
+/** `now`: by the service's clock. */
+export function facts(): { element: HTMLElement; set(sandbox: Sandbox, now: number): void } {
   const rows = FACTS.map(([term, describe]) => {
     const description = h("dd");
     return { element: h("div", {}, h("dt", {}, term), description), description, describe };
@@ -29,8 +30,7 @@ export function facts(): { element: HTMLElement; set(sandbox: Sandbox): void } {
   const metadata = h("div", { class: "wide" }, h("dt", {}, "Metadata"), h("dd", {}, tags.element));
   return {
     element: h("dl", { class: "facts" }, ...rows.map(({ element }) => element), metadata),
-    set(sandbox) {
-      const now = Date.now();
+    set(sandbox, now) {
       for (const { element, description, describe } of rows) {
         const text = describe(sandbox, now);
         setText(description, text);

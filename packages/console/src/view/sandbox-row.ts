@@ -29,7 +29,7 @@ export function sandboxRow(app: App, { id }: Sandbox): Item<Sandbox> {
       const { template, vcpus, memory_mb, isolation, expires_at, metadata } = sandbox;
       status.set(sandbox.status, app.busy.get(id));
       setText(facts, [visible(template), plural(vcpus, "vCPU"), mebibytes(memory_mb), isolation].join(" · "));
-      setText(ttl, expires_at === undefined ? "" : `${left(Date.parse(expires_at) - Date.now())} left`);
+      setText(ttl, expires_at === undefined ? "" : `${left(Date.parse(expires_at) - app.clock.now())} left`);
       setAttribute(ttl, "title", expires_at && "until the time-out");
       tags.set(metadata);
       setAttribute(row, "aria-current", id === app.selected && "true");
