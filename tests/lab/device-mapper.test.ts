@@ -1,5 +1,7 @@
-import { it } from "node:test";
+import { describe, it } from "node:test";
 import { runInside } from "./run-inside.ts";
 
-it("snapshots of the device mapper, in the lab", (context) =>
-  runInside(context, "tests/lab/inside/device-mapper.ts"));
+describe("the device mapper, in the lab", () => {
+  it("snapshots", (context) => runInside(context, "tests/lab/inside/device-mapper.ts"));
+  it("the contract of root file systems", (context) => runInside(context, "tests/lab/inside/rootfs-dm.ts"));
+});

@@ -21,7 +21,7 @@ import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import { HostInfo } from "./host-info.ts";
 import { ImageStore } from "./image/image-store.ts";
-import { Qcow2RootfsStore } from "./rootfs/qcow2.ts";
+import { chooseRootfs } from "./rootfs/choose.ts";
 import { Capacity } from "./sandbox/capacity.ts";
 import type { HostContext } from "./sandbox/context.ts";
 import { SandboxManager } from "./sandbox/manager.ts";
@@ -88,6 +88,13 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   );
   const blanks = join(config.dataDir, "blank");
   await mkdir(blanks, { recursive: true, mode: 0o700 });
+  const rootfs = await chooseRootfs({
+    setting: config.rootfs,
+    block: config.block,
+    dataDir: config.dataDir,
+    blankDir: blanks,
+    log,
+  });
   const storage = new Storage({ snapshots, images, log });
   const context: HostContext = {
     dataDir: config.dataDir,
@@ -98,7 +105,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     tscKhz: khz,
     slots,
     capacity,
-    rootfs: new Qcow2RootfsStore(blanks),
+    rootfs,
     images,
     snapshots,
     memory,
@@ -111,10 +118,14 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
   storage.addUsers(() => [...registry.users(), ...manager.users()]);
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
+  const leftDisks = await rootfs.sweep();
+  if (leftDisks.length > 0) log.warn({ devices: leftDisks }, "removed disks that an earlier run left behind");
   storage.collect();
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());
+  const unwatch = rootfs.watch((dir, reason) => manager.diskLost(dir, reason));
+  scope.defer("watch of the disks", unwatch);
   scope.defer("reaper", startReaper(manager, config.reapIntervalMs, log));
 
   const builds = new TemplateBuilds({ registry, warm, storage, cacheDir: config.cacheDir, log });
@@ -129,7 +140,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const onSocket = await listenOnSocket(service, { path: config.socket, owner: config.socketOwner, log });
   scope.defer("socket", onSocket);
   if (config.tls) scope.defer("TLS", await listenOnTls(service, { ...config.tls, tls: config.tls, log }));
-  log.info({ socket: config.socket, isolation: accelerator }, "host agent is ready");
+  log.info({ socket: config.socket, isolation: accelerator, disks: rootfs.name }, "host agent is ready");
   return scope.move();
 }
 

@@ -27,6 +27,8 @@ export interface Config {
   concurrentLoads: number;
   /** Memory images of snapshots that stay in memory while nobody uses them, `MiB`. */
   idleImagesMb: number;
+  /** How disks are kept; `auto`: as device-mapper snapshots where that works, else as qcow2 files. */
+  rootfs: "auto" | "qcow2" | "dm";
   /** What becomes of running sandboxes when the agent is told to end. */
   onStop: "pause" | "destroy";
   bootDeadlineMs: number;
@@ -66,6 +68,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       fallback: 2 * availableParallelism(),
     }),
     idleImagesMb: integer(env, "WRENN_IDLE_IMAGES_MB", { min: 0, max: 2 ** 24, fallback: 2048 }),
+    rootfs: choice(env, "WRENN_ROOTFS", ["auto", "qcow2", "dm"]),
     onStop: choice(env, "WRENN_ON_STOP", ["pause", "destroy"]),
     bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
     proofDeadlineMs:

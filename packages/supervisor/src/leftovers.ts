@@ -1,14 +1,16 @@
 // What a supervisor that was killed left on the machine, found by what it is rather than by what was noted.
 import { readdirSync, readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { realpath, rm } from "node:fs/promises";
 import {
   detectCgroups,
   identitiesOf,
   killAll,
   type ProcessIdentity,
   planBlock,
+  probeDeviceMapper,
   processesOfUids,
   sweepBlock,
+  sweepDevices,
 } from "@wrenn/linux";
 import { endStrayServers } from "./database/stray.ts";
 import { type DataLayout, runtimeLayout } from "./layout.ts";
@@ -20,6 +22,9 @@ import { type DataLayout, runtimeLayout } from "./layout.ts";
 export async function removeLeftovers(block: number, data: DataLayout): Promise<void> {
   await endDaemons(block, data);
   await sweepBlock({ block, cgroups: detectCgroups() });
+  if (probeDeviceMapper().ok) {
+    await sweepDevices({ prefix: planBlock(block).devicePrefix, dataDir: await realpath(data.dir) });
+  }
   await rm(runtimeLayout(block).dir, { recursive: true, force: true });
 }
 

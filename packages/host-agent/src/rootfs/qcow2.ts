@@ -2,7 +2,9 @@
 import { chmod, chown, copyFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
+import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
+import { assertLayersAre } from "./layer-format.ts";
 import {
   type Freeze,
   ROOT_DISK,
@@ -28,27 +30,54 @@ export class Qcow2RootfsStore implements RootfsStore {
   }
 
   async create(spec: RootfsSpec, top: string): Promise<DiskLayer[]> {
-    return [
-      { path: spec.imagePath, format: "raw" },
-      ...spec.frozen.map((path) => ({ path, format: "qcow2" }) as const),
-      await this.prepare(spec, top),
-    ];
+    await assertLayersAre("qcow2", spec.frozen);
+    await this.prepare(spec, top);
+    return this.#layers(spec, [top]);
   }
 
-  async prepare({ dir, uid, diskMb }: RootfsPlace, top: string): Promise<DiskLayer> {
-    const path = join(dir, top);
+  async adopt(spec: RootfsSpec, tops: readonly string[]): Promise<DiskLayer[]> {
+    return this.#layers(spec, tops);
+  }
+
+  async prepare({ dir, uid, diskMb }: RootfsPlace, top: string): Promise<void> {
+    const path = this.path({ dir }, top);
     await copyFile(await this.#blank(diskMb), path);
     await chmod(path, 0o600);
     await chown(path, uid, uid);
-    return { path, format: "qcow2" };
   }
 
   async freeze({ machine, dir }: Freeze, next: string | undefined): Promise<void> {
-    if (next !== undefined) await machine.addLayer(ROOT_DISK, { path: join(dir, next), format: "qcow2" });
+    if (next === undefined) return;
+    await machine.addLayer(ROOT_DISK, { path: this.path({ dir }, next), format: "qcow2" });
+  }
+
+  path({ dir }: Pick<RootfsPlace, "dir">, top: string): string {
+    return join(dir, top);
+  }
+
+  below(layers: readonly DiskLayerRef[]): DiskLayerRef[] {
+    return [...layers];
   }
 
   async remove(): Promise<void> {
     // The overlays lie in the life's directory and go with it.
+  }
+
+  async sweep(): Promise<string[]> {
+    return [];
+  }
+
+  watch(): () => void {
+    // The VMM itself tells of requests that failed.
+    return () => {};
+  }
+
+  #layers({ imagePath, frozen, dir }: RootfsSpec, tops: readonly string[]): DiskLayer[] {
+    const overlays = [...frozen, ...tops.map((top) => this.path({ dir }, top))];
+    return [
+      { path: imagePath, format: "raw" },
+      ...overlays.map((path) => ({ path, format: "qcow2" }) as const),
+    ];
   }
 
   /** An empty overlay of that size: the same bytes each time, so it is made once and copied. */

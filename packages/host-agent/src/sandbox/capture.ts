@@ -1,6 +1,5 @@
 // Freezing a running sandbox into a snapshot: memory, devices and disk of one point in time.
 import { link } from "node:fs/promises";
-import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { faultPoint } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
@@ -75,7 +74,8 @@ export async function capture(
     watch.lap("disk");
     faultPoint("capture.disk", machine.process);
     // Hard links: no byte is copied, and a failure takes nothing from the sandbox.
-    for (const [index, top] of tops.entries()) await link(join(dir, top), draft.diskPath(index));
+    for (const [index, top] of tops.entries())
+      await link(context.rootfs.path(place, top), draft.diskPath(index));
     const { manifest } = await draft.commit(await factsOf(context, sandbox));
     watch.lap("sync");
     faultPoint("capture.committed", machine.process);
@@ -104,10 +104,10 @@ export async function capture(
   }
 }
 
-/** The top after the last one: `root-3.qcow2` after `root-2.qcow2`. */
+/** The top after the last one: `root-3` after `root-2`. */
 function nextTop(tops: readonly string[]): string {
-  const last = /^root-(\d+)\./.exec(tops.at(-1) ?? "")?.[1];
-  return `root-${Number(last ?? -1) + 1}.qcow2`;
+  const last = /^root-(\d+)/.exec(tops.at(-1) ?? "")?.[1];
+  return `root-${Number(last ?? -1) + 1}`;
 }
 
 async function factsOf(context: HostContext, { record, life }: Sandbox): Promise<SnapshotFacts> {
@@ -122,7 +122,7 @@ async function factsOf(context: HostContext, { record, life }: Sandbox): Promise
     tscKhz: context.tscKhz,
     token: record.token,
     template: record.template,
-    disk: record.layers,
+    disk: context.rootfs.below(record.layers),
   };
 }
 

@@ -64,7 +64,7 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;
   const guestImages = beginning.kind === "cold" ? beginning.guest : beginning.snapshot.manifest.images;
-  const top = "root-0.qcow2";
+  const top = "root-0";
   await sandbox.update(context.dataDir, {
     lives: number,
     life: { number, slot: slot.slot, process: null, base, tops: [top], guest: guestImages },
@@ -77,7 +77,7 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   const layers = await scope.take(
     "root file system",
     () => context.rootfs.create({ ...diskPaths(context, beginning.layers), dir, uid: slot.uid, diskMb }, top),
-    () => context.rootfs.remove({ dir, uid: slot.uid }),
+    () => context.rootfs.remove({ dir }),
   );
   const machine = await scope.take(
     "machine",

@@ -382,6 +382,16 @@ export class SandboxManager {
     });
   }
 
+  /** Ends a sandbox whose disk does not work any more: what it writes from now on would be lost. */
+  diskLost(dir: string, reason: string): void {
+    const sandbox = this.list().find(({ running }) => running?.dir === dir);
+    const running = sandbox?.running;
+    if (!sandbox || !running) return;
+    void sandbox.lock.runExclusive(async () => {
+      if (sandbox.running === running) await this.#stop(sandbox, reason);
+    });
+  }
+
   /** Pauses without being asked and reports it. Returns whether it is paused. */
   async #pauseUnasked(sandbox: Sandbox, reason: string): Promise<boolean> {
     try {

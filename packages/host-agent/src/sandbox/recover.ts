@@ -1,6 +1,5 @@
 // What an earlier agent left: machines that still run are taken over, what is saved stays, the rest is given back.
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { Scope, WrennError } from "@wrenn/core";
 import { isAlive, planSlot } from "@wrenn/linux";
 import type { Logger } from "pino";
@@ -76,15 +75,12 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   scope.defer("capacity", context.capacity.reserve(record.memoryMb));
   scope.defer("slot", () => context.slots.release(slot));
   scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
-  const { imagePath, frozen } = diskPaths(context, record.layers);
-  scope.defer("root file system", () => context.rootfs.remove({ dir, uid: slot.uid }));
-  const layers = [
-    { path: imagePath, format: "raw" as const },
-    ...[...frozen, ...life.tops.map((top) => join(dir, top))].map((path) => ({
-      path,
-      format: "qcow2" as const,
-    })),
-  ];
+  const disk = { ...diskPaths(context, record.layers), dir, uid: slot.uid, diskMb: record.diskMb };
+  const layers = await scope.take(
+    "root file system",
+    () => context.rootfs.adopt(disk, life.tops),
+    () => context.rootfs.remove({ dir }),
+  );
   const machine = await scope.take(
     "machine",
     () =>
