@@ -1,0 +1,47 @@
+// What sandboxes hold of the lab's host, by name.
+
+import type { LabGuest } from "../../lab/guest/lab-guest.ts";
+import { INSIDE } from "../../lab/layout.ts";
+
+export interface HostHoldings {
+  /** Device-mapper devices. */
+  devices: string[];
+  /** Files behind loop devices. */
+  loops: string[];
+  /** Directories of lives below the data directory. */
+  files: string[];
+  /** Names of running VMMs: QEMU's `-name`. */
+  machines: string[];
+}
+
+export class HostState {
+  readonly #guest: LabGuest;
+
+  constructor(guest: LabGuest) {
+    this.#guest = guest;
+  }
+
+  async read(): Promise<HostHoldings> {
+    const lines = async (...argv: [string, ...string[]]) =>
+      (await this.#guest.attempt(argv)).stdout.toString().split("\n").filter(Boolean).sort();
+    const devices = await lines("dmsetup", "info", "--columns", "--noheadings", "--options", "name");
+    const loops = await lines("losetup", "--noheadings", "--list", "--output", "BACK-FILE");
+    const files = await lines(
+      "find",
+      `${INSIDE.data}/sandboxes`,
+      "-mindepth",
+      "2",
+      "-maxdepth",
+      "2",
+      "-type",
+      "d",
+    );
+    const machines = await lines("pgrep", "--list-full", "--full", "^/usr/bin/qemu-system");
+    return {
+      devices: devices.filter((name) => name !== "No devices found"),
+      loops: loops.map((file) => file.trim()),
+      files,
+      machines: machines.flatMap((line) => / -name (\S+)/.exec(line)?.[1] ?? []),
+    };
+  }
+}
