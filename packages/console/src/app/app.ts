@@ -55,6 +55,8 @@ export class App {
   /** What went wrong last, by subject. */
   readonly problems = new Map<string, string>();
   readonly #runs = new Map<string, Run[]>();
+  /** For refreshes, which come again by themselves. */
+  readonly #reader: WrennClient;
   readonly #refused: (reason: string) => void;
   #failures = 0;
   #isClosed = false;
@@ -70,12 +72,9 @@ export class App {
       this.clock.hear(response.headers);
       return response;
     });
-    this.client = new WrennClient({
-      url,
-      apiKey: key,
-      fetch: fetch as typeof globalThis.fetch,
-      requestId: newId,
-    });
+    const options = { url, apiKey: key, fetch: fetch as typeof globalThis.fetch, requestId: newId };
+    this.client = new WrennClient(options);
+    this.#reader = new WrennClient({ ...options, retries: 0 });
     this.refresher = new Refresher(() => this.#refresh());
   }
 
@@ -174,7 +173,7 @@ export class App {
     const take = this.sandboxes.beginListing();
     const listed: Sandbox[] = [];
     this.isCut = false;
-    for await (const sandbox of this.client.sandboxes.list()) {
+    for await (const sandbox of this.#reader.sandboxes.list()) {
       if (listed.length === MOST_LISTED) {
         this.isCut = true;
         break;
@@ -186,12 +185,12 @@ export class App {
   }
 
   async #refreshTemplates(): Promise<void> {
-    this.templates = await Array.fromAsync(this.client.snapshots.list());
+    this.templates = await Array.fromAsync(this.#reader.snapshots.list());
   }
 
   /** A service without hosts says so by an error, which says nothing about the lists. */
   async #refreshHealth(): Promise<void> {
-    this.health = await this.client.health().catch((error: unknown) => {
+    this.health = await this.#reader.health().catch((error: unknown) => {
       if (error instanceof WrennApiError) return undefined;
       throw error;
     });
