@@ -146,6 +146,10 @@ export class FakeHost implements AsyncDisposable {
         this.#on("createSnapshot", request, { context, work: () => machines.snapshot(request) }),
       deleteSnapshot: (request, context) =>
         this.#on("deleteSnapshot", request, { context, work: () => machines.deleteSnapshot(request.name) }),
+      setTimeout: (request, context) =>
+        this.#on("setTimeout", request, { context, work: () => machines.setTimeout(request) }),
+      getAccess: (request, context) =>
+        this.#on("getAccess", request, { context, work: () => machines.access(request.sandboxId) }),
       getStorage: (request, context) =>
         this.#on("getStorage", request, { context, work: () => machines.storage() }),
       exec: async (request, context) => {

@@ -9,6 +9,10 @@ export interface FakeSandbox {
   error?: string;
   vcpus?: number;
   memoryMb?: number;
+  /** Of its time limit; an end only with `deadline`. */
+  ttlMode?: string;
+  timeoutSec?: number;
+  expiresAt?: number;
 }
 
 export class FakeSandboxes {
@@ -26,16 +30,28 @@ export class FakeSandboxes {
     vcpus: number;
     memoryMb: number;
     onTimeout: string;
+    timeoutSec: number;
+    ttlMode: string;
   }) {
-    const { sandboxId, template, vcpus, memoryMb } = request;
+    const { sandboxId, template, vcpus, memoryMb, ttlMode, timeoutSec } = request;
     this.#assertTemplate(template, "template");
-    this.all.set(sandboxId, { status: "running", template, vcpus, memoryMb, hostIp: "10.11.0.1" });
+    const sandbox = {
+      status: "running",
+      template,
+      vcpus,
+      memoryMb,
+      hostIp: "10.11.0.1",
+      ttlMode,
+      timeoutSec,
+    };
+    this.all.set(sandboxId, sandbox);
     return {
       sandboxId,
       status: "running",
       hostIp: "10.11.0.1",
       guestIp: "169.254.0.21",
       onTimeout: request.onTimeout || "destroy",
+      expiresAtUnixMs: this.#startClock(sandbox, timeoutSec),
     };
   }
 
@@ -51,10 +67,10 @@ export class FakeSandboxes {
     return { phaseMicros: { freeze: 1500n, save: 20_000n } };
   }
 
-  resume({ sandboxId, start }: { sandboxId: string; start: string }) {
+  resume({ sandboxId, start, timeoutSec }: { sandboxId: string; start: string; timeoutSec: number }) {
     const sandbox = this.#in(sandboxId, ["paused"]);
     if (start !== "cold") this.#assertCompatible();
-    return this.#run(sandboxId, sandbox);
+    return { ...this.#run(sandboxId, sandbox), expiresAtUnixMs: this.#startClock(sandbox, timeoutSec) };
   }
 
   fork({ sandboxId, forkIds }: { sandboxId: string; forkIds: string[] }) {
@@ -113,6 +129,28 @@ export class FakeSandboxes {
       freeBytes: 1n << 40n,
       totalBytes: 1n << 41n,
     };
+  }
+
+  setTimeout(request: { sandboxId: string; timeoutSec: number; extendOnly: boolean }) {
+    const { sandboxId, timeoutSec, extendOnly } = request;
+    const sandbox = this.#in(sandboxId, ["running"]);
+    const before = BigInt(sandbox.expiresAt ?? 0);
+    const moves = !extendOnly || (sandbox.ttlMode === "deadline" && Date.now() + timeoutSec * 1000 > before);
+    if (moves) sandbox.ttlMode = "deadline";
+    const expiresAtUnixMs = moves ? this.#startClock(sandbox, timeoutSec) : before;
+    return { expiresAtUnixMs, timeoutSec: sandbox.timeoutSec ?? 0, ttlMode: sandbox.ttlMode ?? "" };
+  }
+
+  access(sandboxId: string) {
+    if (!this.all.has(sandboxId)) throw hostError("not_found", Code.NotFound, `no sandbox ${sandboxId}`);
+    return { accessToken: `token of ${sandboxId}`, envdVersion: "0.6.4" };
+  }
+
+  #startClock(sandbox: FakeSandbox, timeoutSec: number): bigint {
+    sandbox.timeoutSec = timeoutSec;
+    if (sandbox.ttlMode !== "deadline") return 0n;
+    sandbox.expiresAt = Date.now() + timeoutSec * 1000;
+    return BigInt(sandbox.expiresAt);
   }
 
   assertRunning(sandboxId: string): void {

@@ -1,5 +1,28 @@
 // @wrenn/api: the REST API as data. Schemas with their static types, the route table, the OpenAPI document.
-export { openApiDocument } from "./openapi.ts";
+export type {
+  E2bListedSandbox,
+  E2bMetric,
+  E2bSandbox,
+  E2bSandboxDetail,
+  E2bSnapshot,
+  E2bTemplate,
+} from "./e2b/answers.ts";
+export { E2bError } from "./e2b/error.ts";
+export type {
+  E2bConnectRequest,
+  E2bCreateRequest,
+  E2bForkRequest,
+  E2bListQuery,
+  E2bMetricsQuery,
+  E2bNetworkRequest,
+  E2bPauseRequest,
+  E2bRefreshRequest,
+  E2bSnapshotRequest,
+  E2bSnapshotsQuery,
+  E2bTimeoutRequest,
+} from "./e2b/requests.ts";
+export { E2B_ROUTES, type E2bOperationId } from "./e2b/routes.ts";
+export { e2bDocument, openApiDocument } from "./openapi.ts";
 export {
   documentedStatuses,
   errorStatuses,

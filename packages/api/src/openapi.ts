@@ -1,33 +1,66 @@
 // The OpenAPI 3.1 document of the route table.
 import { ERROR_CODES } from "@wrenn/core";
 import type { TSchema } from "typebox";
+import { E2bError } from "./e2b/error.ts";
+import { E2B_ROUTES } from "./e2b/routes.ts";
 import { errorStatuses, type Route, type RouteSuccess, TAGS } from "./route.ts";
 import { ROUTES } from "./routes/all.ts";
 import { SCHEMAS } from "./schemas/all.ts";
 import { KEY_HEADER, RetryAfterHeader } from "./schemas/headers.ts";
+import type { NamedSchema } from "./schemas/reference.ts";
 
 type Json = Record<string, unknown>;
 
 /** Makes the document. Plain data: fit for YAML, and for `@fastify/swagger` in static mode. */
-export function openApiDocument({ version, serverUrl = "/" }: { version: string; serverUrl?: string }): Json {
+export function openApiDocument(options: { version: string; serverUrl?: string }): Json {
+  return documentOf({
+    ...options,
+    routes: ROUTES,
+    schemas: SCHEMAS,
+    title: "Wrenn Sandbox",
+    description:
+      "Virtual machines in seconds, commands and files in them. Errors always have the shape of `Error`.",
+  });
+}
+
+/** The same for what E2B's clients call. */
+export function e2bDocument(options: { version: string; serverUrl?: string }): Json {
+  return documentOf({
+    ...options,
+    routes: E2B_ROUTES,
+    schemas: [E2bError as unknown as NamedSchema],
+    title: "Wrenn Sandbox for E2B's clients",
+    description: "What the published E2B SDKs call. Unknown fields are accepted and left.",
+  });
+}
+
+interface Contents {
+  version: string;
+  serverUrl?: string;
+  routes: readonly Route[];
+  schemas: readonly NamedSchema[];
+  title: string;
+  description: string;
+}
+
+function documentOf({ version, serverUrl = "/", routes, schemas, title, description }: Contents): Json {
   const paths: Record<string, Json> = {};
-  for (const route of ROUTES) {
+  for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
   }
   return {
     openapi: "3.1.0",
     info: {
-      title: "Wrenn Sandbox",
+      title,
       version,
-      description:
-        "Virtual machines in seconds, commands and files in them. Errors always have the shape of `Error`.",
+      description,
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: serverUrl }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
-      schemas: Object.fromEntries(SCHEMAS.map((schema) => [schema.$id, plain(schema)])),
+      schemas: Object.fromEntries(schemas.map((schema) => [schema.$id, plain(schema)])),
       securitySchemes: {
         key: { type: "apiKey", in: "header", name: KEY_HEADER, description: "`wrn_` and 64 hex digits." },
       },

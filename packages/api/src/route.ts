@@ -22,7 +22,7 @@ export interface RouteSuccess {
 export type RouteAuth = "key" | "none" | "key_or_loopback";
 
 export interface Route {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   /** With parameters in braces, as in OpenAPI: `/v1/sandboxes/{id}`. */
   path: string;
   /** The name of the route in code; unique. */

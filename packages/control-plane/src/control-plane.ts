@@ -12,14 +12,17 @@ import { connectDatabase, type Db } from "./db/connect.ts";
 import { migrateUp } from "./db/migrator.ts";
 import { deleteExpired } from "./db/queries/retention.ts";
 import { Worker } from "./db/worker.ts";
+import { e2bHandlers } from "./e2b/handlers.ts";
 import { ExecStreams } from "./exec/streams.ts";
 import { HostDirectory } from "./hosts/directory.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { listenTls } from "./http/listener.ts";
 import { buildServer, closeServer } from "./http/server.ts";
 import { SandboxProxy } from "./proxy/proxy.ts";
+import { AccessService } from "./services/access.ts";
 import { Activity } from "./services/activity.ts";
 import { BuildService } from "./services/builds.ts";
+import { GuestMetricsService } from "./services/guest-metrics.ts";
 import { HealthService } from "./services/health.ts";
 import { InFlight } from "./services/in-flight.ts";
 import { KeyService } from "./services/keys.ts";
@@ -136,17 +139,22 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     // Once the work that says so is no longer in flight.
     unsettled: () => void setImmediate(() => reconciling.soon()),
   });
+  const access = new AccessService({ hosts });
   const traffic = new TrafficService({ db, sandboxes, inFlight });
   const proxy = new SandboxProxy({ traffic, hosts, activity, metrics, log, onStale });
   const onCount = (open: number) => metrics.streams(open);
   const services: Services = {
     version: VERSION,
+    domain: config.domain,
     stallMs,
     hosts,
     activity,
     keys,
     sandboxes,
     traffic,
+    access,
+    guestMetrics: new GuestMetricsService({ hosts, access }),
+    inFlight,
     templates,
     metrics,
     exec: { hosts, activity, onStale },
@@ -192,6 +200,7 @@ async function listen(scope: Scope, config: Config, parts: Parts): Promise<Fasti
   const app = await buildServer({
     context: { keys: services.keys, sandboxes: services.sandboxes, tickets: services.tickets, idempotency },
     handlers: allHandlers(services),
+    e2bHandlers: e2bHandlers(services),
     proxy,
     metrics: services.metrics,
     log,

@@ -53,6 +53,7 @@ interface TemplatesTable {
   vcpus: number;
   memory_mb: number;
   disk_mb: number | null;
+  sandbox_id: string | null;
   size_bytes: Generated<number>;
   rootfs_sha256: string | null;
   error: string | null;

@@ -22,8 +22,8 @@ const ALLOWED: Partial<Record<OperationId, readonly SandboxStatus[]>> = {
 };
 
 /** Throws `invalid_state` when the sandbox's status does not allow the operation. */
-export function assertAllowed(operation: OperationId, { id, status }: SandboxRow): void {
-  const allowed = ALLOWED[operation];
+export function assertAllowed(operation: string, { id, status }: SandboxRow): void {
+  const allowed = Object.hasOwn(ALLOWED, operation) ? ALLOWED[operation as OperationId] : undefined;
   if (allowed && !allowed.includes(status)) {
     throw new WrennError("invalid_state", `sandbox ${id} is ${status}; it must be ${allowed.join(" or ")}`);
   }

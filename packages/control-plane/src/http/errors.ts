@@ -1,11 +1,11 @@
 // Every failure as the one JSON shape, with its status.
-import type { ErrorBody } from "@wrenn/api";
+import type { E2bError, ErrorBody } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 
-export interface ErrorAnswer {
+export interface ErrorAnswer<Body = ErrorBody | E2bError> {
   status: number;
   headers: Record<string, string>;
-  body: ErrorBody;
+  body: Body;
 }
 
 /** PostgreSQL error classes that mean "later": connection, resources, shutdown, lock or statement time-out. */
@@ -15,7 +15,7 @@ const DATABASE_AWAY = /^(?:08|53|57|55)/;
 const CONNECTION_FAILED = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "ETIMEDOUT", "EPIPE"]);
 
 /** What is sent out for a thrown value. The cause stays here. */
-export function toErrorAnswer(error: WrennError): ErrorAnswer {
+export function toErrorAnswer(error: WrennError): ErrorAnswer<ErrorBody> {
   const { code, message, field, retryAfterSec } = error;
   return {
     status: error.httpStatus,

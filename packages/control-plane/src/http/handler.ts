@@ -1,5 +1,5 @@
 // What a handler of one operation gets and gives.
-import type { OperationId } from "@wrenn/api";
+import type { E2bOperationId, OperationId } from "@wrenn/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SandboxRow } from "../db/schema.ts";
 import type { Caller } from "../services/caller.ts";
@@ -18,6 +18,8 @@ export interface Call<Body = unknown, Query = unknown> {
 }
 
 export interface Answer {
+  /** Where it is not the one of the route's success. */
+  status?: number;
   /** Sent as JSON. Absent: empty. */
   body?: unknown;
   headers?: Record<string, string>;
@@ -30,6 +32,9 @@ export type Handler<Body = unknown, Query = unknown> = (
 
 /** One for each operation of the route table. */
 export type Handlers = Readonly<Record<OperationId, Handler>>;
+
+/** The same for the E2B surface. */
+export type E2bHandlers = Readonly<Record<E2bOperationId, Handler>>;
 
 /** Gives a handler the types that the schemas of its route have made sure of. */
 export function handler<Body = undefined, Query = undefined>(handle: Handler<Body, Query>): Handler {

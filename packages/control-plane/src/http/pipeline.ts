@@ -1,6 +1,6 @@
 // The way of every request, in the order that the contract gives: key, sandbox, status, body, handler.
 // (The size of the body comes first of all: the server has checked it when this begins.)
-import { KEY_HEADER, type OperationId, type Route, type RouteAuth } from "@wrenn/api";
+import { KEY_HEADER, type Route, type RouteAuth } from "@wrenn/api";
 import { isSandboxId, WrennError } from "@wrenn/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../services/caller.ts";
@@ -30,7 +30,6 @@ const ANYONE = { owner: "", operator: false, keyId: "" };
 
 /** Builds the way for one route. */
 export function pipeline(context: PipelineContext, route: Route, handle: Handler): Pipeline {
-  const operation = route.operationId as OperationId;
   const checks = compileChecks(route);
   return async (request, reply) => {
     const caller = await authenticate(context, route, request);
@@ -38,7 +37,7 @@ export function pipeline(context: PipelineContext, route: Route, handle: Handler
       const call = { caller, request, reply } as Call;
       if (isSandboxRoute(route)) {
         call.sandbox = await findSandbox(context, caller, request);
-        assertAllowed(operation, call.sandbox);
+        assertAllowed(route.operationId, call.sandbox);
       }
       return await handle(Object.assign(call, checks(request)));
     };
@@ -78,7 +77,7 @@ async function findSandbox({ sandboxes }: PipelineContext, caller: Caller, reque
 }
 
 function isSandboxRoute({ path }: Route): boolean {
-  return path.startsWith("/v1/sandboxes/{id}");
+  return path.includes("/sandboxes/{id}");
 }
 
 function pathId({ params }: FastifyRequest): string {
@@ -121,8 +120,12 @@ function jsonBody(request: FastifyRequest, optional: boolean): unknown {
   return parseJson(bytes);
 }
 
-async function send(reply: FastifyReply, status: number, { body, headers = {} }: Answer): Promise<void> {
-  reply.code(status).headers(headers);
+async function send(
+  reply: FastifyReply,
+  status: number,
+  { status: own, body, headers = {} }: Answer,
+): Promise<void> {
+  reply.code(own ?? status).headers(headers);
   if (body === undefined) await reply.send();
   else if (typeof body === "string") await reply.send(body);
   else await reply.type("application/json; charset=utf-8").send(JSON.stringify(body));

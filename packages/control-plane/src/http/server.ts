@@ -1,5 +1,5 @@
 // The HTTP server: Fastify with the routes of the table, and JSON for whatever goes wrong.
-import { fastifyPath, REQUEST_ID_HEADER, ROUTES, type Route } from "@wrenn/api";
+import { E2B_ROUTES, fastifyPath, REQUEST_ID_HEADER, ROUTES, type Route } from "@wrenn/api";
 import { LIMITS, WrennError } from "@wrenn/core";
 import Fastify, {
   type FastifyBaseLogger,
@@ -9,14 +9,15 @@ import Fastify, {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
+import { toE2bError } from "../e2b/error-body.ts";
 import { linger } from "../files/linger.ts";
 import type { SandboxProxy } from "../proxy/proxy.ts";
 import type { Metrics } from "../services/metrics.ts";
 import { answerClientError } from "./client-error.ts";
 import { registerConsole } from "./console.ts";
 import { registerDocs } from "./docs.ts";
-import { fromThrown, toErrorAnswer } from "./errors.ts";
-import type { Handlers } from "./handler.ts";
+import { type ErrorAnswer, fromThrown, toErrorAnswer } from "./errors.ts";
+import type { E2bHandlers, Handlers } from "./handler.ts";
 import { httpListener } from "./listener.ts";
 import { type PipelineContext, pipeline } from "./pipeline.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -24,6 +25,7 @@ import { requestIdOf } from "./request-id.ts";
 export interface ServerOptions {
   context: PipelineContext;
   handlers: Handlers;
+  e2bHandlers: E2bHandlers;
   proxy: SandboxProxy;
   metrics: Metrics;
   log: Logger;
@@ -48,7 +50,7 @@ const SECURITY_HEADERS = {
 } as const;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { context, handlers, proxy, log, version } = options;
+  const { context, handlers, e2bHandlers, proxy, log, version } = options;
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     // One line a request, at its end: see the hook below.
@@ -75,13 +77,33 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   registerConsole(app);
   for (const route of ROUTES as readonly Route[]) {
     const handle = pipeline(context, route, handlers[route.operationId as keyof Handlers]);
-    addRoute(app, route, handle);
+    addRoute(app, route, handle, toErrorAnswer);
+  }
+  for (const route of E2B_ROUTES as readonly Route[]) {
+    const handle = pipeline(context, route, e2bHandlers[route.operationId as keyof E2bHandlers]);
+    addRoute(app, route, handle, toE2bError);
   }
   return app;
 }
 
-function addRoute(app: FastifyInstance, route: Route, handle: ReturnType<typeof pipeline>): void {
-  const options = { method: route.method, url: fastifyPath(route.path), handler: handle } as const;
+/** How a route's failures are written. */
+type ErrorWriter = (error: WrennError) => ErrorAnswer;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Absent where no route matched. */
+    writeError?: ErrorWriter;
+  }
+}
+
+function addRoute(
+  app: FastifyInstance,
+  route: Route,
+  handle: ReturnType<typeof pipeline>,
+  writeError: ErrorWriter,
+): void {
+  const { method, path } = route;
+  const options = { method, url: fastifyPath(path), handler: handle, config: { writeError } } as const;
   if (route.body?.contentType === "application/json") {
     app.route(options);
     return;
@@ -155,7 +177,8 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
 async function sendError(reason: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const error = fromThrown(reason);
   if (error.httpStatus >= 500) request.log.error({ req_id: request.id, err: error }, error.message);
-  const { status, headers, body } = toErrorAnswer(error);
+  const { writeError = toErrorAnswer } = request.routeOptions.config;
+  const { status, headers, body } = writeError(error);
   linger(request.raw);
   await reply
     .code(status)

@@ -8,6 +8,7 @@ import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
+import { GuestTransport } from "../hosts/guest-transport.ts";
 import { requestIdOf } from "../http/request-id.ts";
 import type { Activity } from "../services/activity.ts";
 import type { Metrics } from "../services/metrics.ts";
@@ -16,7 +17,6 @@ import { addressOf } from "./address.ts";
 import { isForClients } from "./agent-routes.ts";
 import { requestHeaders, responseHeaders } from "./headers.ts";
 import { asHtml, type Destination, HiddenRoute, type Refusal, refusalOf } from "./refusal.ts";
-import { GuestTransport } from "./tunnel-agent.ts";
 
 /** Port of the guest agent, whose own token guards it. */
 export const AGENT_PORT = 49_983;

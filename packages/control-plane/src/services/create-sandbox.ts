@@ -3,15 +3,25 @@ import type { CreateSandboxRequest } from "@wrenn/api";
 import { BOUNDS, WrennError } from "@wrenn/core";
 import { insertSandboxes } from "../db/queries/sandbox-insert.ts";
 import { moveSandbox } from "../db/queries/sandbox-move.ts";
-import type { Isolation, OnTimeout, SandboxRow, TemplateRow } from "../db/schema.ts";
+import type { Isolation, OnTimeout, SandboxNetwork, SandboxRow, TemplateRow, TtlMode } from "../db/schema.ts";
 import type { Host } from "../hosts/host.ts";
 import { placeSandbox } from "../hosts/placement.ts";
 import { abandon } from "./abandon.ts";
+import { atTime } from "./at-time.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
 import { checkMetadata } from "./metadata.ts";
 import { withNewIds } from "./new-ids.ts";
 import type { SandboxContext } from "./sandboxes.ts";
+
+/** What only some façades let a caller choose. */
+export interface CreateOptions extends CreateSandboxRequest {
+  ttl_mode?: TtlMode;
+  auto_resume?: boolean;
+  /** What traffic to its ports has to show. */
+  traffic_token?: string;
+  network?: SandboxNetwork;
+}
 
 const DEFAULT_TEMPLATE = "minimal";
 
@@ -19,7 +29,7 @@ const DEFAULT_TEMPLATE = "minimal";
 export async function createSandbox(
   context: SandboxContext,
   caller: Caller,
-  request: CreateSandboxRequest,
+  request: CreateOptions,
 ): Promise<SandboxRow> {
   checkMetadata(request.metadata);
   const template = await context.templates.usable(caller, request.template ?? DEFAULT_TEMPLATE);
@@ -35,7 +45,7 @@ export async function createSandbox(
 
 interface Order {
   caller: Caller;
-  request: CreateSandboxRequest;
+  request: CreateOptions;
   template: TemplateRow;
 }
 
@@ -116,7 +126,10 @@ async function insertRow(
         isolation: host.isolation,
         timeout_sec: request.timeout_sec ?? BOUNDS.timeout_sec.default,
         on_timeout: request.on_timeout ?? "destroy",
-        ttl_mode: "inactivity",
+        ttl_mode: request.ttl_mode ?? "inactivity",
+        auto_resume: request.auto_resume ?? false,
+        traffic_token: request.traffic_token ?? null,
+        network: request.network ? JSON.stringify(request.network) : null,
         metadata: JSON.stringify(request.metadata ?? {}),
         worker,
       },
@@ -148,6 +161,7 @@ async function startOnHost(
         onTimeout: request.on_timeout ?? "",
         minIsolation: request.min_isolation ?? "",
         start: request.start ?? "",
+        ttlMode: row.ttl_mode,
       },
       {
         attempted: `starting sandbox ${id}`,
@@ -161,6 +175,7 @@ async function startOnHost(
       guest_ip: made.guestIp || null,
       isolation: oneOf<Isolation>(made.isolation, ["kvm", "tcg"], host.isolation),
       on_timeout: oneOf<OnTimeout>(made.onTimeout, ["pause", "destroy"], row.on_timeout),
+      expires_at: atTime(row.ttl_mode === "deadline" ? made.expiresAtUnixMs : 0n),
     };
     const running = await moveSandbox(db, { id, from: ["starting"], to: "running", set });
     if (!running) throw deletedMeanwhile(id);

@@ -1,18 +1,19 @@
 // The life of a sandbox, as its owner moves it: each status change is a compare-and-set around one RPC.
-import type { CreateSandboxRequest, ForkRequest, RestoreRequest, ResumeRequest } from "@wrenn/api";
+import type { ForkRequest, RestoreRequest, ResumeRequest } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { findSandbox, listSandboxes, type SandboxFilter } from "../db/queries/sandbox-find.ts";
-import { moveSandbox } from "../db/queries/sandbox-move.ts";
+import { moveSandbox, setClock } from "../db/queries/sandbox-move.ts";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { Activity } from "./activity.ts";
+import { atTime } from "./at-time.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
-import { createSandbox } from "./create-sandbox.ts";
+import { type CreateOptions, createSandbox } from "./create-sandbox.ts";
 import { forkSandbox } from "./fork-sandbox.ts";
 import type { InFlight } from "./in-flight.ts";
 import { notOnHost } from "./not-on-host.ts";
@@ -50,7 +51,7 @@ export class SandboxService {
   }
 
   /** Makes a sandbox and returns it running. Goes on to an end when the client hangs up. */
-  async create(caller: Caller, request: CreateSandboxRequest): Promise<SandboxRow> {
+  async create(caller: Caller, request: CreateOptions): Promise<SandboxRow> {
     const row = await createSandbox(this.#context, caller, request);
     await this.#audit("create", caller, row.id, { template: row.template });
     return row;
@@ -129,7 +130,11 @@ export class SandboxService {
       const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
         .catch(offerColdStart('resume it with {"start":"cold"}'));
-      const set = { host_ip: hostIp || null, timeout_sec: timeoutSec, expires_at: atTime(expiresAtUnixMs) };
+      const set = {
+        host_ip: hostIp || null,
+        timeout_sec: timeoutSec,
+        expires_at: atTime(row.ttl_mode === "deadline" ? expiresAtUnixMs : 0n),
+      };
       return { to: "running", set };
     });
     await this.#audit("resume", caller, row.id, start === undefined ? {} : { start });
@@ -148,6 +153,23 @@ export class SandboxService {
     const running = await restoreSandbox(this.#context, caller, row, request);
     await this.#audit("restore", caller, row.id, { snapshot: request.snapshot });
     return running;
+  }
+
+  /**
+   * Gives a running sandbox `timeoutSec` from now on, whatever it does meanwhile; `extendOnly` never shortens what it
+   * has, and leaves one that goes by inactivity as it is. The row when it was changed, else as it was.
+   */
+  async setTimeout(
+    caller: Caller,
+    row: SandboxRow,
+    { timeoutSec, extendOnly }: { timeoutSec: number; extendOnly: boolean },
+  ): Promise<SandboxRow> {
+    const context = call(caller, `setting the time-out of sandbox ${row.id}`, PING_TIMEOUT_MS);
+    const message = { sandboxId: row.id, timeoutSec, extendOnly };
+    const answer = await this.#client(row).call("setTimeout", message, context);
+    if (answer.ttlMode !== "deadline") return row;
+    const clock = { timeout_sec: answer.timeoutSec, expires_at: atTime(answer.expiresAtUnixMs) };
+    return (await setClock(this.#context.db, row.id, clock)) ?? row;
   }
 
   /** Restarts the inactivity clock. */
@@ -173,11 +195,6 @@ export class SandboxService {
 
 /** Failures of a deletion after which the host, or the reconciler, will have it done. */
 const LATER: readonly string[] = ["unavailable", "deadline_exceeded"];
-
-/** A host's word for a point in time: milliseconds since the epoch, 0 = never. */
-export function atTime(unixMs: bigint): Date | null {
-  return unixMs === 0n ? null : new Date(Number(unixMs));
-}
 
 function call(caller: Caller, attempted: string, timeoutMs: number) {
   return { attempted, requestId: caller.requestId, timeoutMs };

@@ -1,10 +1,13 @@
 // All services of one control plane, as the routes use them.
 import type { ExecStreams } from "../exec/streams.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
+import type { AccessService } from "./access.ts";
 import type { Activity } from "./activity.ts";
 import type { BuildService } from "./builds.ts";
 import type { ExecContext } from "./exec.ts";
+import type { GuestMetricsService } from "./guest-metrics.ts";
 import type { HealthService } from "./health.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { KeyService } from "./keys.ts";
 import type { Metrics } from "./metrics.ts";
 import type { SandboxService } from "./sandboxes.ts";
@@ -16,6 +19,8 @@ import type { TrafficService } from "./traffic.ts";
 
 export interface Services {
   version: string;
+  /** Domain below which clients find sandboxes by host name. */
+  domain: string | undefined;
   stallMs: number;
   hosts: HostDirectory;
   activity: Activity;
@@ -25,6 +30,9 @@ export interface Services {
   streams: ExecStreams;
   tickets: TicketService;
   traffic: TrafficService;
+  access: AccessService;
+  guestMetrics: GuestMetricsService;
+  inFlight: InFlight;
   templates: TemplateService;
   snapshots: SnapshotService;
   storage: StorageService;

@@ -118,11 +118,11 @@ export class SnapshotService {
 }
 
 function newSnapshot(
-  { owner, vcpus, memory_mb, disk_mb }: SandboxRow,
+  { id, owner, vcpus, memory_mb, disk_mb }: SandboxRow,
   { sizeBytes }: CreateSnapshotResponse,
   names: { name: string; storeName: string },
 ): NewSnapshot {
-  return { owner, ...names, vcpus, memory_mb, disk_mb, sizeBytes: Number(sizeBytes) };
+  return { owner, ...names, sandbox_id: id, vcpus, memory_mb, disk_mb, sizeBytes: Number(sizeBytes) };
 }
 
 function taken(name: string): WrennError {

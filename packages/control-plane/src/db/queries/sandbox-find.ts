@@ -17,6 +17,10 @@ export interface Position {
 export interface SandboxFilter {
   owner: string;
   status?: SandboxStatus | undefined;
+  statuses?: readonly SandboxStatus[] | undefined;
+  startedAfter?: Date | undefined;
+  /** Oldest first. */
+  ascending?: boolean | undefined;
   template?: string | undefined;
   metadata?: Record<string, string> | undefined;
   /** Rows behind this position only. */
@@ -70,16 +74,20 @@ export async function findSandboxById(db: Db, id: string): Promise<SandboxRow | 
   return await db.selectFrom("sandboxes").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** An owner's sandboxes, newest first. */
+/** An owner's sandboxes, newest first unless it is asked otherwise. */
 export async function listSandboxes(db: Db, filter: SandboxFilter): Promise<SandboxRow[]> {
-  let query = visible(db, filter.owner).orderBy("created_at", "desc").orderBy("id", "desc");
+  const direction = filter.ascending ? "asc" : "desc";
+  let query = visible(db, filter.owner).orderBy("created_at", direction).orderBy("id", direction);
+  if (filter.statuses) query = query.where("status", "in", filter.statuses);
+  if (filter.startedAfter) query = query.where("started_at", ">", filter.startedAfter);
   if (filter.status) query = query.where("status", "=", filter.status);
   if (filter.template !== undefined) query = query.where("template", "=", filter.template);
   if (filter.metadata)
     query = query.where(sql<boolean>`metadata @> ${JSON.stringify(filter.metadata)}::jsonb`);
   if (filter.after) {
     const { createdAt, id } = filter.after;
-    query = query.where(sql<boolean>`(created_at, id) < (${new Date(createdAt)}, ${id})`);
+    const beyond = sql.raw(filter.ascending ? ">" : "<");
+    query = query.where(sql<boolean>`(created_at, id) ${beyond} (${new Date(createdAt)}, ${id})`);
   }
   if (filter.limit !== undefined) query = query.limit(filter.limit);
   return await query.execute();

@@ -73,6 +73,21 @@ export async function forgetSandbox(db: Db, id: string, worker: number): Promise
     .execute();
 }
 
+/** The deadline of a running sandbox. Nothing when it no longer runs. */
+export async function setClock(
+  db: Db,
+  id: string,
+  clock: { timeout_sec: number; expires_at: Date | null },
+): Promise<SandboxRow | undefined> {
+  return await db
+    .updateTable("sandboxes")
+    .set({ ...clock, ttl_mode: "deadline", last_updated: sql<Date>`now()` })
+    .where("id", "=", id)
+    .where("status", "=", "running")
+    .returningAll()
+    .executeTakeFirst();
+}
+
 /** Notes activity of many sandboxes at once. Never turns a clock back. */
 export async function noteActivity(db: Db, seen: ReadonlyMap<string, number>): Promise<void> {
   if (seen.size === 0) return;

@@ -7,6 +7,8 @@ export interface NewSnapshot {
   owner: string;
   name: string;
   storeName: string;
+  /** What it was taken of. */
+  sandbox_id: string;
   vcpus: number;
   memory_mb: number;
   disk_mb: number;

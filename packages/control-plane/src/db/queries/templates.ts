@@ -23,6 +23,9 @@ export async function findTemplate(db: Db, owner: string, name: string): Promise
 export interface TemplateFilter {
   owner: string;
   type?: TemplateType | undefined;
+  name?: string | undefined;
+  /** Only snapshots of this sandbox. */
+  sandboxId?: string | undefined;
   after?: Position | undefined;
   limit?: number | undefined;
 }
@@ -30,13 +33,15 @@ export interface TemplateFilter {
 /** Ready templates, newest first. */
 export async function listTemplates(
   db: Db,
-  { owner, type, after, limit }: TemplateFilter,
+  { owner, type, name, sandboxId, after, limit }: TemplateFilter,
 ): Promise<TemplateRow[]> {
   let query = visible(db, owner)
     .where("status", "=", "ready")
     .orderBy("created_at", "desc")
     .orderBy("name", "desc");
   if (type) query = query.where("type", "=", type);
+  if (name !== undefined) query = query.where("name", "=", name);
+  if (sandboxId !== undefined) query = query.where("sandbox_id", "=", sandboxId);
   if (after)
     query = query.where(sql<boolean>`(created_at, name) < (${new Date(after.createdAt)}, ${after.id})`);
   if (limit !== undefined) query = query.limit(limit);

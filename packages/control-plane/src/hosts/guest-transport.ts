@@ -1,8 +1,8 @@
 // Requests to ports of guests: Node's HTTP client over connections that the hosts make.
 import * as http from "node:http";
 import type { Duplex } from "node:stream";
-import type { HostClient } from "../hosts/host-client.ts";
-import { type GuestPort, openTunnel } from "../hosts/tunnel.ts";
+import type { HostClient } from "./host-client.ts";
+import { type GuestPort, openTunnel } from "./tunnel.ts";
 
 /** An idle connection counts as activity of its sandbox, so it is not kept for long. */
 const IDLE_MS = 1_000;

@@ -1,0 +1,35 @@
+// The handlers of the E2B surface: translations around the same services that the v1 API uses.
+import { e2bDocument } from "@wrenn/api";
+import { stringify } from "yaml";
+import { type E2bHandlers, handler } from "../http/handler.ts";
+import type { Services } from "../services/services.ts";
+import { clockHandlers } from "./clock.ts";
+import { connectHandlers } from "./connect.ts";
+import { copyHandlers } from "./copies.ts";
+import { sandboxHandlers } from "./sandboxes.ts";
+import { templateHandlers } from "./templates.ts";
+import { refuse } from "./unsupported.ts";
+
+export function e2bHandlers(services: Services): E2bHandlers {
+  const document = stringify(e2bDocument({ version: services.version }), { aliasDuplicateObjects: false });
+  const unsupported = (feature: string) =>
+    handler(async () => {
+      refuse({ [feature]: true });
+      return {};
+    });
+  return {
+    ...sandboxHandlers(services),
+    ...connectHandlers(services),
+    ...clockHandlers(services),
+    ...copyHandlers(services),
+    ...templateHandlers(services),
+    e2bListVolumes: unsupported("volumes"),
+    e2bCreateVolume: unsupported("volumes"),
+    e2bListSecrets: unsupported("secrets"),
+    e2bCreateSecret: unsupported("secrets"),
+    e2bOpenApi: handler(async ({ reply }) => {
+      await reply.type("application/yaml; charset=utf-8").send(document);
+      return undefined;
+    }),
+  };
+}
