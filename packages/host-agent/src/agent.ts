@@ -95,7 +95,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     blankDir: blanks,
     log,
   });
-  const storage = new Storage({ snapshots, images, log });
+  const storage = new Storage({ snapshots, images, memory, log });
   const context: HostContext = {
     dataDir: config.dataDir,
     cgroup: planBlock(config.block).cgroup,

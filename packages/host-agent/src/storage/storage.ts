@@ -1,5 +1,5 @@
 // What is kept on this machine's disk and for whom: content goes when its last user goes, and not before.
-import type { SnapshotStore } from "@wrenn/snapshot";
+import type { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { ImageStore } from "../image/image-store.ts";
 
@@ -21,6 +21,8 @@ export interface StorageEntry {
 export interface StorageOptions {
   snapshots: SnapshotStore;
   images: ImageStore;
+  /** Shared memory of snapshots, given up with them. */
+  memory: Pick<MemoryImages, "drop">;
   log: Logger;
 }
 
@@ -107,6 +109,7 @@ export class Storage {
   async #collect(): Promise<void> {
     const { snapshots, images, log } = this.#options;
     const gone = await snapshots.collect(this.#allUsers().flatMap((user) => user.snapshots));
+    for (const id of gone) this.#options.memory.drop(id);
     const needed = new Set([
       ...this.#allUsers().flatMap((user) => user.images),
       ...snapshots.list().flatMap(({ id }) => imagesOf(snapshots, id)),

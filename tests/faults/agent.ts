@@ -1,0 +1,102 @@
+// A host agent by itself, as the supervisor runs it: started, killed, started again on the same data.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { claimBlock, detectCgroups, releaseBlock, sweepBlock } from "@wrenn/linux";
+import { HostAgentService } from "@wrenn/rpc/hostagent";
+
+export type Rpc = Client<typeof HostAgentService>;
+
+const REPOSITORY = join(import.meta.dirname, "../..");
+/** Preparing the guest where the machine has no cache yet, and proving the accelerator. */
+const READY_MS = 5 * 60_000;
+
+export interface Agent extends AsyncDisposable {
+  readonly dataDir: string;
+  readonly block: number;
+  readonly rpc: Rpc;
+  /** See `faultPoint` of @wrenn/linux. */
+  readonly faultFile: string;
+  /** Resolves when it answers. */
+  start(): Promise<void>;
+  /** Resolves when the process has ended by itself (a fault point), with its signal. */
+  ended(): Promise<string | null>;
+  stop(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /** The end of its log, for a message. */
+  log(): string;
+}
+
+/** A data directory and a block of its own; nothing of it is left when it is disposed of. */
+export async function newAgent(env: Record<string, string> = {}): Promise<Agent> {
+  const dataDir = mkdtempSync(join(tmpdir(), "wrenn-faults-"));
+  const claim = await claimBlock({ dataDir });
+  const { block } = claim;
+  const runDir = `/run/wrenn/${block}`;
+  mkdirSync(runDir, { recursive: true, mode: 0o711 });
+  const socketPath = join(runDir, "agent.sock");
+  const logFile = join(dataDir, "agent.log");
+  const faultFile = join(dataDir, "fault");
+  let child: ChildProcess | undefined;
+  let exit: Promise<string | null> = Promise.resolve(null);
+  const transport = () =>
+    createConnectTransport({ httpVersion: "1.1", baseUrl: "http://agent", nodeOptions: { socketPath } });
+  const agent: Agent = {
+    dataDir,
+    block,
+    faultFile,
+    rpc: createClient(HostAgentService, transport()),
+    async start() {
+      const log = openSync(logFile, "a");
+      child = spawn(process.execPath, [join(REPOSITORY, "packages/host-agent/src/main.ts")], {
+        stdio: ["ignore", log, log],
+        env: {
+          PATH: process.env["PATH"],
+          WRENN_DATA_DIR: dataDir,
+          WRENN_BLOCK: String(block),
+          WRENN_SOCKET: socketPath,
+          WRENN_FAULT_FILE: faultFile,
+          WRENN_PREPARED_SLOTS: "2",
+          ...env,
+        },
+      });
+      exit = once(child, "exit").then(([, signal]) => signal as string | null);
+      await answers(agent, exit);
+    },
+    ended: () => exit,
+    async stop(signal) {
+      child?.kill(signal);
+      await exit;
+    },
+    log: () => readFileSync(logFile, "utf8").split("\n").slice(-12).join("\n"),
+    async [Symbol.asyncDispose]() {
+      await agent.stop("SIGKILL");
+      await sweepBlock({ block, cgroups: detectCgroups() });
+      rmSync(runDir, { recursive: true, force: true });
+      rmSync(dataDir, { recursive: true, force: true });
+      await releaseBlock(claim);
+    },
+  };
+  return agent;
+}
+
+async function answers(agent: Agent, exit: Promise<string | null>): Promise<void> {
+  const deadline = Date.now() + READY_MS;
+  let over = false;
+  void exit.then(() => {
+    over = true;
+  });
+  for (;;) {
+    try {
+      await agent.rpc.getHost({}, { timeoutMs: 2000 });
+      return;
+    } catch {
+      if (over || Date.now() > deadline) throw new Error(`the host agent did not come up:\n${agent.log()}`);
+      await delay(5);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// The host agent, or the virtual machine monitor, is killed at every step of every transition.
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { type Agent, newAgent } from "./agent.ts";
+import { allPoints, readTrace } from "./points.ts";
+import { act, assertWhole, clear, OPERATIONS, type Operation, prepare, stage, statusOf } from "./scene.ts";
+
+/** Points that only a collection in the background passes: it runs after every operation and has no caller. */
+const BACKGROUND = ["snapshot-going"];
+
+/** Every operation at every point when asked for; else every point once, in the first operation that passes it. */
+const LONG = process.env["WRENN_LONG"] === "1";
+
+describe("death at every step", () => {
+  let agent: Agent;
+  const passes = new Map<Operation, Map<string, boolean>>();
+
+  before(async () => {
+    agent = await newAgent();
+    await agent.start();
+    await prepare(agent);
+    for (const operation of OPERATIONS) {
+      const scene = await stage(agent, operation);
+      writeFileSync(agent.faultFile, "trace");
+      await act(agent, operation, scene);
+      rmSync(agent.faultFile);
+      passes.set(operation, readTrace(`${agent.faultFile}.trace`));
+      rmSync(`${agent.faultFile}.trace`);
+      await clear(agent, scene);
+    }
+  });
+  after(() => agent[Symbol.asyncDispose]());
+
+  it("knows every point in the sources", () => {
+    const seen = new Set([...passes.values()].flatMap((points) => [...points.keys()]));
+    assert.deepEqual(
+      [...allPoints()].filter((name) => !seen.has(name) && !BACKGROUND.includes(name)),
+      [],
+      "no operation passes these points: nothing tests them",
+    );
+  });
+
+  it("of the agent loses nothing and leaves nothing", async (t) => {
+    for (const [operation, name] of chosen((points) => [...points.keys()])) {
+      await t.test(`${operation}: agent killed at ${name}`, async () => {
+        const scene = await stage(agent, operation);
+        writeFileSync(agent.faultFile, `agent ${name}`);
+        await assert.rejects(act(agent, operation, scene));
+        assert.equal(await agent.ended(), "SIGKILL");
+        await agent.start();
+        if (operation === "destroy") {
+          if ((await statusOf(agent, scene.id)) !== undefined)
+            await assertWhole(agent, scene.id, scene.words);
+        } else await assertWhole(agent, scene.id, scene.words);
+        if (operation === "fork" && (await statusOf(agent, scene.other)) !== undefined) {
+          await assertWhole(agent, scene.other, scene.words);
+        }
+        await clear(agent, scene);
+      });
+    }
+  });
+
+  it("of the machine ends that machine alone, or none when it is on disk", async (t) => {
+    const withMachine = (points: Map<string, boolean>) =>
+      [...points].filter(([, vmm]) => vmm).map(([name]) => name);
+    for (const [operation, name] of chosen(withMachine)) {
+      await t.test(`${operation}: machine killed at ${name}`, async () => {
+        const scene = await stage(agent, operation);
+        writeFileSync(agent.faultFile, `vmm ${name}`);
+        await act(agent, operation, scene).catch(() => undefined);
+        await settled(agent, scene.id);
+        const status = await statusOf(agent, scene.id);
+        if (operation === "create" || operation === "resume") {
+          // The machine that died is the new one: the sandbox that was there, or its saved state, is as before.
+          if (status !== undefined) await assertWhole(agent, scene.id, scene.words);
+          else
+            assert.ok(
+              ["create.running", "resume.recorded", "life.running"].includes(name),
+              `${name}: it is gone`,
+            );
+        } else if (status !== undefined) {
+          await assertWhole(agent, scene.id, scene.words);
+        } else {
+          const { reports } = await agent.rpc.listReports({});
+          const report = reports.find(({ sandboxId }) => sandboxId === scene.id);
+          assert.equal(report?.status, operation === "destroy" ? undefined : "stopped");
+        }
+        rmSync(agent.faultFile, { force: true });
+        await clear(agent, scene);
+      });
+    }
+  });
+
+  function chosen(names: (points: Map<string, boolean>) => string[]): [Operation, string][] {
+    const all = [...passes].flatMap(([operation, points]) =>
+      names(points).map((name) => [operation, name] as [Operation, string]),
+    );
+    if (LONG) return all;
+    return all.filter(([, name], index) => all.findIndex(([, other]) => other === name) === index);
+  }
+});
+
+/** Waits until the agent has noticed the death: no transition is under way any more. */
+async function settled(agent: Agent, id: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const status = await statusOf(agent, id);
+    if (status === undefined || status === "paused") return;
+    if (status === "running") {
+      const alive = await agent.rpc
+        .exec({ sandboxId: id, cmd: "true", timeoutSec: 5 }, { timeoutMs: 10_000 })
+        .catch(() => undefined);
+      if (alive) return;
+    }
+    assert.ok(Date.now() < deadline, `${id} is still ${status}`);
+  }
+}
