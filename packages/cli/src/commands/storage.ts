@@ -23,13 +23,15 @@ function describeHost({ host_id, entries, free_bytes, total_bytes }: Host): stri
   const sorted = entries.toSorted((a, b) => b.size_bytes - a.size_bytes);
   const used = entries.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const summary = `host ${host_id}: ${size(used)} in use, ${size(free_bytes)} of ${size(total_bytes)} free\n`;
-  return summary + formatTable(COLUMNS, sorted);
+  const isNamed = entries.some(({ name }) => name !== undefined);
+  return summary + formatTable(isNamed ? [...COLUMNS, NAME] : COLUMNS, sorted);
 }
 
 const COLUMNS: readonly Column<Entry>[] = [
   { title: "KIND", value: ({ kind }) => kind },
   { title: "ID", value: ({ id }) => (id.length > SHOWN_ID ? `${id.slice(0, 12)}…` : id) },
-  { title: "NAME", value: ({ name = "" }) => name },
   { title: "SIZE", value: ({ size_bytes }) => size(size_bytes) },
   { title: "USED BY", value: ({ used_by }) => (used_by.length === 0 ? "nothing" : used_by.join(", ")) },
 ];
+
+const NAME: Column<Entry> = { title: "NAME", value: ({ name = "" }) => name };
