@@ -74,6 +74,16 @@ describe("traffic to sandboxes", () => {
     );
   });
 
+  it("tells where a port is reached", async () => {
+    const { body } = await service.call("GET", `/v1/sandboxes/${id}/ports/${PORT}`);
+    const { host } = new URL(body.url);
+    assert.equal(host, `${PORT}-${id}.localhost:${new URL(service.url).port}`);
+    assert.deepEqual(await get(host, "/x"), [200, "GET /x"]);
+    for (const port of ["0", "99999", "x"]) {
+      assert.equal((await service.call("GET", `/v1/sandboxes/${id}/ports/${port}`)).status, 404, port);
+    }
+  });
+
   it("passes method, body, status and headers on, and keeps the platform's key to itself", async () => {
     answer = async (request, response) => {
       response.writeHead(418, { "x-seen": JSON.stringify(request.headers), "set-cookie": ["a=1", "b=2"] });
@@ -191,6 +201,9 @@ describe("traffic to sandboxes", () => {
     const lost = await service.sandbox();
     service.host.sandboxes.delete(lost);
     assert.equal((await send("/", { id: lost })).status, 502);
+    const moved = await service.sandbox();
+    (service.host.sandboxes.get(moved) as { status: string }).status = "stopped";
+    assert.equal((await send("/", { id: moved })).status, 502);
   });
 
   it("hides what the platform runs a guest with", async () => {

@@ -55,7 +55,7 @@ export {
 } from "./schemas/headers.ts";
 export { Health } from "./schemas/health.ts";
 export { ApiKey, CreateApiKeyRequest, ListApiKeysQuery, NewApiKey } from "./schemas/key.ts";
-export { ApiKeyParams, SandboxParams, TemplateParams } from "./schemas/params.ts";
+export { ApiKeyParams, SandboxParams, SandboxPortParams, TemplateParams } from "./schemas/params.ts";
 export type { NamedSchema } from "./schemas/reference.ts";
 export {
   CreateSandboxRequest,
@@ -65,6 +65,7 @@ export {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
 } from "./schemas/sandbox.ts";
 export { Storage } from "./schemas/storage.ts";
 export {

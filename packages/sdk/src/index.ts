@@ -14,6 +14,7 @@ export type {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
   Signal,
   Storage,
   Template,

@@ -9,6 +9,7 @@ import type {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
 } from "@wrenn/api";
 import { collectExec } from "./exec-collect.ts";
 import { type ExecStream, type ExecStreamRequest, startExecStream } from "./exec-stream.ts";
@@ -54,6 +55,11 @@ export class Sandboxes {
   /** Deletes a sandbox, whatever its status. May be repeated. */
   delete(id: string, options: CallOptions = {}): Promise<void> {
     return this.#transport.empty({ method: "DELETE", path: pathOf(id), ...options });
+  }
+
+  /** Where a TCP port of the sandbox is reached from outside, by HTTP and WebSocket. */
+  port(id: string, port: number, options: CallOptions = {}): Promise<SandboxPort> {
+    return this.#transport.json({ method: "GET", path: `${pathOf(id)}/ports/${port}`, ...options });
   }
 
   /** Restarts the inactivity clock. */

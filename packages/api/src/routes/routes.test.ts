@@ -9,6 +9,7 @@ const CONTRACT = [
   "POST /v1/sandboxes",
   "GET /v1/sandboxes",
   "GET /v1/sandboxes/{id}",
+  "GET /v1/sandboxes/{id}/ports/{port}",
   "DELETE /v1/sandboxes/{id}",
   "POST /v1/sandboxes/{id}/exec",
   "POST /v1/sandboxes/{id}/pause",

@@ -1,7 +1,7 @@
 // Routes: the life of a sandbox.
 import type { Route } from "../route.ts";
 import { IdempotencyHeaders } from "../schemas/headers.ts";
-import { SandboxParams } from "../schemas/params.ts";
+import { SandboxParams, SandboxPortParams } from "../schemas/params.ts";
 import {
   CreateSandboxRequest,
   EmptyRequest,
@@ -10,6 +10,7 @@ import {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
 } from "../schemas/sandbox.ts";
 import { FROM_MEMORY, IDEMPOTENT, KEYED, NEWER_HOST, ON_HOST, WITH_BODY } from "./errors.ts";
 import { json, jsonArray, jsonBody, jsonPage, noContent, optionalJsonBody } from "./json.ts";
@@ -51,6 +52,19 @@ export const SANDBOX_ROUTES = [
     auth: "key",
     params: SandboxParams,
     success: json(200, "The sandbox.", Sandbox),
+    errors: [...KEYED, "not_found"],
+  },
+  {
+    method: "GET",
+    path: "/v1/sandboxes/{id}/ports/{port}",
+    operationId: "getSandboxPort",
+    summary: "Where a port of a sandbox is reached",
+    description:
+      "Whoever knows the address reaches it, unless the sandbox was made with a token for its traffic.",
+    tag: "sandboxes",
+    auth: "key",
+    params: SandboxPortParams,
+    success: json(200, "The address.", SandboxPort),
     errors: [...KEYED, "not_found"],
   },
   {

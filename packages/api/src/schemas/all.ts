@@ -13,6 +13,7 @@ import {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
 } from "./sandbox.ts";
 import { Storage } from "./storage.ts";
 import {
@@ -27,6 +28,7 @@ export const SCHEMAS = [
   ErrorBody,
   Health,
   Sandbox,
+  SandboxPort,
   CreateSandboxRequest,
   ForkRequest,
   ResumeRequest,

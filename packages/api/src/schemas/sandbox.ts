@@ -91,6 +91,28 @@ export const Sandbox = Type.Object(
 );
 export type Sandbox = Static<typeof Sandbox>;
 
+export const SandboxPort = Type.Object(
+  {
+    url: Type.String({
+      description: "Where HTTP and WebSocket requests reach the port.",
+      examples: ["http://3000-sb-k3v9q0x7m2p5a8zt.localhost:8000/"],
+    }),
+    token: Type.Optional(
+      Type.String({
+        description: "What requests have to send as `e2b-traffic-access-token`.",
+        examples: ["0".repeat(64)],
+      }),
+    ),
+  },
+  {
+    $id: "SandboxPort",
+    additionalProperties: false,
+    description: "A port of a sandbox as it is reached from outside.",
+    examples: [{ url: "http://3000-sb-k3v9q0x7m2p5a8zt.localhost:8000/" }],
+  },
+);
+export type SandboxPort = Static<typeof SandboxPort>;
+
 export const CreateSandboxRequest = Type.Object(
   {
     template: Type.Optional(

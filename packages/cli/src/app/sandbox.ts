@@ -1,5 +1,5 @@
 // What `wrenn sandbox …` takes.
-import { buildCommand, buildRouteMap } from "@stricli/core";
+import { buildCommand, buildRouteMap, numberParser } from "@stricli/core";
 import type { CommonFlags, CreateFlags, ListFlags } from "../commands/sandbox.ts";
 import type { Context } from "../context.ts";
 import { argument, common, flag, machine, optionalNumber, optionalText, repeated } from "./flags.ts";
@@ -79,6 +79,21 @@ const rm = buildCommand<CommonFlags, string[], Context>({
   docs: { brief: "Delete sandboxes" },
 });
 
+const url = buildCommand<CommonFlags, [id: string, port: number], Context>({
+  loader: async () => (await load()).url,
+  parameters: {
+    flags: common,
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { brief: "Id of the sandbox", parse: String, placeholder: "ID" },
+        { brief: "TCP port inside the sandbox", parse: numberParser, placeholder: "PORT" },
+      ],
+    },
+  },
+  docs: { brief: "Print where a port of a sandbox is reached from outside" },
+});
+
 const ping = buildCommand<CommonFlags, [id: string], Context>({
   loader: async () => (await load()).ping,
   parameters: { flags: common, positional: { kind: "tuple", parameters: [id] } },
@@ -86,6 +101,6 @@ const ping = buildCommand<CommonFlags, [id: string], Context>({
 });
 
 export const sandbox = buildRouteMap({
-  routes: { create, ls, info, rm, ping, pause, resume, fork, restore },
+  routes: { create, ls, info, rm, url, ping, pause, resume, fork, restore },
   docs: { brief: "Make, list, show, save, copy and delete sandboxes" },
 });

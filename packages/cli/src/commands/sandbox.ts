@@ -75,6 +75,13 @@ export async function remove(this: Context, flags: CommonFlags, ...ids: string[]
   print(this.process.stdout, { json: flags.json, value: { deleted: ids }, text: () => "" });
 }
 
+/** Prints the address alone, fit for `$(…)`. */
+export async function url(this: Context, flags: CommonFlags, id: string, port: number): Promise<void> {
+  const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
+  const value = await client.sandboxes.port(id, port);
+  print(this.process.stdout, { json: flags.json, value, text: ({ url }) => `${url}\n` });
+}
+
 export async function ping(this: Context, flags: CommonFlags, id: string): Promise<void> {
   const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
   await client.sandboxes.ping(id);

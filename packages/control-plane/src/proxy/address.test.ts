@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { addressOf, hostNameOf } from "./address.ts";
+import { addressOf, hostNameOf, urlOfPort } from "./address.ts";
 
 const ID = "sb-k3v9q0x7m2p5a8zt";
 const to = (host: string, headers: Record<string, string> = {}) =>
@@ -43,5 +43,15 @@ test("addressOf() reads what hostNameOf() writes", () => {
     fc.property(id, fc.integer({ min: 1, max: 65_535 }), fc.domain(), (sandboxId, port, domain) => {
       assert.deepEqual(to(hostNameOf(sandboxId, port, domain)), { sandboxId, port });
     }),
+  );
+});
+
+test("urlOfPort() is below the domain, or below localhost where there is none", () => {
+  const place = { id: ID, port: 80, domain: undefined, ownHost: "127.0.0.1:8000" };
+  assert.equal(urlOfPort(place), `http://80-${ID}.localhost:8000/`);
+  assert.equal(urlOfPort({ ...place, ownHost: "here" }), `http://80-${ID}.localhost/`);
+  assert.equal(
+    urlOfPort({ ...place, domain: "sandbox.example:4443" }),
+    `https://80-${ID}.sandbox.example:4443/`,
   );
 });

@@ -30,6 +30,22 @@ export function hostNameOf(sandboxId: string, port: number, domain: string): str
   return `${port}-${sandboxId}.${domain}`;
 }
 
+/**
+ * Address of a port for people and programs outside: below the domain by TLS, or, without one, below `localhost` at the
+ * port of this service that the caller has used. Browsers and curl take every name below it for this machine.
+ */
+export function urlOfPort(place: {
+  id: string;
+  port: number;
+  domain: string | undefined;
+  ownHost: string | undefined;
+}): string {
+  const { id, port, domain, ownHost } = place;
+  if (domain !== undefined) return `https://${hostNameOf(id, port, domain)}/`;
+  const ownPort = /:(\d+)$/.exec(ownHost ?? "")?.[0] ?? "";
+  return `http://${hostNameOf(id, port, `localhost${ownPort}`)}/`;
+}
+
 function toPort(text: string | string[] | undefined): number | undefined {
   if (typeof text !== "string" || !/^\d{1,5}$/.test(text)) return undefined;
   const port = Number(text);

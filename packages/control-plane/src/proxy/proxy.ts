@@ -123,8 +123,9 @@ export class SandboxProxy {
       try {
         await carry(this.#begin(visit, row));
       } catch (reason) {
-        if (saysOtherwise(reason)) onStale(row.host_id);
-        throw reason;
+        if (!saysOtherwise(reason)) throw reason;
+        onStale(row.host_id);
+        throw new WrennError("not_found", `sandbox ${row.id} does not run`, { cause: reason });
       }
       activity.note(row.id);
     } finally {

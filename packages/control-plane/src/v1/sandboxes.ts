@@ -6,17 +6,19 @@ import type {
   RestoreRequest,
   ResumeRequest,
   Sandbox,
+  SandboxPort,
 } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import type { SandboxRow } from "../db/schema.ts";
 import { handler } from "../http/handler.ts";
 import { cutPage, pageOf } from "../http/page.ts";
+import { urlOfPort } from "../proxy/address.ts";
 import type { Services } from "../services/services.ts";
 import { presentSandbox } from "./present.ts";
 
 const METADATA_FILTER = "metadata.";
 
-export function sandboxHandlers({ sandboxes, activity }: Services) {
+export function sandboxHandlers({ sandboxes, activity, domain }: Services) {
   const present = (row: SandboxRow): Sandbox => presentSandbox(row, activity.unwritten(row.id));
   return {
     createSandbox: handler<CreateSandboxRequest>(async ({ caller, body }) => ({
@@ -28,6 +30,13 @@ export function sandboxHandlers({ sandboxes, activity }: Services) {
       const rows = await sandboxes.list(caller, { status, template, metadata, ...pageOf(query) });
       const page = cutPage(rows, query, (row) => ({ createdAt: row.created_at.getTime(), id: row.id }));
       return { body: page.rows.map(present), headers: page.headers };
+    }),
+    getSandboxPort: handler(async ({ sandbox, params, request }) => {
+      const port = Number(params["port"]);
+      if (port > 65_535) throw new WrennError("not_found", "there is no such port");
+      const url = urlOfPort({ id: sandbox.id, port, domain, ownHost: request.raw.headers.host });
+      const token = sandbox.traffic_token ?? undefined;
+      return { body: { url, ...(token !== undefined && { token }) } satisfies SandboxPort };
     }),
     getSandbox: handler(async ({ sandbox }) => ({ body: present(sandbox) })),
     deleteSandbox: handler(async ({ caller, sandbox }) => {
