@@ -3,19 +3,8 @@ import { statfsSync, statSync } from "node:fs";
 import { WrennError } from "@wrenn/core";
 import { errnoOf, systemError } from "../agent/system-error.ts";
 import { Inotify } from "../platform/inotify.ts";
+import { isNetworkFileSystem } from "./network-file-systems.ts";
 import { TreeWatch } from "./tree-watch.ts";
-
-/** `f_type` of file systems that others can change behind the kernel's back (statfs(2)). */
-const NETWORK_TYPES = new Set([
-  0x6969, // NFS
-  0x517b, // SMB
-  0xff53_4d42, // CIFS
-  0xfe53_4d42, // SMB 2
-  0x6573_5546, // FUSE, virtiofs
-  0x0102_1997, // 9P
-  0x00c3_6400, // Ceph
-  0x5346_414f, // AFS
-]);
 
 export interface WatchRequest {
   recursive: boolean;
@@ -29,7 +18,7 @@ export interface WatchRequest {
 export function openWatch(path: string, { recursive, allowNetworkMounts }: WatchRequest): TreeWatch {
   try {
     if (!statSync(path).isDirectory()) throw invalid(`'${path}' is not a directory`);
-    if (!allowNetworkMounts && NETWORK_TYPES.has(statfsSync(path).type >>> 0)) {
+    if (!allowNetworkMounts && isNetworkFileSystem(statfsSync(path).type)) {
       throw invalid(`'${path}' is on a network file system; not all that happens there would be seen`);
     }
     return new TreeWatch(path, recursive, new Inotify());

@@ -53,8 +53,10 @@ export class TreeWatch {
   readonly #directories = new Map<number, string>();
   /** Paths reported because they were found in a new directory: the kernel may report them as well. */
   readonly #found = new Set<string>();
-  /** Directories and uploads of which the first half of a move has been seen, by cookie. */
-  readonly #movedAway = new Map<number, string>();
+  /** Watches of directories of which only the first half of a move has been seen, with the move's cookie. */
+  readonly #leaving = new Map<number, number>();
+  /** Names before the move, and kinds of uploads, by cookie. */
+  readonly #formerNames = new Map<number, string>();
   readonly #uploads = new Map<number, Upload>();
 
   /** Throws what `inotify_add_watch` throws for the root. Takes over the notifier. */
@@ -64,7 +66,7 @@ export class TreeWatch {
     this.#notifier = notifier;
     try {
       this.#directories.set(notifier.add(root, MASK), "");
-      if (recursive) this.#addBelow("", undefined);
+      if (recursive) this.#addBelow("", undefined, true);
     } catch (error) {
       notifier.close();
       throw error;
@@ -74,13 +76,13 @@ export class TreeWatch {
   /** What happened since the last call, at least one change; `undefined` once closed. `capacity` when some was missed. */
   async next(): Promise<Change[] | undefined> {
     for (;;) {
-      const settling = setTimeout(() => this.#settle(), SETTLE_MS);
+      const stopWaiting = this.#settleWhenQuiet();
       const bytes = await this.#notifier.read();
-      clearTimeout(settling);
+      stopWaiting();
       if (bytes === undefined) return undefined;
       const changes: Change[] = [];
       for (const event of IN.parseInotifyEvents(bytes)) this.#apply(event, changes);
-      if (this.#found.size + this.#movedAway.size + this.#uploads.size > MAX_UNSETTLED) this.#settle();
+      if (this.#found.size + this.#formerNames.size + this.#uploads.size > MAX_UNSETTLED) this.#settle();
       if (changes.length > 0) return changes;
     }
   }
@@ -95,7 +97,7 @@ export class TreeWatch {
     }
     const directory = this.#directories.get(event.watch);
     if (directory === undefined) return;
-    if (event.mask & IN.IN_IGNORED) this.#directories.delete(event.watch);
+    if (event.mask & IN.IN_IGNORED) this.#forget(event.watch);
     else if (event.name !== "") this.#applyEntry(event, join(directory, event.name), changes);
     else if (directory === "") {
       const type = typeOfSelf(event.mask);
@@ -122,31 +124,39 @@ export class TreeWatch {
   #applyToDirectories({ mask, cookie }: IN.InotifyEvent, name: string, changes: Change[]): void {
     if (!(mask & IN.IN_CREATE && this.#found.delete(name))) changes.push({ name, type: typeOf(mask) });
     if (!this.#recursive) return;
-    if (mask & IN.IN_MOVED_FROM) this.#movedAway.set(cookie, name);
+    if (mask & IN.IN_MOVED_FROM) {
+      this.#formerNames.set(cookie, name);
+      for (const [watch] of this.#below(name)) this.#leaving.set(watch, cookie);
+    }
     if (mask & IN.IN_CREATE) this.#add(name, changes);
     if (mask & IN.IN_MOVED_TO) {
-      const former = this.#movedAway.get(cookie);
-      this.#movedAway.delete(cookie);
-      if (former === undefined) this.#add(name, undefined);
-      else this.#rename(former, name);
+      const isFromHere = this.#rename(cookie, name);
+      this.#add(name, isFromHere ? changes : undefined);
     }
   }
 
-  /** Watches a directory and all below it; what is in there goes to `changes` if it is to be reported. */
+  /**
+   * Watches a directory and all below it. By now the name may be another directory's: then later events correct it. What
+   * is found in one that was not watched before goes to `changes`, if it is to be reported.
+   */
   #add(name: string, changes: Change[] | undefined): void {
     try {
-      this.#directories.set(this.#notifier.add(join(this.#root, name), MASK | IN.IN_DONT_FOLLOW), name);
-      this.#addBelow(name, changes);
+      const watch = this.#notifier.add(join(this.#root, name), MASK | IN.IN_DONT_FOLLOW);
+      const isNew = !this.#directories.has(watch);
+      this.#directories.set(watch, name);
+      this.#leaving.delete(watch);
+      this.#addBelow(name, changes, isNew);
     } catch (error) {
       // Gone again, or not a directory any more: its parent's events tell. Out of watches: must be known.
       if (errnoOf(error) === "ENOSPC") throw error;
     }
   }
 
-  #addBelow(name: string, changes: Change[] | undefined): void {
+  #addBelow(name: string, changes: Change[] | undefined, isNew: boolean): void {
     for (const entry of readdirSync(join(this.#root, name), { withFileTypes: true })) {
       const child = join(name, entry.name);
-      if (changes !== undefined && uploadOf(entry.name) === undefined && !this.#found.has(child)) {
+      const isToReport = isNew && changes !== undefined && uploadOf(entry.name) === undefined;
+      if (isToReport && !this.#found.has(child)) {
         this.#found.add(child);
         changes.push({ name: child, type: EventType.CREATE });
       }
@@ -154,21 +164,48 @@ export class TreeWatch {
     }
   }
 
-  #rename(former: string, name: string): void {
-    for (const [watch, path] of this.#below(former))
+  #forget(watch: number): void {
+    this.#directories.delete(watch);
+    this.#leaving.delete(watch);
+  }
+
+  /** The second half of a move: what was watched under the former name has the new one. Says whether it began here. */
+  #rename(cookie: number, name: string): boolean {
+    const former = this.#formerNames.get(cookie);
+    if (former === undefined) return false;
+    this.#formerNames.delete(cookie);
+    for (const [watch, path] of this.#below(former)) {
+      if (this.#leaving.get(watch) !== cookie) continue;
+      this.#leaving.delete(watch);
       this.#directories.set(watch, name + path.slice(former.length));
+    }
+    return true;
+  }
+
+  /** The result stops it. */
+  #settleWhenQuiet(): () => void {
+    let isOver = false;
+    const timer = setTimeout(() => {
+      // One look more at what has come: a process that was not running for a while has its timers first.
+      setImmediate(() => {
+        if (!isOver) this.#settle();
+      });
+    }, SETTLE_MS);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }
 
   #settle(): void {
     this.#found.clear();
     this.#uploads.clear();
-    for (const former of this.#movedAway.values()) {
-      for (const [watch] of this.#below(former)) {
-        this.#notifier.remove(watch);
-        this.#directories.delete(watch);
-      }
+    this.#formerNames.clear();
+    for (const watch of this.#leaving.keys()) {
+      this.#notifier.remove(watch);
+      this.#directories.delete(watch);
     }
-    this.#movedAway.clear();
+    this.#leaving.clear();
   }
 
   #below(name: string): [number, string][] {

@@ -147,11 +147,16 @@ describe("WatchDir", () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant("make" as const), path }),
       fc.record({ do: fc.constant("move" as const), path, to: path }),
+      fc.record({ do: fc.constant("leave" as const), path }),
+      fc.record({ do: fc.constant("return" as const), path }),
       fc.record({ do: fc.constant("remove" as const), path }),
     );
+    const outside = mkdtempSync(join(tmpdir(), "envd-watch-"));
     const act = (one: { do: string; path: string; to?: string }) => {
       try {
         if (one.do === "make") mkdirSync(`${dir}/${one.path}`);
+        else if (one.do === "leave") renameSync(`${dir}/${one.path}`, `${outside}/left`);
+        else if (one.do === "return") renameSync(`${outside}/left`, `${dir}/${one.path}`);
         else if (one.do === "remove") rmdirSync(`${dir}/${one.path}`);
         else renameSync(`${dir}/${one.path}`, `${dir}/${one.to}`);
       } catch {
@@ -171,9 +176,12 @@ describe("WatchDir", () => {
       writeFileSync(`${dir}/end`, "");
       const probes = (await upTo("end", next)).filter((event) => /^CREATE .*\/probe$/.test(event));
       assert.deepEqual(probes.sort(), directories.map((directory) => `CREATE ${directory}/probe`).sort());
+      await until("no other is watched", () => watchedDirectories() === directories.length + 1);
       leave();
+      await until("nothing is watched", () => watchedDirectories() === 0);
     });
     await fc.assert(property, { numRuns: 60 });
+    rmSync(outside, { recursive: true });
   });
 
   test("an upload is the creation or the writing of its target", async () => {
