@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { buildEnvd } from "./build.ts";
 import { run } from "./testing/run-command.ts";
 import { RunningEnvd } from "./testing/running-envd.ts";
@@ -29,6 +30,22 @@ test("two builds are the same bytes, and the executable works", async () => {
     const pty = { size: { cols: 80, rows: 24 } };
     assert.equal((await run(envd.processAs("nobody"), ["id", "-un"])).stdout, "nobody\n");
     assert.equal((await run(envd.process, ["tty"], { pty })).pty.startsWith("/dev/pts/"), true);
+    // What is loaded on its first use only.
+    const events = envd.filesystem.watchDir({ path: dir })[Symbol.asyncIterator]();
+    await events.next();
+    const headers = {
+      "content-type": "application/octet-stream",
+      "content-encoding": "gzip",
+      "x-metadata-k": "v",
+    };
+    const upload = { method: "POST", headers, body: gzipSync("packed") };
+    assert.equal((await envd.fetch(`/files?username=root&path=${dir}/f`, upload)).status, 200);
+    assert.deepEqual((await envd.filesystem.stat({ path: `${dir}/f` })).entry?.metadata, { k: "v" });
+    const told = (await events.next()).value?.event;
+    assert.equal(told?.case === "filesystem" && told.value.name, "f");
+    const body = JSON.stringify({ syncMs: 0 });
+    assert.equal((await envd.fetch("/quiesce", { method: "POST", body })).status, 204);
+    assert.equal((await fetch(`${envd.url}/files?path=${dir}/f&signature=v1_x`)).status, 401);
   } finally {
     rmSync(dir, { recursive: true });
   }
