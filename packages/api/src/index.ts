@@ -7,6 +7,13 @@ export type {
   E2bSnapshot,
   E2bTemplate,
 } from "./e2b/answers.ts";
+export type {
+  E2bBuild,
+  E2bBuildRequest,
+  E2bBuildStatus,
+  E2bBuildSteps,
+  E2bStatusQuery,
+} from "./e2b/builds.ts";
 export { E2bError } from "./e2b/error.ts";
 export type {
   E2bConnectRequest,

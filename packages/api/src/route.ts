@@ -3,7 +3,7 @@ import { ERROR_CODES, type ErrorCode } from "@wrenn/core";
 import type { TSchema } from "typebox";
 
 export interface RouteBody {
-  contentType: "application/json" | "multipart/form-data";
+  contentType: "application/json" | "multipart/form-data" | "application/octet-stream";
   schema: TSchema;
   /** Whether the body may be left out; it then counts as `{}`. */
   optional?: boolean;

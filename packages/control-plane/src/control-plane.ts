@@ -30,6 +30,8 @@ import { Metrics } from "./services/metrics.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
+import { StepBuildService } from "./services/step-build/step-builds.ts";
+import { Uploads } from "./services/step-build/uploads.ts";
 import { StorageService } from "./services/storage.ts";
 import { TemplateService } from "./services/templates.ts";
 import { TicketService } from "./services/tickets.ts";
@@ -74,6 +76,7 @@ export async function startControlPlane(config: Config, log: Logger): Promise<Co
     (made) => made.close(),
   );
   const parts = assemble(config, { db, worker: worker.id, log });
+  scope.defer("uploads", () => parts.services.uploads.close());
   scope.defer("hosts", () => parts.services.hosts.close());
   scope.defer("work in flight", () => parts.inFlight.settled(SETTLE_MS));
   if (config.bootstrapKeyFile)
@@ -139,6 +142,8 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     // Once the work that says so is no longer in flight.
     unsettled: () => void setImmediate(() => reconciling.soon()),
   });
+  const snapshots = new SnapshotService({ db, hosts, sandboxes, inFlight, log, worker });
+  const uploads = new Uploads();
   const access = new AccessService({ hosts });
   const traffic = new TrafficService({ db, sandboxes, inFlight });
   const proxy = new SandboxProxy({ traffic, hosts, activity, metrics, log, onStale });
@@ -160,7 +165,9 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     exec: { hosts, activity, onStale },
     streams: new ExecStreams({ hosts, activity, log, stallMs, onStale, onCount }),
     tickets: new TicketService({ db, keys, allowedOrigins }),
-    snapshots: new SnapshotService({ db, hosts, sandboxes, inFlight, log, worker }),
+    snapshots,
+    stepBuilds: new StepBuildService({ hosts, sandboxes, snapshots, access, uploads, inFlight }),
+    uploads,
     storage: new StorageService({ db, hosts }),
     builds: new BuildService({ db, hosts, inFlight, log, worker }),
     health: new HealthService({ db, hosts, version: VERSION }),

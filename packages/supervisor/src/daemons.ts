@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
+import { certificateSettings } from "./certificate.ts";
 import type { RuntimeLayout } from "./layout.ts";
 import { ManagedProcess } from "./process/managed.ts";
 import { confinedCommand } from "./process/unprivileged.ts";
@@ -67,6 +68,7 @@ export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
     reportsPid: true,
     env: {
       ...settingsOf(process.env),
+      ...certificateSettings(process.env, runtime),
       NODE_ENV: "production",
       DATABASE_URL: databaseUrl,
       WRENN_LISTEN: listen,

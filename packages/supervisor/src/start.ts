@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { newToken, Scope, WrennError } from "@wrenn/core";
 import { claimBlock, planBlock, processIdentity, releaseBlock, until } from "@wrenn/linux";
+import { copyCertificate } from "./certificate.ts";
 import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
 import { DatabaseServer } from "./database/server.ts";
 import { databaseUrl } from "./database/settings.ts";
@@ -177,6 +178,7 @@ async function makeRuntimeDirectory(
   await chmod(runtime.dir, 0o711);
   await writeFile(runtime.apiKey, `${apiKey}\n`, { mode: 0o400 });
   await chown(runtime.apiKey, uid, uid);
+  await copyCertificate(process.env, { runtime, uid });
 }
 
 /** Resolves when something accepts connections on a Unix socket. */

@@ -1,7 +1,7 @@
 // Routes of the E2B surface: what E2B's published clients call, beside the v1 API.
 import type { ErrorCode } from "@wrenn/core";
 import { type TSchema, Type } from "typebox";
-import type { Route, RouteBody, RouteSuccess } from "../route.ts";
+import type { Route, RouteSuccess } from "../route.ts";
 import { KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
 import { noContent } from "../routes/json.ts";
 import { NextTokenHeader } from "../schemas/headers.ts";
@@ -15,6 +15,8 @@ import {
   E2bSnapshot,
   E2bTemplate,
 } from "./answers.ts";
+import { body, json } from "./body.ts";
+import { E2B_BUILD_ROUTES } from "./build-routes.ts";
 import {
   E2bConnectRequest,
   E2bCreateRequest,
@@ -30,15 +32,6 @@ import {
   E2bTemplateParams,
   E2bTimeoutRequest,
 } from "./requests.ts";
-
-/** Clients leave bodies out, and send them in chunks. */
-const body = (schema: TSchema): RouteBody => ({ contentType: "application/json", schema, optional: true });
-
-const json = (status: 200 | 201, description: string, schema: TSchema): RouteSuccess => ({
-  status,
-  description,
-  content: { type: "application/json", schema },
-});
 
 const page = (description: string, schema: TSchema): RouteSuccess => ({
   ...json(200, description, Type.Array(schema, { description })),
@@ -273,6 +266,7 @@ export const E2B_ROUTES = [
     success: noContent("It is gone."),
     errors: [...KEYED, "forbidden", "not_found", "invalid_state", "deadline_exceeded"],
   },
+  ...E2B_BUILD_ROUTES,
   { ...unsupported, method: "GET", path: "/volumes", operationId: "e2bListVolumes" },
   {
     ...unsupported,

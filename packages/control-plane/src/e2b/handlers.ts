@@ -3,6 +3,7 @@ import { e2bDocument } from "@wrenn/api";
 import { stringify } from "yaml";
 import { type E2bHandlers, handler } from "../http/handler.ts";
 import type { Services } from "../services/services.ts";
+import { buildHandlers } from "./builds.ts";
 import { clockHandlers } from "./clock.ts";
 import { connectHandlers } from "./connect.ts";
 import { copyHandlers } from "./copies.ts";
@@ -23,6 +24,7 @@ export function e2bHandlers(services: Services): E2bHandlers {
     ...clockHandlers(services),
     ...copyHandlers(services),
     ...templateHandlers(services),
+    ...buildHandlers(services),
     e2bListVolumes: unsupported("volumes"),
     e2bCreateVolume: unsupported("volumes"),
     e2bListSecrets: unsupported("secrets"),

@@ -250,6 +250,9 @@ async function switchOver(outgoing: ClientRequest, socket: Duplex, head: Buffer)
 }
 
 async function carryBoth(a: Duplex, b: Duplex): Promise<void> {
+  // Two pipelines over the same two streams listen to the same events several times.
+  a.setMaxListeners(32);
+  b.setMaxListeners(32);
   try {
     await Promise.all([pipeline(a, b), pipeline(b, a)]);
   } finally {

@@ -12,6 +12,8 @@ import type { KeyService } from "./keys.ts";
 import type { Metrics } from "./metrics.ts";
 import type { SandboxService } from "./sandboxes.ts";
 import type { SnapshotService } from "./snapshots.ts";
+import type { StepBuildService } from "./step-build/step-builds.ts";
+import type { Uploads } from "./step-build/uploads.ts";
 import type { StorageService } from "./storage.ts";
 import type { TemplateService } from "./templates.ts";
 import type { TicketService } from "./tickets.ts";
@@ -37,6 +39,8 @@ export interface Services {
   snapshots: SnapshotService;
   storage: StorageService;
   builds: BuildService;
+  stepBuilds: StepBuildService;
+  uploads: Uploads;
   health: HealthService;
   metrics: Metrics;
 }

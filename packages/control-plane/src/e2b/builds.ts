@@ -1,0 +1,116 @@
+// Template builds of E2B's clients.
+import type { IncomingMessage } from "node:http";
+import type { TLSSocket } from "node:tls";
+import type { E2bBuild, E2bBuildRequest, E2bBuildStatus, E2bBuildSteps, E2bStatusQuery } from "@wrenn/api";
+import { WrennError } from "@wrenn/core";
+import { handler } from "../http/handler.ts";
+import type { Services } from "../services/services.ts";
+import type { StepBuildRecord } from "../services/step-build/build-log.ts";
+import { planSteps } from "../services/step-build/plan.ts";
+import { templateName } from "./aliases.ts";
+import { asks, refuse } from "./unsupported.ts";
+
+/** Entries of the log in one answer. */
+const LOG_ENTRIES = 100;
+
+/** E2B's own images, which have counterparts here. */
+const IMAGES: Readonly<Record<string, string>> = {
+  "e2bdev/base": "base",
+  "e2bdev/code-interpreter": "code-interpreter-v1",
+};
+
+export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Services) {
+  const tags = handler(async () => {
+    refuse({ "naming builds by tags": true });
+    return {};
+  });
+  return {
+    e2bRequestBuild: handler<E2bBuildRequest>(async ({ caller, body }) => {
+      const { name = "", cpuCount, memoryMB } = body;
+      const [plain = "", tag = "default"] = name.split(":");
+      refuse({ "naming builds by tags": [tag, ...(body.tags ?? [])].some((each) => each !== "default") });
+      const taken = await templates.find(caller, plain);
+      if (taken?.type === "base") {
+        throw new WrennError("invalid_argument", `${plain} is a base template; choose another name`, {
+          field: "name",
+        });
+      }
+      const record = stepBuilds.request(caller, plain, { vcpus: cpuCount, memoryMb: memoryMB });
+      const names = [plain];
+      return {
+        body: {
+          templateID: plain,
+          buildID: record.id,
+          public: false,
+          names,
+          tags: ["default"],
+          aliases: names,
+        } satisfies E2bBuild,
+      };
+    }),
+    e2bFilesOfStep: handler(async ({ caller, params, request }) => {
+      const hash = params["hash"] ?? "";
+      const url = `${originOf(request.raw)}/e2b/uploads/${uploads.ticket(caller.owner, hash)}`;
+      return { body: { present: uploads.has(caller.owner, hash), url } };
+    }),
+    e2bSendFiles: handler(async ({ params, request }) => {
+      request.raw.setTimeout(stallMs, () => request.raw.destroy());
+      await uploads.receive(params["ticket"] ?? "", request.raw);
+      return {};
+    }),
+    e2bStartBuild: handler<E2bBuildSteps>(async ({ caller, params, body }) => {
+      const { startCmd, readyCmd, steps = [], fromImageRegistry } = body;
+      refuse({ "images of a registry that asks for a password": asks(fromImageRegistry) });
+      const plan = planSteps(steps.map(({ type, args = [], filesHash }) => ({ type, args, filesHash })));
+      stepBuilds.start(caller, params["build"] ?? "", {
+        parent: parentOf(body),
+        plan,
+        startCommand: startCmd,
+        readyCommand: readyCmd,
+      });
+      return {};
+    }),
+    e2bBuildStatus: handler<undefined, E2bStatusQuery>(async ({ caller, params, query }) => ({
+      body: present(stepBuilds.get(caller, params["build"] ?? ""), query.logsOffset ?? 0),
+    })),
+    e2bAssignTags: tags,
+    e2bRemoveTags: tags,
+    e2bListTags: tags,
+  };
+}
+
+function parentOf({ fromTemplate, fromImage }: E2bBuildSteps): string {
+  if (fromTemplate !== undefined) return templateName(fromTemplate);
+  const image = (fromImage ?? "e2bdev/base").replace(/:latest$/, "");
+  if (Object.hasOwn(IMAGES, image)) return templateName(IMAGES[image] as string);
+  throw new WrennError(
+    "not_implemented",
+    `beginning with the image ${image} is not supported by this platform; begin with a template`,
+    { field: "fromImage" },
+  );
+}
+
+function present(record: StepBuildRecord, offset: number): E2bBuildStatus {
+  const entries = record.entries(offset, LOG_ENTRIES);
+  const { failure } = record;
+  return {
+    templateID: record.template,
+    buildID: record.id,
+    status: record.status,
+    logs: entries.map(({ message }) => message),
+    logEntries: entries.map(({ timestamp, step, ...rest }) => ({
+      timestamp: timestamp.toISOString(),
+      ...rest,
+      ...(step !== undefined && { step }),
+    })),
+    ...(failure && {
+      reason: { message: failure.message, ...(failure.step !== undefined && { step: failure.step }) },
+    }),
+  };
+}
+
+/** Where the client has reached this service. */
+function originOf({ headers, socket }: IncomingMessage): string {
+  const secure = (socket as Partial<TLSSocket>).encrypted === true;
+  return `${secure ? "https" : "http"}://${headers.host ?? "localhost"}`;
+}
