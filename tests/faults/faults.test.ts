@@ -4,7 +4,17 @@ import { rmSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { type Agent, newAgent } from "./agent.ts";
 import { allPoints, readTrace } from "./points.ts";
-import { act, assertWhole, clear, OPERATIONS, type Operation, prepare, stage, statusOf } from "./scene.ts";
+import {
+  act,
+  assertSalvaged,
+  assertWhole,
+  clear,
+  OPERATIONS,
+  type Operation,
+  prepare,
+  stage,
+  statusOf,
+} from "./scene.ts";
 
 /** Points that only a collection in the background passes: it runs after every operation and has no caller. */
 const BACKGROUND = ["snapshot-going"];
@@ -14,6 +24,7 @@ const LONG = process.env["WRENN_LONG"] === "1";
 
 describe("death at every step", () => {
   let agent: Agent;
+  let salvaged = 0;
   const passes = new Map<Operation, Map<string, boolean>>();
 
   before(async () => {
@@ -71,21 +82,12 @@ describe("death at every step", () => {
         await act(agent, operation, scene).catch(() => undefined);
         await settled(agent, scene.id);
         const status = await statusOf(agent, scene.id);
-        if (operation === "create" || operation === "resume") {
-          // The machine that died is the new one: the sandbox that was there, or its saved state, is as before.
-          if (status !== undefined) await assertWhole(agent, scene.id, scene.words);
-          else
-            assert.ok(
-              ["create.running", "resume.recorded", "life.running"].includes(name),
-              `${name}: it is gone`,
-            );
-        } else if (status !== undefined) {
-          await assertWhole(agent, scene.id, scene.words);
-        } else {
+        if (status === "stopped") {
           const { reports } = await agent.rpc.listReports({});
-          const report = reports.find(({ sandboxId }) => sandboxId === scene.id);
-          assert.equal(report?.status, operation === "destroy" ? undefined : "stopped");
-        }
+          assert.equal(reports.find(({ sandboxId }) => sandboxId === scene.id)?.status, "stopped");
+          // Turn about: the newest disk, and the generation before as a whole.
+          await assertSalvaged(agent, scene, operation !== "pause" || salvaged++ % 2 === 0);
+        } else if (operation !== "destroy") await assertWhole(agent, scene.id, scene.words);
         rmSync(agent.faultFile, { force: true });
         await clear(agent, scene);
       });
@@ -106,7 +108,7 @@ async function settled(agent: Agent, id: string): Promise<void> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     const status = await statusOf(agent, id);
-    if (status === undefined || status === "paused") return;
+    if (status === undefined || status === "paused" || status === "stopped") return;
     if (status === "running") {
       const alive = await agent.rpc
         .exec({ sandboxId: id, cmd: "true", timeoutSec: 5 }, { timeoutMs: 10_000 })

@@ -67,13 +67,23 @@ export async function stage({ rpc }: Agent, operation: Operation): Promise<Scene
   await create(rpc, scene.id);
   await rpc.writeFile({ sandboxId: scene.id, path: KEEPER_PATH, content: Buffer.from(KEEPER) });
   await sh(rpc, scene.id, keep("first"));
+  if (operation === "pause") {
+    // A generation to fall back on, and something newer that is on the disk.
+    await rpc.pauseSandbox({ sandboxId: scene.id }, { timeoutMs: CALL_MS });
+    await rpc.resumeSandbox({ sandboxId: scene.id, timeoutSec: 0 }, { timeoutMs: CALL_MS });
+    await changeWord(rpc, scene);
+  }
   if (operation === "resume") await rpc.pauseSandbox({ sandboxId: scene.id }, { timeoutMs: CALL_MS });
   if (operation === "restore") {
     await rpc.createSnapshot({ sandboxId: scene.id, name: scene.snapshot }, { timeoutMs: CALL_MS });
-    await sh(rpc, scene.id, `pkill -f 'keepe[r].py'; rm -f /tmp/ask /tmp/answer; ${keep("second")}`);
-    scene.words.push("second");
+    await changeWord(rpc, scene);
   }
   return scene;
+}
+
+async function changeWord(rpc: Agent["rpc"], scene: Scene): Promise<void> {
+  await sh(rpc, scene.id, `pkill python3; rm -f /tmp/ask /tmp/answer; ${keep("second")}`);
+  scene.words.push("second");
 }
 
 /** Carries the operation out; rejects when it fails or the agent dies. */
@@ -118,6 +128,15 @@ export async function assertWhole(agent: Agent, id: string, words: readonly stri
   );
   assert.ok(words.includes(onDisk), `its disk says ${JSON.stringify(onDisk)}`);
   assert.equal(inMemory, onDisk, "memory and disk are of different moments");
+}
+
+/** What a sandbox whose machine died has left: the newest disk, or a whole generation from before. */
+export async function assertSalvaged(agent: Agent, scene: Scene, cold: boolean): Promise<void> {
+  const request = { sandboxId: scene.id, timeoutSec: 0, start: cold ? "cold" : "" };
+  await agent.rpc.resumeSandbox(request, { timeoutMs: CALL_MS });
+  if (!cold) return await assertWhole(agent, scene.id, scene.words.slice(0, 1));
+  const onDisk = (await sh(agent.rpc, scene.id, "cat /home/user/word")).trim();
+  assert.equal(onDisk, scene.words.at(-1), "what the guest had flushed");
 }
 
 /** Deletes what the scene made, and checks that nothing of it is left on the machine. */

@@ -7,7 +7,8 @@ import { WrennError } from "./errors.ts";
  * - `running`: the guest answers.
  * - `pausing` / `paused` / `resuming`: on its way to disk, on disk, on its way back. A running sandbox that is rolled
  *   back to a snapshot is `resuming` too.
- * - `stopped`: gone; the row answers for 24 hours. Final.
+ * - `stopped`: ended; the row answers for 24 hours. What ended without being asked to has its disk until then, and can
+ *   be resumed from it.
  * - `error`: broken, the reason is in `error`. Only deletion leaves it.
  */
 export const SANDBOX_STATUSES = [
@@ -31,7 +32,7 @@ export const TRANSITIONS: Readonly<Record<SandboxStatus, readonly SandboxStatus[
   pausing: ["paused", "running", "stopped", "error"],
   paused: ["resuming", "stopped", "error"],
   resuming: ["running", "paused", "stopped", "error"],
-  stopped: [],
+  stopped: ["resuming"],
   error: ["stopped"],
 };
 

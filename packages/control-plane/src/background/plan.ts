@@ -86,6 +86,8 @@ function asListed(row: ReconcileRow, { status, error, hostIp }: LiveSandbox): Co
       };
     case "paused":
       return { row, path: ["paused"], destroy: false };
+    case "stopped":
+      return { row, path: ["stopped"], error: error || GONE, destroy: false };
     case "error":
       return { row, path: ["error"], error: error || FAILED, destroy: false };
     default:

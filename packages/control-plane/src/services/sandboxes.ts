@@ -73,7 +73,6 @@ export class SandboxService {
    * stopped all the same: the reconciler destroys what is left there.
    */
   async destroy(caller: Caller, row: SandboxRow): Promise<void> {
-    if (row.status === "stopped") return;
     try {
       const context = call(caller, `deleting sandbox ${row.id}`, DESTROY_TIMEOUT_MS);
       await this.#client(row).call("destroySandbox", { sandboxId: row.id }, context);
@@ -118,7 +117,7 @@ export class SandboxService {
     return result as T;
   }
 
-  /** Continues a paused sandbox, with the time-out that it had unless there is another one. Throws `capacity` when there is no place for it. */
+  /** Continues a paused sandbox, or one that ended unasked and has left something, with the time-out that it had unless there is another one. Throws `capacity` when there is no place for it. */
   async resume(
     caller: Caller,
     row: SandboxRow,
@@ -126,12 +125,15 @@ export class SandboxService {
   ): Promise<SandboxRow> {
     const context = call(caller, `resuming sandbox ${row.id}`, RESUME_TIMEOUT_MS);
     const message = { sandboxId: row.id, timeoutSec, start: start ?? "" };
-    const running = await transit(this.#context, row, { from: "paused", via: "resuming" }, async () => {
+    // What ended without being asked to may have left its disk with its host.
+    const from = row.status === "stopped" ? "stopped" : "paused";
+    const running = await transit(this.#context, row, { from, via: "resuming" }, async () => {
       const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
         .catch(offerColdStart('resume it with {"start":"cold"}'));
       const set = {
         host_ip: hostIp || null,
+        error: null,
         timeout_sec: timeoutSec,
         expires_at: atTime(row.ttl_mode === "deadline" ? expiresAtUnixMs : 0n),
       };

@@ -37,8 +37,11 @@ export async function transit(
   return await inFlight.run(id, async () => {
     const begin: Move = { id, from: [from], to: via, worker };
     const quota = { owner, defaultMaxRunning: maxRunning };
-    // Only a paused sandbox does not hold a place already.
-    const begun = from === "paused" ? await moveWithinQuota(db, quota, begin) : await moveSandbox(db, begin);
+    // Only a paused or a stopped sandbox does not hold a place already.
+    const begun =
+      from === "paused" || from === "stopped"
+        ? await moveWithinQuota(db, quota, begin)
+        : await moveSandbox(db, begin);
     if (!begun) throw changed(id, from);
     let arrival: Arrival;
     try {

@@ -117,6 +117,7 @@ export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
     snapshot: null,
     next: null,
     layers: [],
+    kept: [],
     lives: 0,
     life: null,
   };

@@ -12,12 +12,18 @@ import { acquire } from "./acquire.ts";
 import { confirmInit } from "./confirm-init.ts";
 import type { HostContext } from "./context.ts";
 import { fillFrom } from "./fill.ts";
+import { linkKept } from "./kept-tops.ts";
 import { type GuestImageNames, lifeDir } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import { BootTimeout, waitForGuest } from "./wait-for-guest.ts";
 
 /** How a life begins, and the frozen layers of its disk, bottom first. */
-export type Beginning = { layers: DiskLayerRef[]; diskMb: number } & (
+export type Beginning = {
+  layers: DiskLayerRef[];
+  diskMb: number;
+  /** Whether what the record has kept of a dead machine's disk lies on top of the layers. */
+  onKept?: boolean;
+} & (
   | { kind: "cold"; guest: GuestImageNames }
   /** `base`: the snapshot whose memory image is shared; what differs from it is written before the guest goes on. */
   | { kind: "saved"; snapshot: Snapshot; base: string }
@@ -64,19 +70,24 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;
   const guestImages = beginning.kind === "cold" ? beginning.guest : beginning.snapshot.manifest.images;
-  const top = "root-0";
+  const below = beginning.onKept ? record.kept.map((_, index) => `root-${index}`) : [];
+  const top = `root-${below.length}`;
   await sandbox.update(context.dataDir, {
     lives: number,
-    life: { number, slot: slot.slot, process: null, base, tops: [top], guest: guestImages },
+    life: { number, slot: slot.slot, process: null, base, tops: [...below, top], guest: guestImages },
   });
   scope.defer("life in the record", () => sandbox.update(context.dataDir, { life: null }));
   scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
   await makePrivateDir(dir, slot.uid);
   faultPoint("life.recorded");
   const { diskMb } = beginning;
+  const { imagePath, frozen } = diskPaths(context, beginning.layers);
+  if (beginning.onKept) {
+    for (const kept of await linkKept(context.dataDir, record, dir)) frozen.push(join(dir, kept));
+  }
   const layers = await scope.take(
     "root file system",
-    () => context.rootfs.create({ ...diskPaths(context, beginning.layers), dir, uid: slot.uid, diskMb }, top),
+    () => context.rootfs.create({ imagePath, frozen, dir, uid: slot.uid, diskMb }, top),
     () => context.rootfs.remove({ dir }),
   );
   const machine = await scope.take(

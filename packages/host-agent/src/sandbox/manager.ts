@@ -17,11 +17,14 @@ import {
 } from "./create.ts";
 import { moveDeadline, newDeadline } from "./deadline.ts";
 import { assertForkIds, freezeMoment } from "./fork.ts";
+import { keepTops } from "./kept-tops.ts";
+import type { Beginning } from "./life.ts";
 import { endLife, pauseSandbox } from "./pause.ts";
 import { removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
 import { restoreSandbox } from "./restore.ts";
 import { assertPaused, cloneOf, fromDiskOf, fromSnapshot, resumeSandbox } from "./resume.ts";
+import { fromLeft } from "./salvage.ts";
 import { type Running, runningOf, Sandbox } from "./sandbox.ts";
 
 /** One use of a running sandbox. */
@@ -98,15 +101,21 @@ export class SandboxManager {
     this.#assertOpen();
     const sandbox = this.get(id);
     await this.#change(sandbox, async (log) => {
-      const generation = assertPaused(sandbox);
-      const beginning = cold
-        ? fromDiskOf(this.#context, generation, await this.#templates.registry.guestImages())
-        : await fromSnapshot(this.#context, generation);
+      const beginning = await this.#nextBeginning(sandbox, cold);
       sandbox.record = { ...sandbox.record, timeoutSec };
       await resumeSandbox(this.#context, sandbox, beginning, log);
       this.#runs(sandbox);
     });
     return sandbox;
+  }
+
+  async #nextBeginning(sandbox: Sandbox, cold: boolean): Promise<Beginning> {
+    const guest = await this.#templates.registry.guestImages();
+    if (sandbox.status === "stopped") return await fromLeft(this.#context, sandbox.record, { cold, guest });
+    const generation = assertPaused(sandbox);
+    return cold
+      ? fromDiskOf(this.#context, generation, guest)
+      : await fromSnapshot(this.#context, generation);
   }
 
   /** Rolls a running or paused sandbox back to a template or snapshot; it runs afterwards. */
@@ -350,7 +359,7 @@ export class SandboxManager {
   /** Runs a transition under the sandbox's lock; one that was deleted meanwhile is not found. */
   async #change<T>(sandbox: Sandbox, work: (log: Logger) => Promise<T>): Promise<T> {
     return await sandbox.lock.runExclusive(async () => {
-      if (sandbox.status === "stopped")
+      if (!this.#sandboxes.has(sandbox.id))
         throw new WrennError("not_found", `no sandbox ${sandbox.id} on this host`);
       return await work(this.#logOf(sandbox));
     });
@@ -378,8 +387,20 @@ export class SandboxManager {
       if (sandbox.running !== running) return;
       const status = exit.status === null ? "an unknown status" : `status ${exit.status}`;
       const reason = exit.status === 0 ? "the guest shut down" : `the virtual machine ended with ${status}`;
-      await this.#stop(sandbox, reason);
+      await this.#lose(sandbox, running, reason);
     });
+  }
+
+  /** Its machine has died: what it ran on goes, its disk and its last generation stay until somebody decides. */
+  async #lose(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
+    const { dataDir } = this.#context;
+    sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
+    await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
+    const kept = await keepTops(dataDir, sandbox.record);
+    await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
+    sandbox.running = undefined;
+    await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
+    this.#logOf(sandbox).warn({ reason }, "a sandbox lost its machine; its disk is kept");
   }
 
   /** Ends a sandbox whose disk does not work any more: what it writes from now on would be lost. */
@@ -408,7 +429,7 @@ export class SandboxManager {
 
   /** Ends a sandbox that nobody asked to end, and reports it. The caller holds its lock. */
   async #stop(sandbox: Sandbox, reason: string): Promise<void> {
-    if (sandbox.status === "stopped") return;
+    if (!this.#sandboxes.has(sandbox.id)) return;
     sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
     await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
     await this.#free(sandbox);
@@ -417,8 +438,8 @@ export class SandboxManager {
 
   /** Gives everything back, and what only this sandbox needed goes. */
   async #free(sandbox: Sandbox): Promise<void> {
-    if (sandbox.status === "stopped") return;
-    sandbox.become("stopped");
+    if (!this.#sandboxes.has(sandbox.id)) return;
+    if (sandbox.status !== "stopped") sandbox.become("stopped");
     const { running } = sandbox;
     sandbox.running = undefined;
     if (running) await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
@@ -457,6 +478,7 @@ function emptyRecord(spec: CreateSpec): SandboxRecord {
     snapshot: null,
     next: null,
     layers: [],
+    kept: [],
     lives: 0,
     life: null,
   };

@@ -31,6 +31,8 @@ export interface SandboxRecord {
   next: string | null;
   /** Frozen layers of the disk, bottom first; what was written since lies in the life's tops. */
   layers: DiskLayerRef[];
+  /** Files beside the record: the tops of a life whose machine died, bottom first. Nothing is on top of them yet. */
+  kept: string[];
   /** How many lives it has had. */
   lives: number;
   /** What it runs on, from before the first resource is taken until the last one is given back. */
@@ -100,7 +102,7 @@ export async function removeSandboxDir(dataDir: string, id: string): Promise<voi
 async function readRecord(path: string): Promise<SandboxRecord | undefined> {
   try {
     const record = JSON.parse(await readFile(path, "utf8")) as SandboxRecord;
-    return record.version === 2 ? record : undefined;
+    return record.version === 2 ? { ...record, kept: record.kept ?? [] } : undefined;
   } catch {
     return undefined;
   }

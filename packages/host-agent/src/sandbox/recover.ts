@@ -15,6 +15,8 @@ export type Fate =
   | { kind: "adopt" }
   /** It is on disk, as this record says; what it held of the machine goes. */
   | { kind: "keep"; record: SandboxRecord }
+  /** Its machine is gone: its disk and its last generation are kept. */
+  | { kind: "lost"; reason: string }
   /** It never came to be, or cannot be read. */
   | { kind: "remove"; reason: string };
 
@@ -35,16 +37,23 @@ export function fateOf(
       }
       return alive
         ? { kind: "adopt" }
-        : { kind: "remove", reason: "its virtual machine ended while it was being paused" };
+        : { kind: "lost", reason: "its virtual machine ended while it was being paused" };
     case "running":
       return alive
         ? { kind: "adopt" }
-        : { kind: "remove", reason: "its virtual machine ended while no host agent ran" };
+        : { kind: "lost", reason: "its virtual machine ended while no host agent ran" };
+    case "stopped":
+      // A deletion that did not come to its end has nothing left to keep.
+      if (record.kept.length === 0) return { kind: "remove", reason: "its deletion was interrupted" };
+      return { kind: "keep", record: { ...record, next: null, life: null } };
     case "paused":
     case "error":
       return { kind: "keep", record: { ...record, next: null, life: null } };
-    case "resuming":
-      return { kind: "keep", record: { ...record, status: "paused", next: null, life: null } };
+    case "resuming": {
+      // What was kept of a dead machine's disk is let go of once the new life runs.
+      const status = record.kept.length > 0 ? "stopped" : "paused";
+      return { kind: "keep", record: { ...record, status, next: null, life: null } };
+    }
     default:
       return { kind: "remove", reason: "its start was interrupted" };
   }
@@ -99,7 +108,12 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   await machine.resume();
   await guest.waitUntilHealthy(AbortSignal.timeout(context.bootDeadlineMs));
   await writeRecord(context.dataDir, sandbox.record);
-  const running: Running = { machine, guest, slot, dir, scope: scope.move() };
+  // Last, so that a machine that cannot be taken over leaves its disk; it goes after the machine all the same.
+  const held = scope.move();
+  const whole = new Scope();
+  whole.defer("directory", () => rm(dir, { recursive: true, force: true }));
+  whole.defer("machine and network", () => held.close());
+  const running: Running = { machine, guest, slot, dir, scope: whole };
   sandbox.running = running;
   return sandbox;
 }

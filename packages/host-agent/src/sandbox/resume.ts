@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { assertFits } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
 import { newDeadline } from "./deadline.ts";
+import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import type { GuestImageNames } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -19,9 +20,11 @@ export async function resumeSandbox(
   beginning: Beginning,
   log: Logger,
 ): Promise<void> {
-  assertPaused(sandbox);
+  const former = sandbox.status;
+  if (former !== "stopped") assertPaused(sandbox);
   const began = performance.now();
   await sandbox.update(context.dataDir, { status: "resuming" });
+  const before = sandbox.record;
   faultPoint("resume.begun");
   try {
     const running = await beginLife(context, sandbox, beginning, log);
@@ -32,13 +35,15 @@ export async function resumeSandbox(
       snapshot: beginning.kind === "saved" ? beginning.snapshot.id : null,
       layers: beginning.layers,
       diskMb: beginning.diskMb,
+      kept: [],
     });
+    await dropKept(context.dataDir, before);
     sandbox.left = new AbortController();
     sandbox.running = running;
     faultPoint("resume.recorded", running.machine.process);
     log.info({ ms: Math.round(performance.now() - began), kind: beginning.kind }, "sandbox goes on");
   } catch (reason) {
-    if (sandbox.status === "resuming") await sandbox.update(context.dataDir, { status: "paused" });
+    if (sandbox.status === "resuming") await sandbox.update(context.dataDir, { status: former });
     throw reason;
   }
 }

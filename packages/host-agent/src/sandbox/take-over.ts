@@ -1,8 +1,9 @@
 // A new agent's first look: what an earlier one left, and what becomes of each of it.
-import { planSlot, type Spared } from "@wrenn/linux";
+import { kill, planSlot, type Spared, waitForExit } from "@wrenn/linux";
 import type { SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
+import { keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
 import { readRecords, removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
 import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
@@ -68,14 +69,32 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
           return;
         } catch (err) {
           logger.error({ err }, "could not take over a running sandbox");
+          await endMachine(record);
           if (record.life) await context.slots.release(planSlot(block, record.life.slot));
         }
       }
       const reason =
-        fate.kind === "remove" ? fate.reason : "its virtual machine did not answer the new host agent";
+        fate.kind === "adopt" ? "its virtual machine did not answer the new host agent" : fate.reason;
+      if (fate.kind !== "remove" && record) {
+        const kept = await keepTops(context.dataDir, record);
+        const left: SandboxRecord = { ...record, status: "stopped", next: null, kept, life: null };
+        await writeRecord(context.dataDir, left);
+        await clearLife(context, left, logger);
+        manager.takeIn(new Sandbox(left));
+        await reports.add({ sandboxId: id, status: "stopped", reason });
+        logger.warn({ was: record.status, reason }, "a sandbox lost its machine; its disk is kept");
+        return;
+      }
       await reports.add({ sandboxId: id, status: "stopped", reason });
       await removeSandboxDir(context.dataDir, id);
       logger.info({ was: record?.status, reason }, "removed a sandbox of an earlier run");
     }),
   );
+}
+
+/** A machine that runs and does not answer must not write to a disk that is about to be somebody else's. */
+async function endMachine({ life }: SandboxRecord): Promise<void> {
+  if (!life?.process) return;
+  kill(life.process, "SIGKILL");
+  await waitForExit(life.process, 10_000);
 }

@@ -146,6 +146,7 @@ function templateRecord(template: BaseTemplate, shape: Shape): SandboxRecord {
     snapshot: null,
     next: null,
     layers: [{ kind: "image", name: rootImage(template, shape.diskMb) }],
+    kept: [],
     lives: 0,
     life: null,
   };
