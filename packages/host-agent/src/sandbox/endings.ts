@@ -1,0 +1,155 @@
+// How sandboxes end or go to disk without being asked to, and how each gives back what it held.
+import { WrennError } from "@wrenn/core";
+import { faultPoint } from "@wrenn/linux";
+import type { MachineExit } from "@wrenn/vmm";
+import type { Logger } from "pino";
+import type { HostContext } from "./context.ts";
+import { keepTops } from "./kept-tops.ts";
+import { endLife, pauseSandbox } from "./pause.ts";
+import { removeSandboxDir, type SandboxRecord } from "./record.ts";
+import type { ReportLog } from "./reports.ts";
+import type { Running, Sandbox } from "./sandbox.ts";
+import type { SandboxTable } from "./table.ts";
+
+export interface EndingsOptions {
+  context: HostContext;
+  table: SandboxTable;
+  reports: ReportLog;
+  log: Logger;
+}
+
+export class Endings {
+  readonly #context: HostContext;
+  readonly #table: SandboxTable;
+  readonly #reports: ReportLog;
+  readonly #log: Logger;
+
+  constructor({ context, table, reports, log }: EndingsOptions) {
+    this.#context = context;
+    this.#table = table;
+    this.#reports = reports;
+    this.#log = log;
+  }
+
+  /** Watches a machine: its end, and the disk requests of its guest that fail. */
+  watch(sandbox: Sandbox, running: Running): void {
+    void running.machine.exited.then((exit) => this.#machineEnded(sandbox, running, exit));
+    running.machine.onDiskError(({ enospc }) => {
+      const what = enospc
+        ? "the host's disk is full: writes of the guest fail"
+        : "a disk request of the guest failed";
+      this.#logOf(sandbox).error({ enospc }, what);
+    });
+  }
+
+  /** Pauses or ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
+  async reapExpired(): Promise<void> {
+    const expired = (sandbox: Sandbox) => sandbox.status === "running" && sandbox.isExpired;
+    await Promise.all(
+      this.#table
+        .list()
+        .filter(expired)
+        .map((sandbox) =>
+          sandbox.lock.runExclusive(async () => {
+            if (!expired(sandbox)) return;
+            const reason = endOfTime(sandbox.record);
+            if (sandbox.record.onTimeout === "pause") await this.#pauseUnasked(sandbox, reason);
+            else await this.#stop(sandbox, reason);
+          }),
+        ),
+    );
+  }
+
+  /** Pauses what runs (or ends it, where that is asked for). Nothing of it runs afterwards. */
+  async close({ pause }: { pause: boolean }): Promise<void> {
+    const reason = "the platform on this host was shut down";
+    for (const sandbox of this.#table.list()) {
+      if (sandbox.status === "starting")
+        sandbox.gone.abort(new WrennError("unavailable", "this host is shutting down"));
+    }
+    await Promise.all(
+      this.#table.list().map((sandbox) =>
+        sandbox.lock.runExclusive(async () => {
+          if (sandbox.status !== "running") return;
+          if (pause && (await this.#pauseUnasked(sandbox, reason))) return;
+          await this.#stop(sandbox, reason);
+        }),
+      ),
+    );
+  }
+
+  /** Ends a sandbox whose disk does not work any more: what it writes from now on would be lost. */
+  diskLost(dir: string, reason: string): void {
+    const sandbox = this.#table.list().find(({ running }) => running?.dir === dir);
+    const running = sandbox?.running;
+    if (!sandbox || !running) return;
+    void sandbox.lock.runExclusive(async () => {
+      if (sandbox.running === running) await this.#stop(sandbox, reason);
+    });
+  }
+
+  /** Gives everything back, and what only this sandbox needed goes. */
+  async free(sandbox: Sandbox): Promise<void> {
+    if (!this.#table.holds(sandbox)) return;
+    if (sandbox.status !== "stopped") sandbox.become("stopped");
+    const { running } = sandbox;
+    sandbox.running = undefined;
+    if (running) await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
+    faultPoint("destroy.freed");
+    await removeSandboxDir(this.#context.dataDir, sandbox.id);
+    this.#table.drop(sandbox);
+    this.#context.storage.collect();
+  }
+
+  async #machineEnded(sandbox: Sandbox, running: Running, exit: MachineExit): Promise<void> {
+    await sandbox.lock.runExclusive(async () => {
+      if (sandbox.running !== running) return;
+      const status = exit.status === null ? "an unknown status" : `status ${exit.status}`;
+      const reason = exit.status === 0 ? "the guest shut down" : `the virtual machine ended with ${status}`;
+      await this.#lose(sandbox, running, reason);
+    });
+  }
+
+  /** Its machine has died: what it ran on goes, its disk and its last generation stay until somebody decides. */
+  async #lose(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
+    const { dataDir } = this.#context;
+    sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
+    await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
+    const kept = await keepTops(dataDir, sandbox.record);
+    await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
+    sandbox.running = undefined;
+    await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
+    this.#logOf(sandbox).warn({ reason }, "a sandbox lost its machine; its disk is kept");
+  }
+
+  /** Pauses without being asked and reports it. Returns whether it is paused. */
+  async #pauseUnasked(sandbox: Sandbox, reason: string): Promise<boolean> {
+    try {
+      await pauseSandbox(this.#context, sandbox, this.#logOf(sandbox));
+      await this.#reports.add({ sandboxId: sandbox.id, status: "paused", reason });
+      return true;
+    } catch (err) {
+      this.#logOf(sandbox).error({ err }, `could not pause it (${reason})`);
+      // Not at once again: what failed for want of space would fail in a loop.
+      sandbox.activity.touch();
+      return false;
+    }
+  }
+
+  /** Ends a sandbox that nobody asked to end, and reports it. The caller holds its lock. */
+  async #stop(sandbox: Sandbox, reason: string): Promise<void> {
+    if (!this.#table.holds(sandbox)) return;
+    sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
+    await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
+    await this.free(sandbox);
+    this.#logOf(sandbox).info({ reason }, "sandbox stopped");
+  }
+
+  #logOf(sandbox: Sandbox): Logger {
+    return this.#log.child({ sandbox_id: sandbox.id });
+  }
+}
+
+function endOfTime({ ttlMode, timeoutSec }: SandboxRecord): string {
+  return ttlMode === "deadline" ? `its ${timeoutSec} s are over` : `idle for ${timeoutSec} s`;
+}
