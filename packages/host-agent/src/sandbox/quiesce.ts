@@ -9,7 +9,7 @@ const TIMEOUT_MS = 10_000;
 export async function quiesce(running: Running, streams: "end" | "keep", log: Logger): Promise<number> {
   const began = performance.now();
   try {
-    await running.guest.quiesce(streams, AbortSignal.timeout(TIMEOUT_MS));
+    await running.guest.quiesce(streams, whileItLives(running));
   } catch (err) {
     log.warn({ err }, "the guest was not quiesced; it is frozen as it is");
   }
@@ -19,8 +19,15 @@ export async function quiesce(running: Running, streams: "end" | "keep", log: Lo
 /** The guest goes on. When it cannot be told, it finds out by itself after a while. */
 export async function unquiesce(running: Running, log: Logger): Promise<void> {
   try {
-    await running.guest.unquiesce(AbortSignal.timeout(TIMEOUT_MS));
+    await running.guest.unquiesce(whileItLives(running));
   } catch (err) {
     log.warn({ err }, "the guest was not told that it goes on");
   }
+}
+
+/** A machine that has died answers nothing: no reason to wait for it. */
+function whileItLives({ machine }: Running): AbortSignal {
+  const ended = new AbortController();
+  void machine.exited.then(() => ended.abort(new Error("the machine has ended")));
+  return AbortSignal.any([ended.signal, AbortSignal.timeout(TIMEOUT_MS)]);
 }

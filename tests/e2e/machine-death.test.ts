@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Platform, startPlatform } from "./platform.ts";
+import { pidsOf } from "./processes.ts";
+
+describe("a sandbox whose machine dies", () => {
+  let platform: Platform;
+  before(async () => {
+    platform = await startPlatform();
+  });
+  after(() => platform.stop());
+
+  /** A stopped sandbox that was paused with one word in its file, and whose machine died with another one flushed. */
+  async function stopped(): Promise<string> {
+    const { sandboxes } = platform.client;
+    const { id } = await platform.sandbox({ memory_mb: 256 });
+    const write = (word: string) =>
+      sandboxes.exec(id, { cmd: "sh", args: ["-c", `echo ${word} > /home/user/word; sync`] });
+    await write("saved");
+    await sandboxes.pause(id);
+    await sandboxes.resume(id);
+    await write("newer");
+    const machines = pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id));
+    assert.equal(machines.length, 1);
+    for (const pid of machines) process.kill(pid, "SIGKILL");
+    const deadline = Date.now() + 45_000;
+    for (;;) {
+      const { status, error } = await sandboxes.get(id);
+      if (status === "stopped") {
+        assert.match(error ?? "", /virtual machine ended/);
+        return id;
+      }
+      assert.ok(Date.now() < deadline, `still ${status}`);
+    }
+  }
+
+  const word = async (id: string) =>
+    (await platform.client.sandboxes.exec(id, { cmd: "cat", args: ["/home/user/word"] })).stdout.trim();
+
+  it("boots from its disk as its guest had flushed it", async () => {
+    const id = await stopped();
+    const running = await platform.client.sandboxes.resume(id, { start: "cold" });
+    assert.equal(running.status, "running");
+    assert.equal(running.error, undefined);
+    assert.equal(await word(id), "newer");
+    await platform.client.sandboxes.pause(id);
+    await platform.client.sandboxes.resume(id);
+    assert.equal(await word(id), "newer");
+  });
+
+  it("goes on as a whole from its last generation", async () => {
+    const id = await stopped();
+    await platform.client.sandboxes.resume(id);
+    assert.equal(await word(id), "saved");
+  });
+
+  it("leaves nothing once it is deleted", async () => {
+    const id = await stopped();
+    await platform.client.sandboxes.delete(id);
+    await assert.rejects(platform.client.sandboxes.resume(id), { code: "invalid_state" });
+  });
+});
