@@ -1,5 +1,5 @@
 // The tops of a dead machine's life, kept beside the sandbox's record.
-import { link, rename, rm } from "node:fs/promises";
+import { chown, link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
 
@@ -24,12 +24,20 @@ export async function keepTops(dataDir: string, record: SandboxRecord): Promise<
   return kept;
 }
 
-/** Puts what was kept under a new life's top: hard links, so that a start that fails takes nothing away. */
-export async function linkKept(dataDir: string, record: SandboxRecord, dir: string): Promise<string[]> {
+/**
+ * Puts what was kept under a new life's top: hard links, so that a start that fails takes nothing away. `uid` is the user
+ * whose VMM reads them now.
+ */
+export async function linkKept(
+  dataDir: string,
+  record: SandboxRecord,
+  { dir, uid }: { dir: string; uid: number },
+): Promise<string[]> {
   const tops: string[] = [];
   for (const name of record.kept) {
     const top = `root-${tops.length}`;
     await link(join(sandboxDir(dataDir, record.id), name), join(dir, top));
+    await chown(join(dir, top), uid, uid);
     tops.push(top);
   }
   return tops;

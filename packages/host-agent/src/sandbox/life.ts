@@ -83,7 +83,8 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   const { diskMb } = beginning;
   const { imagePath, frozen } = diskPaths(context, beginning.layers);
   if (beginning.onKept) {
-    for (const kept of await linkKept(context.dataDir, record, dir)) frozen.push(join(dir, kept));
+    for (const kept of await linkKept(context.dataDir, record, { dir, uid: slot.uid }))
+      frozen.push(join(dir, kept));
   }
   const layers = await scope.take(
     "root file system",
