@@ -1,4 +1,14 @@
 // @wrenn/snapshot: saved machines on disk. Maps of pages, diffs, the store, shared memory images.
+export { type CompactOptions, compactSnapshot } from "./compact/compact.ts";
+export {
+  type BuildUse,
+  buildsToRewrite,
+  COMPACT_POLICY,
+  type CompactPolicy,
+  layersToMerge,
+} from "./compact/policy.ts";
+export { type MergeHelp, type MergeLayersOptions, mergeLayers } from "./disk/merge-layers.ts";
+export { checkLayer } from "./disk/qcow2-header.ts";
 export { decodeHeader, encodeHeader, type Header } from "./header/header.ts";
 export {
   type ImageFile,

@@ -97,7 +97,9 @@ export class Storage {
     for (const { images: names, label } of users) for (const name of names) note(name, label);
     const entries: StorageEntry[] = usage.map(({ id, bytes, need }) => {
       const usedBy = [...new Set([...need.whole, ...need.memory, ...need.disk])].sort();
-      for (const name of imagesOf(snapshots, id)) for (const label of usedBy) note(name, label);
+      // What only holds pages or layers of others boots from nothing.
+      for (const name of snapshots.has(id) ? imagesOf(snapshots, id) : [])
+        for (const label of usedBy) note(name, label);
       return { kind: "snapshot", id, sizeBytes: bytes, usedBy };
     });
     for (const { name, sizeBytes } of await images.list()) {

@@ -7,6 +7,7 @@ import { encodeHeader } from "../header/header.ts";
 import { checkManifest, type Manifest, type SnapshotFacts, type SnapshotFile } from "../manifest/manifest.ts";
 import { merge } from "../mapping/merge.ts";
 import type { PageMap } from "../mapping/page-map.ts";
+import { copyPages } from "../pages/copy-pages.ts";
 import { PageFile } from "../pages/page-file.ts";
 import type { PageSource } from "../pages/page-source.ts";
 import { type ReadableMemory, type StoredPages, storePages } from "../pages/store-pages.ts";
@@ -15,11 +16,13 @@ import { fileSum } from "./file-sum.ts";
 import { diskFile, FILES, type StoreLayout } from "./layout.ts";
 import type { Snapshot } from "./store.ts";
 
+export type Lineage = Pick<Manifest, "parent" | "base" | "replaces" | "generation" | "memoryMb">;
+
 export interface DraftOptions {
   id: string;
   layout: StoreLayout;
   parent: PageSource;
-  lineage: Pick<Manifest, "parent" | "base" | "replaces" | "generation" | "memoryMb">;
+  lineage: Lineage;
   onCommit: (manifest: Manifest, map: PageMap) => Snapshot;
   /** Given back when the draft is disposed of. */
   holds: Disposable;
@@ -37,6 +40,7 @@ export class Draft implements AsyncDisposable {
   readonly devicesPath: string;
   readonly #options: DraftOptions;
   readonly #file: PageFile;
+  #filled = false;
   #map: PageMap | undefined;
   #state: "open" | "committed" | "closed" = "open";
 
@@ -77,24 +81,27 @@ export class Draft implements AsyncDisposable {
     pages: Uint32Array,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<StoredPages> {
-    if (this.#map || this.#state !== "open") throw misuse("pages are stored once");
     const { parent } = this.#options;
-    try {
-      const { diff, counts } = await storePages({
-        build: this.id,
-        parent,
-        pages,
-        memory,
-        file: this.#file,
-        signal,
-      });
+    return this.#fill(async () => {
+      const options = { build: this.id, parent, pages, memory, file: this.#file, signal };
+      const { diff, counts } = await storePages(options);
       await this.#file.settle();
-      this.#map = merge(parent.map, diff);
       faultPoint("snapshot-pages-stored");
-      return counts;
-    } catch (reason) {
-      throw writeFailure(reason, "cannot store a machine's memory");
-    }
+      return { map: merge(parent.map, diff), result: counts };
+    });
+  }
+
+  /** Instead of {@link storePages}, for a snapshot that replaces another: copies what that has in the given builds. */
+  async copyPages(
+    builds: ReadonlySet<string>,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const { parent } = this.#options;
+    await this.#fill(async () => {
+      const map = await copyPages({ build: this.id, source: parent, builds, file: this.#file, signal });
+      await this.#file.settle();
+      return { map, result: undefined };
+    });
   }
 
   /**
@@ -141,6 +148,19 @@ export class Draft implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.abort();
+  }
+
+  /** Takes the map of what was filled in; once. */
+  async #fill<T>(work: () => Promise<{ map: PageMap; result: T }>): Promise<T> {
+    if (this.#filled || this.#state !== "open") throw misuse("pages are stored once");
+    this.#filled = true;
+    try {
+      const { map, result } = await work();
+      this.#map = map;
+      return result;
+    } catch (reason) {
+      throw writeFailure(reason, "cannot store a machine's memory");
+    }
   }
 
   /** Files that are complete: owned by this process's user, read-only, on the disk. */

@@ -9,11 +9,17 @@ export const FILES = {
   header: "header.bin",
   devices: "devices.bin",
   manifest: "manifest.json",
+  /** What the manifest is called once the directory only holds pages or a disk layer of others. */
+  remains: "remains.json",
 } as const;
 
 /** Name of a layer, the bottom one first. */
 export function diskFile(index: number): string {
   return `disk-${index}.qcow2`;
+}
+
+export function isDiskFile(name: string): boolean {
+  return /^disk-\d+\.qcow2$/.test(name);
 }
 
 /** Prefixes of directories that are being made and that are going; both are garbage after a crash. */

@@ -25,7 +25,7 @@ export interface Root {
 export function needsOf(roots: Iterable<Root>, manifests: ReadonlyMap<string, Manifest>): Map<string, Need> {
   const needs = new Map<string, Need>();
   const need = (id: string): Need => {
-    const known = needs.get(id) ?? { whole: new Set(), memory: new Set(), disk: new Set() };
+    const known = needs.get(id) ?? noNeed();
     needs.set(id, known);
     return known;
   };
@@ -40,4 +40,8 @@ export function needsOf(roots: Iterable<Root>, manifests: ReadonlyMap<string, Ma
     }
   }
   return needs;
+}
+
+export function noNeed(): Need {
+  return { whole: new Set(), memory: new Set(), disk: new Set() };
 }

@@ -143,3 +143,94 @@ describe("a store", () => {
     assert.throws(() => store.get(hex("3")), { code: "not_found" });
   });
 });
+
+describe("collect()", () => {
+  const continued = (parent: string, base: string) => ({ kind: "continued", parent, base }) as const;
+
+  it("keeps what roots and holders need, strips what is needed in part, removes the rest", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const memory = new TrialMemory().set(1, 1);
+    const base = await save(store, { origin: BOOTED, memory, disk: "0" });
+    const save2 = (parent: string, disk?: string) =>
+      save(store, {
+        origin: continued(parent, base.id),
+        memory,
+        facts: { disk: store.get(parent).manifest.disk },
+        ...(disk !== undefined && { disk }),
+      });
+    memory.set(2, 2);
+    const pages = await save2(base.id);
+    memory.set(2, 3);
+    const layer = await save2(pages.id, "1");
+    memory.set(2, 2);
+    const other = await save(store, { origin: BOOTED, memory });
+    // Like `pages` but for one page, so that it refers to that build; and `layer` is in its disk.
+    const last = await save(store, {
+      origin: continued(pages.id, base.id),
+      memory: memory.set(3, 3),
+      facts: { disk: layer.manifest.disk },
+    });
+    assert.deepEqual(new Set(last.manifest.builds), new Set([base.id, pages.id, last.id]));
+
+    using hold = store.hold(other.id);
+    assert.deepEqual(new Set(await store.collect([last.id])), new Set([pages.id, layer.id]));
+    assert.deepEqual(await readdir(pages.dir), ["memory.bin", "remains.json"]);
+    assert.deepEqual(await readdir(layer.dir), ["disk-0.qcow2", "remains.json"]);
+    assert.throws(() => store.get(pages.id), { code: "not_found" });
+    assert.ok((await restored(store, last.id)).equals(memory.bytes));
+    await store.verify(last.id);
+    const usage = await store.users([{ id: last.id, label: "x" }]);
+    const needed = usage.map(({ id, bytes, need: { whole, memory, disk } }) => {
+      assert.ok(bytes > 0);
+      return [id, whole.size, memory.size, disk.size];
+    });
+    const expected = [
+      [base.id, 1, 1, 1],
+      [other.id, 0, 0, 0],
+      [last.id, 1, 1, 0],
+      [pages.id, 0, 1, 0],
+      [layer.id, 0, 0, 1],
+    ];
+    assert.deepEqual(needed.toSorted(), expected.toSorted());
+
+    hold[Symbol.dispose]();
+    using again = await trial.open();
+    assert.deepEqual(again.damaged, []);
+    assert.deepEqual(await again.collect([last.id]), [other.id]);
+    assert.ok((await restored(again, last.id)).equals(memory.bytes));
+    assert.deepEqual(new Set(await again.collect([])), new Set([base.id, last.id]));
+    assert.deepEqual(await readdir(store.layout.root), []);
+  });
+
+  it("takes nothing that a draft continues from, nor what it has just become", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const memory = new TrialMemory().set(1, 1);
+    const base = await save(store, { origin: BOOTED, memory });
+    {
+      await using draft = await store.begin(continued(base.id, base.id));
+      assert.deepEqual(await store.collect([]), []);
+      await fill(draft, memory.set(2, 2));
+      const { id } = await draft.commit(FACTS);
+      assert.deepEqual(await store.collect([]), []);
+      assert.ok((await restored(store, id)).equals(memory.bytes));
+    }
+    assert.equal((await store.collect([])).length, 2);
+  });
+
+  it("may be called again while it is at work", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const saved = [];
+    for (let n = 1; n < 4; n++)
+      saved.push(await save(store, { origin: BOOTED, memory: new TrialMemory().set(n, n) }));
+    const [a, b, c] = saved.map(({ id }) => id) as [string, string, string];
+    assert.deepEqual(await Promise.all([store.collect([a, b]), store.collect([a]), store.collect([a])]), [
+      [c],
+      [b],
+      [],
+    ]);
+    assert.deepEqual(await readdir(store.layout.root), [a]);
+  });
+});

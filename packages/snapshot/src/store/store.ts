@@ -1,19 +1,18 @@
 // The snapshots of one machine: what is there, what is being made, what may go.
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { MIB, WrennError } from "@wrenn/core";
 import { decodeHeader } from "../header/header.ts";
-import { type Manifest, newSnapshotId, parseManifest } from "../manifest/manifest.ts";
+import { type Manifest, newSnapshotId } from "../manifest/manifest.ts";
 import { PAGE_BYTES, type PageMap, zeroMap } from "../mapping/page-map.ts";
 import { BuildFiles } from "../pages/build-files.ts";
 import { PageSource } from "../pages/page-source.ts";
-import { Draft } from "./draft.ts";
-import { syncPath } from "./durable.ts";
+import { Draft, type Lineage } from "./draft.ts";
 import { fileSum } from "./file-sum.ts";
 import { Holds } from "./holds.ts";
+import { Inventory } from "./inventory.ts";
 import { StoreLayout } from "./layout.ts";
-import { type Need, needsOf, type Root } from "./needs.ts";
+import { type Need, needsOf, noNeed, type Root } from "./needs.ts";
 
 /** A finished snapshot. Nothing of it ever changes. */
 export interface Snapshot {
@@ -42,42 +41,43 @@ const CACHED_MAPS = 16;
 
 export class SnapshotStore implements Disposable {
   readonly layout: StoreLayout;
-  /** Directories that have a snapshot's name but cannot be read. They are left alone. */
-  readonly damaged: { id: string; reason: unknown }[] = [];
-  readonly #manifests = new Map<string, Manifest>();
+  readonly #inventory: Inventory;
   readonly #maps = new Map<string, PageMap>();
   readonly #holds = new Holds();
   readonly #files: BuildFiles;
+  #sweeping: Promise<void> = Promise.resolve();
 
   /** The store in `snapshots/` of a data directory; what a crash left half-made is removed. One process at a time. */
   static async open(dataDir: string): Promise<SnapshotStore> {
     const root = join(dataDir, "snapshots");
     await mkdir(root, { recursive: true, mode: 0o700 });
-    const store = new SnapshotStore(new StoreLayout(root));
-    const { ids, litter } = await store.layout.scan();
-    for (const name of litter) await rm(join(root, name), { recursive: true, force: true });
-    for (const id of ids) await store.#load(id);
-    return store;
+    return new SnapshotStore(await Inventory.load(new StoreLayout(root)));
   }
 
-  private constructor(layout: StoreLayout) {
-    this.layout = layout;
-    this.#files = new BuildFiles((build) => layout.file(build, "memory"));
+  private constructor(inventory: Inventory) {
+    this.#inventory = inventory;
+    this.layout = inventory.layout;
+    this.#files = new BuildFiles((build) => this.layout.file(build, "memory"));
+  }
+
+  /** Directories that have a snapshot's name but cannot be read. They are left alone. */
+  get damaged(): readonly { id: string; reason: unknown }[] {
+    return this.#inventory.damaged;
   }
 
   /** Throws `not_found`. */
   get(id: string): Snapshot {
-    const manifest = this.#manifests.get(id);
+    const manifest = this.#inventory.manifests.get(id);
     if (!manifest) throw new WrennError("not_found", `this host has no snapshot ${id}`);
     return { id, manifest, dir: this.layout.dir(id), devicesPath: this.layout.file(id, "devices") };
   }
 
   has(id: string): boolean {
-    return this.#manifests.has(id);
+    return this.#inventory.manifests.has(id);
   }
 
   list(): Snapshot[] {
-    return [...this.#manifests.keys()].map((id) => this.get(id));
+    return [...this.#inventory.manifests.keys()].map((id) => this.get(id));
   }
 
   /** Keeps {@link collect} from taking a snapshot, or what it needs, until the result is disposed of. */
@@ -123,38 +123,28 @@ export class SnapshotStore implements Disposable {
   }
 
   /** Starts a snapshot. The result has to be disposed of, whatever becomes of it. */
-  async begin(origin: Origin, { replaces = null }: { replaces?: string | null } = {}): Promise<Draft> {
-    const id = newSnapshotId();
-    using holds = new DisposableStack();
-    if (origin.kind === "continued") {
-      holds.use(this.hold(origin.parent));
-      holds.use(this.hold(origin.base));
+  async begin(origin: Origin): Promise<Draft> {
+    if (origin.kind === "booted") {
+      const { memoryMb } = origin;
+      const parent = this.source(zeroMap((memoryMb * MIB) / PAGE_BYTES));
+      return this.#draft(parent, { parent: null, base: null, replaces: null, generation: 1, memoryMb });
     }
-    holds.use(this.#holds.take(id));
-    const from = origin.kind === "continued" ? this.get(origin.parent).manifest : undefined;
-    const memoryMb = origin.kind === "continued" ? (from?.memoryMb ?? 0) : origin.memoryMb;
-    const parent =
-      origin.kind === "continued"
-        ? await this.pages(origin.parent)
-        : new PageSource(zeroMap((memoryMb * 1024 * 1024) / PAGE_BYTES), this.#files);
-    return Draft.create({
-      id,
-      layout: this.layout,
-      parent,
-      lineage: {
-        parent: origin.kind === "continued" ? origin.parent : null,
-        base: origin.kind === "continued" ? origin.base : null,
-        replaces,
-        generation: (from?.generation ?? 0) + 1,
-        memoryMb,
-      },
-      onCommit: (manifest, map) => {
-        this.#manifests.set(id, manifest);
-        this.#remember(id, map);
-        return this.get(id);
-      },
-      holds: holds.move(),
-    });
+    const { parent, base } = origin;
+    using holds = new DisposableStack();
+    holds.use(this.hold(base));
+    holds.use(this.hold(parent));
+    const { generation, memoryMb } = this.get(parent).manifest;
+    const lineage = { parent, base, replaces: null, generation: generation + 1, memoryMb };
+    return await this.#draft(await this.pages(parent), lineage, holds.move());
+  }
+
+  /** Starts a snapshot that says the same as another one and is to take its place. */
+  async rewrite(id: string): Promise<Draft> {
+    using holds = new DisposableStack();
+    holds.use(this.hold(id));
+    const { parent, base, generation, memoryMb } = this.get(id).manifest;
+    const lineage = { parent, base, replaces: id, generation, memoryMb };
+    return await this.#draft(await this.pages(id), lineage, holds.move());
   }
 
   /** Compares all its files with the manifest's sizes and checksums. Throws `internal` for the first that differs. */
@@ -176,52 +166,70 @@ export class SnapshotStore implements Disposable {
   }
 
   /** What it takes on disk: blocks × 512. */
-  async sizeOf(id: string): Promise<number> {
-    const dir = this.layout.dir(id);
-    const files = await Promise.all((await readdir(dir)).map((name) => stat(join(dir, name))));
-    return files.reduce((sum, { blocks }) => sum + blocks * 512, 0);
+  sizeOf(id: string): Promise<number> {
+    return this.#inventory.sizeOf(id);
   }
 
-  /** Each snapshot with what it takes and who needs what of it. */
+  /** Everything that is there, with what it takes and who needs what of it. */
   async users(roots: Iterable<Root>): Promise<Usage[]> {
-    const needs = needsOf(roots, this.#manifests);
-    const none = (): Need => ({ whole: new Set(), memory: new Set(), disk: new Set() });
-    return Promise.all(
-      [...this.#manifests.keys()].map(async (id) => ({
-        id,
-        bytes: await this.sizeOf(id),
-        need: needs.get(id) ?? none(),
-      })),
-    );
+    const needs = needsOf(roots, this.#inventory.manifests);
+    const usage = async (id: string) => ({
+      id,
+      bytes: await this.sizeOf(id),
+      need: needs.get(id) ?? noNeed(),
+    });
+    return Promise.all(this.#inventory.ids().map(usage));
   }
 
-  /** Removes what neither the roots nor a holder needs; returns the ids. Roots that are not there are ignored. */
-  async collect(roots: Iterable<string>): Promise<string[]> {
+  /**
+   * Removes what neither the roots nor a holder needs, and of what is only needed for its pages or its disk layer all
+   * else. Returns the ids that are snapshots no more. Roots that are not there are ignored. What goes is decided before
+   * this returns its promise: read the roots and call it without a wait in between.
+   */
+  collect(roots: Iterable<string>): Promise<string[]> {
+    const { manifests, remains } = this.#inventory;
     const all = [...roots, ...this.#holds.ids()].map((id) => ({ id, label: "" }));
-    const needs = needsOf(all, this.#manifests);
-    const gone = [...this.#manifests.keys()].filter((id) => !needs.has(id));
-    // Before the first wait: from here on nobody can begin to use them.
+    const needs = needsOf(all, manifests);
+    const gone = [...manifests.keys()].filter((id) => !needs.get(id)?.whole.size);
+    // From here on nobody can begin to use them, so nothing that comes later needs more of them.
     for (const id of gone) {
-      this.#manifests.delete(id);
+      manifests.delete(id);
       this.#maps.delete(id);
-      this.#files.forget(id);
+      remains.add(id);
     }
-    for (const id of gone) await this.#remove(id);
-    return gone;
+    const left = [...remains];
+    const swept = this.#sweeping.then(() => this.#sweep(left, needs));
+    this.#sweeping = swept.catch(() => {}); // whoever called is told
+    return swept.then(() => gone);
   }
 
   [Symbol.dispose](): void {
     this.#files[Symbol.dispose]();
   }
 
-  async #load(id: string): Promise<void> {
-    try {
-      const manifest = parseManifest(await readFile(this.layout.file(id, "manifest"), "utf8"));
-      if (manifest.id !== id) throw new WrennError("internal", `snapshot ${id} calls itself ${manifest.id}`);
-      this.#manifests.set(id, manifest);
-    } catch (reason) {
-      this.damaged.push({ id, reason });
+  async #sweep(ids: readonly string[], needs: ReadonlyMap<string, Need>): Promise<void> {
+    for (const id of ids) {
+      if (!this.#inventory.remains.has(id)) continue;
+      const { memory, disk } = needs.get(id) ?? noNeed();
+      if (memory.size === 0) this.#files.forget(id);
+      if (memory.size + disk.size > 0) {
+        await this.#inventory.strip(id, { memory: memory.size > 0, disk: disk.size > 0 });
+      } else {
+        await this.#inventory.remove(id);
+        this.#inventory.remains.delete(id);
+      }
     }
+  }
+
+  #draft(parent: PageSource, lineage: Lineage, holds = new DisposableStack()): Promise<Draft> {
+    const id = newSnapshotId();
+    holds.use(this.#holds.take(id));
+    const onCommit = (manifest: Manifest, map: PageMap) => {
+      this.#inventory.manifests.set(id, manifest);
+      this.#remember(id, map);
+      return this.get(id);
+    };
+    return Draft.create({ id, layout: this.layout, parent, lineage, onCommit, holds });
   }
 
   #remember(id: string, map: PageMap): PageMap {
@@ -231,15 +239,8 @@ export class SnapshotStore implements Disposable {
     if (this.#maps.size > CACHED_MAPS && oldest !== undefined) this.#maps.delete(oldest);
     return map;
   }
-
-  async #remove(id: string): Promise<void> {
-    await rename(this.layout.dir(id), this.layout.goneDir(id));
-    await syncPath(this.layout.root);
-    faultPoint("snapshot-going");
-    await rm(this.layout.goneDir(id), { recursive: true, force: true });
-  }
 }
 
 function pagesOf({ memoryMb }: Manifest): number {
-  return (memoryMb * 1024 * 1024) / PAGE_BYTES;
+  return (memoryMb * MIB) / PAGE_BYTES;
 }
