@@ -1,6 +1,7 @@
 // WrennErrors on the wire: as ConnectErrors for the RPCs, as JSON for the raw routes.
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { ERROR_CODES, WrennError } from "@wrenn/core";
+import type { UnaryCall } from "@wrenn/rpc/unary";
 import type { Logger } from "pino";
 
 const CONNECT_CODES: Record<(typeof ERROR_CODES)[keyof typeof ERROR_CODES]["connect"], Code> = {
@@ -30,30 +31,46 @@ export function errorBody(error: WrennError): string {
   return JSON.stringify({ code: error.code, message: error.message, field: error.field });
 }
 
-/**
- * Logs each call with the request id that came with it, and turns what was thrown into a ConnectError.
- */
+/** Runs a unary call: logs it with the request id that came with it, and turns what it throws into a ConnectError. */
+export async function translated<T>(log: Logger, call: UnaryCall, run: () => Promise<T>): Promise<T> {
+  const began = performance.now();
+  try {
+    const result = await run();
+    if (log.isLevelEnabled("debug")) log.debug({ ...fieldsOf(call), ms: elapsed(began) }, "rpc");
+    return result;
+  } catch (reason) {
+    throw translate(log, call, { reason, began });
+  }
+}
+
+/** The same for calls that come through connect-node, streams included. */
 export function errorInterceptor(log: Logger): Interceptor {
   return (next) => async (call) => {
     const began = performance.now();
-    const fields = { rpc: call.method.name, request_id: call.header.get("x-request-id") ?? undefined };
-    const translate = (reason: unknown): ConnectError => {
-      if (reason instanceof ConnectError) return reason;
-      // Nobody is left to be told, and nothing is broken.
-      if (call.signal.aborted) return ConnectError.from(call.signal.reason, Code.Canceled);
-      const error = WrennError.from(reason, "the host agent failed; its log has the reason");
-      logFailure(log, error, { ...fields, ms: elapsed(began) }, "rpc failed");
-      return toConnectError(error);
-    };
-    try {
-      const response = await next(call);
-      if (response.stream) return { ...response, message: guarded(response.message, translate) };
-      log.debug({ ...fields, ms: elapsed(began) }, "rpc");
-      return response;
-    } catch (reason) {
-      throw translate(reason);
-    }
+    const { method, signal, header: requestHeader } = call;
+    const logged = { method, signal, requestHeader };
+    const response = await translated(log, logged, () => next(call));
+    if (!response.stream) return response;
+    const messages = guarded(response.message, (reason) => translate(log, logged, { reason, began }));
+    return { ...response, message: messages };
   };
+}
+
+function translate(
+  log: Logger,
+  call: UnaryCall,
+  { reason, began }: { reason: unknown; began: number },
+): ConnectError {
+  if (reason instanceof ConnectError) return reason;
+  // Nobody is left to be told, and nothing is broken.
+  if (call.signal.aborted) return ConnectError.from(call.signal.reason, Code.Canceled);
+  const error = WrennError.from(reason, "the host agent failed; its log has the reason");
+  logFailure(log, error, { ...fieldsOf(call), ms: elapsed(began) }, "rpc failed");
+  return toConnectError(error);
+}
+
+function fieldsOf({ method, requestHeader }: UnaryCall) {
+  return { rpc: method.name, request_id: requestHeader.get("x-request-id") ?? undefined };
 }
 
 /** A stream's messages; what is thrown between them is translated too. */

@@ -3,11 +3,16 @@ import { chmod, chown, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createSecureServer, type Http2SecureServer } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { LIMITS } from "@wrenn/core";
+import { unaryServer } from "@wrenn/rpc/unary";
 import type { Logger } from "pino";
-import { errorInterceptor } from "./errors.ts";
+import { errorInterceptor, translated } from "./errors.ts";
 import { rawRoutes } from "./raw.ts";
 import { hostAgentRoutes, type ServiceContext } from "./rpc.ts";
 import { tunnels } from "./tunnel.ts";
+
+/** The largest message: a whole file of `writeFile`. */
+const MAX_MESSAGE_BYTES = LIMITS.filesWriteBytes + 1024 * 1024;
 
 export interface TlsFiles {
   /** PEM files: this host's certificate and key, and the authority that signs the control planes' certificates. */
@@ -56,15 +61,24 @@ export async function listenOnTls(
 }
 
 function handler(context: ServiceContext, log: Logger) {
+  const register = hostAgentRoutes(context);
   const raw = rawRoutes(context.manager, log);
+  const unary = unaryServer({
+    maxBytes: MAX_MESSAGE_BYTES,
+    around: (call, run) => translated(log, call, run),
+  });
+  register(unary);
   const rpc = connectNodeAdapter({
-    routes: hostAgentRoutes(context),
+    routes: register,
     interceptors: [errorInterceptor(log)],
+    readMaxBytes: MAX_MESSAGE_BYTES,
     grpc: false,
     grpcWeb: false,
   });
   return (request: Parameters<typeof rpc>[0], response: Parameters<typeof rpc>[1]) => {
-    if (!raw(request as IncomingMessage, response as ServerResponse)) rpc(request, response);
+    // HTTP/2's compatibility classes have all that these two use.
+    const [plain, answer] = [request as IncomingMessage, response as ServerResponse];
+    if (!raw(plain, answer) && !unary.handle(plain, answer)) rpc(request, response);
   };
 }
 

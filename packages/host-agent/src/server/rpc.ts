@@ -1,10 +1,10 @@
 // hostagent.v1.HostAgentService: each method translates between the wire and the sandbox manager.
 import { Readable } from "node:stream";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { LIMITS, newSandboxId, WrennError } from "@wrenn/core";
 import { ENVD_VERSION } from "@wrenn/envd";
 import { GUEST } from "@wrenn/linux";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
+import type { Methods, UnaryCall } from "@wrenn/rpc/unary";
 import { runCaptured } from "../guest/exec.ts";
 import type { HostInfo } from "../host-info.ts";
 import type { CreateSpec } from "../sandbox/create.ts";
@@ -29,8 +29,13 @@ export interface ServiceContext {
   host: HostInfo;
 }
 
-/** Registers the service on a Connect router. */
-export function hostAgentRoutes(context: ServiceContext): (router: ConnectRouter) => void {
+/** Where the methods are served: connect-node's router, and the short way for those with one answer. */
+export interface Router {
+  service(service: typeof HostAgentService, methods: Partial<Methods<typeof HostAgentService>>): unknown;
+}
+
+/** Registers the service on a router. */
+export function hostAgentRoutes(context: ServiceContext): (router: Router) => void {
   const { manager, templates, builds, storage, reports, host } = context;
   return (router) => {
     router.service(HostAgentService, {
@@ -200,11 +205,11 @@ function sandboxInfo(sandbox: Sandbox, isolation: string) {
   };
 }
 
-function requestId(call: HandlerContext): string | undefined {
+function requestId(call: UnaryCall): string | undefined {
   return call.requestHeader.get("x-request-id") ?? undefined;
 }
 
-function withRequestId(call: HandlerContext): { requestId?: string } {
+function withRequestId(call: UnaryCall): { requestId?: string } {
   const id = requestId(call);
   return id === undefined ? {} : { requestId: id };
 }

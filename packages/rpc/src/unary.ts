@@ -1,0 +1,9 @@
+// Unary calls without the weight of a general transport: between processes of this platform.
+export { type UnaryClientOptions, unaryClient } from "./unary/client.ts";
+export {
+  type Methods,
+  type UnaryCall,
+  type UnaryServer,
+  type UnaryServerOptions,
+  unaryServer,
+} from "./unary/server.ts";
