@@ -27,6 +27,7 @@ import { HealthService } from "./services/health.ts";
 import { InFlight } from "./services/in-flight.ts";
 import { KeyService } from "./services/keys.ts";
 import { Metrics } from "./services/metrics.ts";
+import { RecentSandboxes } from "./services/recent-sandboxes.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
@@ -156,6 +157,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     activity,
     keys,
     sandboxes,
+    recent: new RecentSandboxes({ read: (caller, id) => sandboxes.get(caller, id) }),
     traffic,
     access,
     guestMetrics: new GuestMetricsService({ hosts, access }),
@@ -203,9 +205,10 @@ async function startBackground(scope: Scope, config: Config, parts: Parts): Prom
 
 async function listen(scope: Scope, config: Config, parts: Parts): Promise<FastifyInstance> {
   const { services, proxy, idempotency, log } = parts;
+  const { keys, sandboxes, recent, tickets } = services;
   scope.defer("traffic", async () => proxy.close());
   const app = await buildServer({
-    context: { keys: services.keys, sandboxes: services.sandboxes, tickets: services.tickets, idempotency },
+    context: { keys, sandboxes, recent, tickets, idempotency },
     handlers: allHandlers(services),
     e2bHandlers: e2bHandlers(services),
     proxy,

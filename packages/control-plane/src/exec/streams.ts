@@ -8,7 +8,7 @@ import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Activity } from "../services/activity.ts";
 import type { Caller } from "../services/caller.ts";
-import { isStale } from "../services/exec.ts";
+import { isStale } from "../services/recent-sandboxes.ts";
 import { ExecSession } from "./session.ts";
 import { upgradeOf } from "./upgrade.ts";
 

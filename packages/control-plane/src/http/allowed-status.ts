@@ -21,6 +21,19 @@ const ALLOWED: Partial<Record<OperationId, readonly SandboxStatus[]>> = {
   restoreSandbox: ["running", "paused"],
 };
 
+/** Calls that end on the sandbox's host, which refuses them itself when the sandbox is not running there. */
+const ENDS_ON_HOST: ReadonlySet<string> = new Set<OperationId>([
+  "execInSandbox",
+  "writeFile",
+  "readFile",
+  "streamWriteFile",
+  "streamReadFile",
+]);
+
+export function endsOnHost(operation: string): boolean {
+  return ENDS_ON_HOST.has(operation);
+}
+
 /** Throws `invalid_state` when the sandbox's status does not allow the operation. */
 export function assertAllowed(operation: string, { id, status }: SandboxRow): void {
   const allowed = Object.hasOwn(ALLOWED, operation) ? ALLOWED[operation as OperationId] : undefined;

@@ -5,9 +5,10 @@ import { isSandboxId, WrennError } from "@wrenn/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../services/caller.ts";
 import type { KeyService } from "../services/keys.ts";
+import { isStale, type RecentSandboxes } from "../services/recent-sandboxes.ts";
 import type { SandboxService } from "../services/sandboxes.ts";
 import type { TicketService } from "../services/tickets.ts";
-import { assertAllowed } from "./allowed-status.ts";
+import { assertAllowed, endsOnHost } from "./allowed-status.ts";
 import type { Answer, Call, Handler } from "./handler.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { parseJson } from "./json.ts";
@@ -18,6 +19,7 @@ import { compile, type Validate } from "./validate.ts";
 export interface PipelineContext {
   keys: KeyService;
   sandboxes: SandboxService;
+  recent: RecentSandboxes;
   tickets: TicketService;
   idempotency: Idempotency;
 }
@@ -31,15 +33,25 @@ const ANYONE = { owner: "", operator: false, keyId: "" };
 /** Builds the way for one route. */
 export function pipeline(context: PipelineContext, route: Route, handle: Handler): Pipeline {
   const checks = compileChecks(route);
+  const operation = route.operationId;
   return async (request, reply) => {
     const caller = await authenticate(context, route, request);
     const run = async (): Promise<Answer | undefined> => {
       const call = { caller, request, reply } as Call;
+      const source = endsOnHost(operation) ? context.recent : context.sandboxes;
       if (isSandboxRoute(route)) {
-        call.sandbox = await findSandbox(context, caller, request);
-        assertAllowed(route.operationId, call.sandbox);
+        call.sandbox = await source.get(caller, sandboxId(request));
+        assertAllowed(operation, call.sandbox);
       }
-      return await handle(Object.assign(call, checks(request)));
+      Object.assign(call, checks(request));
+      if (source === context.sandboxes) return await handle(call);
+      try {
+        return await handle(call);
+      } catch (reason) {
+        // The host knows better; the row may by now say why.
+        if (isStale(reason)) assertAllowed(operation, await context.recent.renew(caller, call.sandbox.id));
+        throw reason;
+      }
     };
     const answer = route.headers
       ? await context.idempotency.run(request, { caller, status: route.success.status, run })
@@ -70,10 +82,10 @@ function isOpen(auth: RouteAuth, request: FastifyRequest): boolean {
 }
 
 /** An id that cannot exist does not exist: 404, like one that does not. */
-async function findSandbox({ sandboxes }: PipelineContext, caller: Caller, request: FastifyRequest) {
+function sandboxId(request: FastifyRequest): string {
   const id = pathId(request);
   if (!isSandboxId(id)) throw new WrennError("not_found", "there is no sandbox of that id");
-  return await sandboxes.get(caller, id);
+  return id;
 }
 
 function isSandboxRoute({ path }: Route): boolean {

@@ -1,7 +1,7 @@
 // Running a command and waiting for its result.
 import { isUtf8 } from "node:buffer";
 import type { ExecRequest, ExecResponse } from "@wrenn/api";
-import { BOUNDS, WrennError } from "@wrenn/core";
+import { BOUNDS } from "@wrenn/core";
 import type { ExecResponse as HostExecResponse } from "@wrenn/rpc/hostagent";
 import type { SandboxRow } from "../db/schema.ts";
 import { completeLength } from "../exec/utf8.ts";
@@ -9,6 +9,7 @@ import type { HostDirectory } from "../hosts/directory.ts";
 import type { Activity } from "./activity.ts";
 import type { Caller } from "./caller.ts";
 import { notOnHost } from "./not-on-host.ts";
+import { isStale } from "./recent-sandboxes.ts";
 
 /** Time beyond the command's own time-out for killing it and bringing its output back. */
 const SLACK_MS = 15_000;
@@ -66,13 +67,6 @@ export async function execInSandbox(
   } finally {
     activity.note(row.id);
   }
-}
-
-/** Whether a host's refusal says that the row is out of date: the sandbox was running here, and is not there. */
-export function isStale(reason: unknown): boolean {
-  return (
-    reason instanceof WrennError && ["not_found", "invalid_state", "guest_unreachable"].includes(reason.code)
-  );
 }
 
 function toResponse(

@@ -10,6 +10,7 @@ import type { HealthService } from "./health.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { KeyService } from "./keys.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RecentSandboxes } from "./recent-sandboxes.ts";
 import type { SandboxService } from "./sandboxes.ts";
 import type { SnapshotService } from "./snapshots.ts";
 import type { StepBuildService } from "./step-build/step-builds.ts";
@@ -28,6 +29,7 @@ export interface Services {
   activity: Activity;
   keys: KeyService;
   sandboxes: SandboxService;
+  recent: RecentSandboxes;
   exec: ExecContext;
   streams: ExecStreams;
   tickets: TicketService;

@@ -1,14 +1,15 @@
 // The methods of hostagent.v1 that freeze, continue, copy and keep sandboxes, and what they take on disk.
 import { statfs } from "node:fs/promises";
-import type { ServiceImpl } from "@connectrpc/connect";
+
 import { assertName, WrennError } from "@wrenn/core";
 import { GUEST } from "@wrenn/linux";
 import type { HostAgentService } from "@wrenn/rpc/hostagent";
+import type { Methods } from "@wrenn/rpc/unary";
 import type { ServiceContext } from "./rpc.ts";
 import { oneOf } from "./validate.ts";
 
 type Methods = Pick<
-  ServiceImpl<typeof HostAgentService>,
+  Methods<typeof HostAgentService>,
   | "pauseSandbox"
   | "resumeSandbox"
   | "forkSandbox"
