@@ -1,6 +1,5 @@
 // The methods of hostagent.v1 that freeze, continue, copy and keep sandboxes, and what they take on disk.
 import { statfs } from "node:fs/promises";
-
 import { assertName, WrennError } from "@wrenn/core";
 import { GUEST } from "@wrenn/linux";
 import type { HostAgentService } from "@wrenn/rpc/hostagent";
@@ -8,7 +7,7 @@ import type { Methods } from "@wrenn/rpc/unary";
 import type { ServiceContext } from "./rpc.ts";
 import { oneOf } from "./validate.ts";
 
-type Methods = Pick<
+type LifecycleMethods = Pick<
   Methods<typeof HostAgentService>,
   | "pauseSandbox"
   | "resumeSandbox"
@@ -20,7 +19,7 @@ type Methods = Pick<
 >;
 
 /** None is tied to its caller's lifetime: what was begun is finished, and the control plane finds it by its id. */
-export function lifecycleMethods({ manager, templates, storage, dataDir }: ServiceContext): Methods {
+export function lifecycleMethods({ manager, templates, storage, dataDir }: ServiceContext): LifecycleMethods {
   return {
     async pauseSandbox({ sandboxId }) {
       const phases = await manager.pause(sandboxId);
