@@ -139,6 +139,23 @@ describe("the E2B client against the control plane", () => {
     await sandbox.kill();
   });
 
+  it("restricts where a sandbox goes, from the start and later", async () => {
+    const egressOf = (method: string) => {
+      const { message } = service.host.callsOf(method).at(-1) ?? {};
+      const { allow, deny } = (message as { egress: { allow: string[]; deny: string[] } }).egress;
+      return { allow, deny };
+    };
+    const sandbox = await Sandbox.create({ ...options, allowInternetAccess: false });
+    assert.deepEqual(egressOf("createSandbox"), { allow: [], deny: ["0.0.0.0/0"] });
+    assert.equal((await sandbox.getInfo()).allowInternetAccess, false);
+    await sandbox.updateNetwork({ denyOut: ["203.0.113.0/24"], allowOut: ["203.0.113.7"] });
+    assert.deepEqual(egressOf("setEgress"), { allow: ["203.0.113.7"], deny: ["203.0.113.0/24"] });
+    assert.deepEqual((await sandbox.getInfo()).network?.denyOut, ["203.0.113.0/24"]);
+    await sandbox.updateNetwork({});
+    assert.deepEqual(egressOf("setEgress"), { allow: [], deny: [] });
+    await sandbox.kill();
+  });
+
   it("fails in words and classes that the client knows", async () => {
     const key = `e2b_${"0".repeat(64)}`;
     await assert.rejects(Sandbox.create({ ...options, apiKey: key }), AuthenticationError);
@@ -156,8 +173,8 @@ describe("the E2B client against the control plane", () => {
   it("refuses by name what it does not have, and makes nothing", async () => {
     const calls = service.host.callsOf("createSandbox").length;
     for (const request of [
-      { network: { denyOut: ["0.0.0.0/0"] } },
-      { allowInternetAccess: false },
+      { network: { denyOut: ["0.0.0.0/0"], allowOut: ["example.com"] } },
+      { network: { rules: { "example.com": [{ transform: { headers: { a: "b" } } }] } } },
       { mcp: { github: {} } },
       { volumeMounts: { "/data": "volume" } },
     ]) {

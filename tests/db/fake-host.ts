@@ -148,6 +148,7 @@ export class FakeHost implements AsyncDisposable {
         this.#on("deleteSnapshot", request, { context, work: () => machines.deleteSnapshot(request.name) }),
       setTimeout: (request, context) =>
         this.#on("setTimeout", request, { context, work: () => machines.setTimeout(request) }),
+      setEgress: (request, context) => this.#on("setEgress", request, { context, work: () => ({}) }),
       getAccess: (request, context) =>
         this.#on("getAccess", request, { context, work: () => machines.access(request.sandboxId) }),
       getStorage: (request, context) =>

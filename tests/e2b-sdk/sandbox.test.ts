@@ -177,6 +177,16 @@ describe("E2B's client in a sandbox", () => {
     await assert.rejects(short.commands.run("true"), SandboxNotFoundError);
   });
 
+  it("runs without internet access, and lets the rules be changed", async () => {
+    const closed = await e2b.sandbox({ allowInternetAccess: false });
+    const rules = () => e2b.rulesOf(closed);
+    assert.match(await rules(), /ip daddr @forbidden drop\s+drop/);
+    assert.equal((await closed.commands.run("echo alive")).stdout, "alive\n");
+    await closed.updateNetwork({ denyOut: ["203.0.113.0/24"] });
+    assert.match(await rules(), /elements = \{ 203\.0\.113\.0\/24 \}/);
+    await closed.kill();
+  });
+
   it("kills a sandbox", async () => {
     assert.equal(await sandbox.kill(), true);
     assert.equal(await sandbox.isRunning(), false);

@@ -126,6 +126,36 @@ describe("a guest", () => {
   });
 });
 
+describe("a guest with rules of its owner's", () => {
+  const reach = async (target: Target) => (await world.a.actor.reach(target, PATIENCE_MS))?.name;
+  const resolver = { address: GUEST.resolver, port: PORTS.dns, protocol: "udp" as const };
+  after(() => world.restrict({ allow: [], deny: [] }));
+
+  it("goes nowhere when everything is denied, and is still reached by the host", async () => {
+    await world.restrict({ allow: [], deny: ["0.0.0.0/0"] });
+    assert.equal(await reach(service(OUTSIDE.publicAddress)), undefined);
+    assert.equal(await reach(resolver), undefined, "names would be a way out");
+    const agent = { address: world.a.plan.guestAddress, port: PORTS.agent };
+    assert.equal((await world.actors.host.reach(agent, PATIENCE_MS))?.name, "guestA");
+  });
+
+  it("goes where it is allowed to although the rest is denied, and never where no guest may", async () => {
+    await world.restrict({ allow: [`${OUTSIDE.publicAddress}/32`], deny: ["0.0.0.0/0"] });
+    assert.equal(await reach(service(OUTSIDE.publicAddress)), "outside");
+    assert.equal(await reach(resolver), "outside");
+    await world.restrict({ allow: ["0.0.0.0/0"], deny: [] });
+    await assertReached(forbidden(), "nobody");
+  });
+
+  it("does not go where it is denied", async () => {
+    await world.restrict({ allow: [], deny: [OUTSIDE.publicAddress] });
+    assert.equal(await reach(service(OUTSIDE.publicAddress)), undefined);
+    await world.restrict({ allow: [], deny: [] });
+    assert.equal(await reach(service(OUTSIDE.publicAddress)), "outside");
+    await assert.rejects(world.restrict({ allow: ["; accept"], deny: [] }), { code: "invalid_argument" });
+  });
+});
+
 describe("with IPv6 made to work", () => {
   before(() => world.plumbIpv6());
 

@@ -10,6 +10,7 @@ import {
   applySlotRules,
   claimBlock,
   closeBlockNetwork,
+  type Egress,
   type FirewallMode,
   GUEST,
   type HostSide,
@@ -110,6 +111,8 @@ export interface World extends HostWorld {
   actors: { host: Actor; outside: Actor; slotA: Actor };
   /** Installs the rules of either layer, enforcing or lifted. */
   setRules(mode: { host: FirewallMode; slot: FirewallMode }): Promise<void>;
+  /** Gives guest A rules of its owner's. */
+  restrict(egress: Egress): Promise<void>;
   plumbIpv6(): Promise<void>;
 }
 
@@ -170,6 +173,7 @@ export async function makeWorld(scope: Scope): Promise<World> {
       await applyHostRules({ plan: planBlock(block), dns, mode: mode.host }, side);
       for (const { plan } of [a, b]) await applySlotRules({ plan, dns, mode: mode.slot });
     },
+    restrict: (egress) => pool.restrict(a.plan, egress),
     plumbIpv6: () => plumbIpv6(hostWorld, [a, b]),
   };
 }

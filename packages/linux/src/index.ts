@@ -61,6 +61,7 @@ export { type SweepDevices, sweepDevices } from "./dm/sweep.ts";
 export { cowBytes, type SnapshotStatus } from "./dm/table.ts";
 export { tryDeviceMapper } from "./dm/trial.ts";
 export { applyHostRules, applySlotRules, removeHostRules } from "./firewall/apply.ts";
+export { assertEgress, type Egress } from "./firewall/egress.ts";
 export { FORBIDDEN_IPV4 } from "./firewall/forbidden.ts";
 export { type ForeignForwardRule, foreignForwardRules } from "./firewall/foreign.ts";
 export { type FirewallMode, type HostRules, hostRuleset } from "./firewall/host-rules.ts";

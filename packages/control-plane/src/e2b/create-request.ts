@@ -31,6 +31,9 @@ export function toCreateOptions(request: E2bCreateRequest): CreateOptions {
   };
 }
 
+/** An address or a prefix; whether it is one, the host checks. */
+const IPV4 = /^\d+(?:\.\d+){3}(?:\/\d+)?$/;
+
 interface NetworkRequest {
   allowOut?: string[] | undefined;
   denyOut?: string[] | undefined;
@@ -43,15 +46,17 @@ interface NetworkRequest {
 
 /** Only what differs from the platform's own rules. Throws `not_implemented` for what it cannot enforce. */
 export function toNetwork(request: NetworkRequest): SandboxNetwork {
-  const { allowOut, denyOut, rules, egressProxy, allowPublicTraffic, maskRequestHost } = request;
+  const { allowOut = [], denyOut = [], rules, egressProxy, allowPublicTraffic, maskRequestHost } = request;
   refuse({
     "an egress proxy": asks(egressProxy),
     "changing requests on their way (rules)": asks(rules),
-    "choosing where a sandbox's traffic goes (allowOut, denyOut)": asks(allowOut) || asks(denyOut),
-    "a sandbox without internet access": request.allow_internet_access === false,
+    "allowing traffic by domain (allowOut)": allowOut.some((entry) => !IPV4.test(entry)),
   });
   return {
     ...(allowPublicTraffic === false && { allowPublicTraffic }),
     ...(maskRequestHost !== undefined && { maskRequestHost }),
+    ...(allowOut.length > 0 && { allowOut }),
+    ...(denyOut.length > 0 && { denyOut }),
+    ...(request.allow_internet_access === false && { allowInternetAccess: false }),
   };
 }

@@ -37,9 +37,8 @@ export function sandboxHandlers(services: Services) {
       await sandboxes.destroy(caller, shown(sandbox));
       return {};
     }),
-    e2bUpdateNetwork: handler<E2bNetworkRequest>(async ({ sandbox, body }) => {
-      shown(sandbox);
-      toNetwork(body);
+    e2bUpdateNetwork: handler<E2bNetworkRequest>(async ({ caller, sandbox, body }) => {
+      await sandboxes.setNetwork(caller, shown(sandbox), toNetwork(body));
       return {};
     }),
     e2bSandboxMetrics: handler<undefined, E2bMetricsQuery>(async ({ caller, sandbox, query }) => {

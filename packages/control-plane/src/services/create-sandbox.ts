@@ -10,6 +10,7 @@ import { abandon } from "./abandon.ts";
 import { atTime } from "./at-time.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
+import { egressOf } from "./egress.ts";
 import { checkMetadata } from "./metadata.ts";
 import { withNewIds } from "./new-ids.ts";
 import type { SandboxContext } from "./sandboxes.ts";
@@ -162,6 +163,7 @@ async function startOnHost(
         minIsolation: request.min_isolation ?? "",
         start: request.start ?? "",
         ttlMode: row.ttl_mode,
+        ...(request.network && { egress: egressOf(request.network) }),
       },
       {
         attempted: `starting sandbox ${id}`,

@@ -5,8 +5,8 @@ import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { findSandbox, listSandboxes, type SandboxFilter } from "../db/queries/sandbox-find.ts";
-import { moveSandbox, setClock } from "../db/queries/sandbox-move.ts";
-import type { SandboxRow } from "../db/schema.ts";
+import { moveSandbox, setClock, setNetwork } from "../db/queries/sandbox-move.ts";
+import type { SandboxNetwork, SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { Activity } from "./activity.ts";
@@ -14,6 +14,7 @@ import { atTime } from "./at-time.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
 import { type CreateOptions, createSandbox } from "./create-sandbox.ts";
+import { egressOf } from "./egress.ts";
 import { forkSandbox } from "./fork-sandbox.ts";
 import type { InFlight } from "./in-flight.ts";
 import { notOnHost } from "./not-on-host.ts";
@@ -172,6 +173,20 @@ export class SandboxService {
     if (answer.ttlMode !== "deadline") return row;
     const clock = { timeout_sec: answer.timeoutSec, expires_at: atTime(answer.expiresAtUnixMs) };
     return (await setClock(this.#context.db, row.id, clock)) ?? row;
+  }
+
+  /** Replaces the rules for where a running or paused sandbox goes. The rest of what is said about its network stays. */
+  async setNetwork(
+    caller: Caller,
+    row: SandboxRow,
+    rules: Pick<SandboxNetwork, "allowOut" | "denyOut" | "allowInternetAccess">,
+  ): Promise<void> {
+    const { allowOut: _a, denyOut: _d, allowInternetAccess: _i, ...kept } = row.network ?? {};
+    const network = { ...kept, ...rules };
+    const context = call(caller, `changing the network of sandbox ${row.id}`, PING_TIMEOUT_MS);
+    await this.#client(row).call("setEgress", { sandboxId: row.id, egress: egressOf(network) }, context);
+    await setNetwork(this.#context.db, row.id, network);
+    await this.#audit("network", caller, row.id);
   }
 
   /** Restarts the inactivity clock. */

@@ -1,5 +1,6 @@
 // How a new sandbox begins: as a clone of a template's snapshot where there is one, else by booting.
 import { BOUNDS, newSandboxId, newToken, WrennError } from "@wrenn/core";
+import type { Egress } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
 import { rootImage, type WarmTemplates } from "../template/warm.ts";
@@ -21,6 +22,7 @@ export interface CreateSpec {
   ttlMode: SandboxRecord["ttlMode"];
   onTimeout: "pause" | "destroy";
   envs: Record<string, string>;
+  egress?: Egress;
   /** `auto`: a clone where there is something to clone, else a boot, with a copy kept for the next one. */
   start: "auto" | "clone" | "cold";
 }
@@ -113,6 +115,7 @@ export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
     onTimeout: spec.onTimeout,
     token: newToken(),
     envs: spec.envs,
+    ...(spec.egress && { egress: spec.egress }),
     createdAt: Date.now(),
     snapshot: null,
     next: null,

@@ -66,6 +66,8 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
     () => context.slots.acquire(signal),
     (taken) => context.slots.release(taken),
   );
+  // Before the guest sends its first packet.
+  if (record.egress) await context.slots.restrict(slot, record.egress, signal);
   const number = (record.life?.number ?? record.lives) + 1;
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;

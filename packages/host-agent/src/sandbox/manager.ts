@@ -1,6 +1,6 @@
 // The transitions of sandboxes that somebody asks for, each under the sandbox's own lock.
 import { assertSandboxId, BOUNDS, newToken, WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { assertEgress, type Egress, faultPoint } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { GuestClient } from "../guest/client.ts";
 import type { User } from "../storage/storage.ts";
@@ -134,7 +134,8 @@ export class SandboxManager {
       const beginning = await cloneOf(context, moment.id);
       const results = await Promise.allSettled(
         forkIds.map((forkId) => {
-          const { vcpus, memoryMb, diskMb, template, timeoutSec, ttlMode, onTimeout, envs } = source.record;
+          const { vcpus, memoryMb, diskMb, template, timeoutSec, ttlMode, onTimeout, envs, egress } =
+            source.record;
           const like: CreateSpec = {
             id: forkId,
             template,
@@ -145,6 +146,7 @@ export class SandboxManager {
             ttlMode,
             onTimeout,
             envs,
+            ...(egress && { egress }),
             start: "clone",
           };
           const copy = this.#table.register({ ...emptyRecord(like), createdAt: Date.now() });
@@ -210,6 +212,16 @@ export class SandboxManager {
       this.enter(id).end();
       await sandbox.update(this.#context.dataDir, moveDeadline(sandbox.record, change));
       return sandbox;
+    });
+  }
+
+  /** Replaces the rules for where a running or paused sandbox goes. Connections that it has stay. */
+  async setEgress(id: string, egress: Egress): Promise<void> {
+    assertEgress(egress);
+    const sandbox = this.get(id);
+    await this.#change(sandbox, async () => {
+      await sandbox.update(this.#context.dataDir, { egress });
+      if (sandbox.running) await this.#context.slots.restrict(sandbox.running.slot, egress);
     });
   }
 

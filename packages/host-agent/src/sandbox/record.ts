@@ -2,7 +2,7 @@
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSandboxId, type SandboxStatus } from "@wrenn/core";
-import type { ProcessIdentity } from "@wrenn/linux";
+import type { Egress, ProcessIdentity } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 
 export interface SandboxRecord {
@@ -21,6 +21,8 @@ export interface SandboxRecord {
   onTimeout: "destroy" | "pause";
   /** The guest agent's access token: a later agent needs it to speak to a guest that still runs. */
   token: string;
+  /** Its owner's rules for where it goes; absent = only the platform's. */
+  egress?: Egress;
   /** Environment of the guest's processes, for a boot from the saved disk. */
   envs: Record<string, string>;
   /** Milliseconds since the epoch. */

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { LIMITS, newSandboxId, WrennError } from "@wrenn/core";
 import { ENVD_VERSION } from "@wrenn/envd";
-import { GUEST } from "@wrenn/linux";
+import { assertEgress, type Egress, GUEST } from "@wrenn/linux";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
 import type { Methods, UnaryCall } from "@wrenn/rpc/unary";
 import { runCaptured } from "../guest/exec.ts";
@@ -53,6 +53,7 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
           onTimeout: oneOf("on_timeout", request.onTimeout, ["pause", "destroy"]),
           start: oneOf("start", request.start, ["auto", "clone", "cold"]),
           envs: request.envs,
+          ...(request.egress && { egress: egressOf(request.egress) }),
         };
         const sandbox = await manager.create(spec);
         return {
@@ -73,6 +74,10 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
           timeoutSec: record.timeoutSec,
           ttlMode: record.ttlMode,
         };
+      },
+      async setEgress({ sandboxId, egress }) {
+        await manager.setEgress(sandboxId, egressOf(egress ?? { allow: [], deny: [] }));
+        return {};
       },
       getAccess({ sandboxId }) {
         return { accessToken: manager.get(sandboxId).record.token, envdVersion: ENVD_VERSION };
@@ -224,4 +229,11 @@ async function collect(body: Readable, limit: number, path: string): Promise<Uin
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Checked: it becomes part of a ruleset. */
+function egressOf({ allow, deny }: { allow: string[]; deny: string[] }): Egress {
+  const egress = { allow: [...allow], deny: [...deny] };
+  assertEgress(egress);
+  return egress;
 }

@@ -65,6 +65,12 @@ describe("rulesets", () => {
       it(`are accepted by the kernel, again and again (${mode}, resolver ${dns})`, async () => {
         for (const ruleset of [
           slotRuleset({ plan: planSlot(255, 253), dns, mode }),
+          slotRuleset({
+            plan: planSlot(255, 253),
+            dns,
+            mode,
+            egress: { allow: ["203.0.113.0/24", "203.0.113.7"], deny: ["0.0.0.0/0", "198.51.100.1"] },
+          }),
           hostRuleset({ plan: planBlock(255), dns, mode }),
           hostRuleset({ plan: planBlock(255), dns, mode }),
         ]) {

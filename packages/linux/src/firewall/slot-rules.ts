@@ -1,5 +1,6 @@
 // The rules inside one slot's network namespace: the first to see what a guest sends.
 import { GUEST, type SlotPlan, UPLINK } from "../plan/plan.ts";
+import { type Egress, egressSets, egressVerdicts, isClosed } from "./egress.ts";
 import { FORBIDDEN_IPV4 } from "./forbidden.ts";
 import type { FirewallMode } from "./host-rules.ts";
 
@@ -8,18 +9,22 @@ export interface SlotRules {
   /** IPv4 address of the resolver behind {@link GUEST.resolver}. Without it guests have none. */
   dns?: string | undefined;
   mode: FirewallMode;
+  /** Its owner's own rules for where the guest goes. */
+  egress?: Egress | undefined;
 }
+
+const NO_RULES: Egress = { allow: [], deny: [] };
 
 /** Connections of one guest that may be open at once; they share the host's connection table. */
 export const MAX_GUEST_CONNECTIONS = 8192;
 
 /** An nft ruleset for the slot's namespace; applying it again replaces it in one transaction. */
-export function slotRuleset({ plan, dns, mode }: SlotRules): string {
+export function slotRuleset({ plan, dns, mode, egress = NO_RULES }: SlotRules): string {
   return [
     "flush ruleset",
     ...(mode === "enforce" ? antiSpoofing() : []),
     "table inet wrenn {",
-    ...(mode === "enforce" ? filters(plan) : []),
+    ...(mode === "enforce" ? filters(plan, egress) : []),
     ...translation(plan, dns),
     "}",
   ].join("\n");
@@ -39,12 +44,13 @@ function antiSpoofing(): string[] {
   ];
 }
 
-function filters(plan: SlotPlan): string[] {
+function filters(plan: SlotPlan, egress: Egress): string[] {
   return [
     "set forbidden {",
     "type ipv4_addr; flags interval",
     `elements = { ${FORBIDDEN_IPV4.join(", ")} }`,
     "}",
+    ...egressSets(egress),
 
     "chain input {",
     "type filter hook input priority filter; policy drop;",
@@ -61,9 +67,9 @@ function filters(plan: SlotPlan): string[] {
     "chain guest_to_world {",
     "meta nfproto ipv6 drop",
     `ct state new ct count over ${MAX_GUEST_CONNECTIONS} drop`,
-    `ct status dnat ct original ip daddr ${GUEST.resolver} accept`,
+    ...(isClosed(egress) ? [] : [`ct status dnat ct original ip daddr ${GUEST.resolver} accept`]),
     "ip daddr @forbidden drop",
-    "accept",
+    ...egressVerdicts(egress),
     "}",
   ];
 }

@@ -1,5 +1,7 @@
 // Prepared slots, so that a sandbox need not wait for its network.
 import { WrennError } from "@wrenn/core";
+import { applySlotRules } from "../firewall/apply.ts";
+import { assertEgress, type Egress } from "../firewall/egress.ts";
 import { planSlot, SLOTS_PER_BLOCK, type SlotPlan } from "../plan/plan.ts";
 import type { HostSide } from "../run/host-side.ts";
 import { type CreateSlotOptions, createSlot, destroySlot } from "./slot.ts";
@@ -91,6 +93,12 @@ export class SlotPool {
       this.#waiters.push(waiter);
       this.#fill();
     });
+  }
+
+  /** Replaces the owner's rules for where the guest of a slot in use goes; connections that it has stay. */
+  async restrict(plan: SlotPlan, egress: Egress, signal?: AbortSignal): Promise<void> {
+    assertEgress(egress);
+    await applySlotRules({ plan, dns: this.#options.dns, mode: "enforce", egress }, signal);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { canTransition, predecessors, type SandboxStatus } from "@wrenn/core";
 import { sql } from "kysely";
 import type { Db } from "../connect.ts";
-import type { Isolation, OnTimeout, SandboxRow, TtlMode } from "../schema.ts";
+import type { Isolation, OnTimeout, SandboxNetwork, SandboxRow, TtlMode } from "../schema.ts";
 import { type Quota, withinQuota } from "./quota.ts";
 
 export interface Move {
@@ -86,6 +86,15 @@ export async function setClock(
     .where("status", "=", "running")
     .returningAll()
     .executeTakeFirst();
+}
+
+/** What is said about a sandbox's network. */
+export async function setNetwork(db: Db, id: string, network: SandboxNetwork): Promise<void> {
+  await db
+    .updateTable("sandboxes")
+    .set({ network: JSON.stringify(network), last_updated: sql<Date>`now()` })
+    .where("id", "=", id)
+    .execute();
 }
 
 /** Notes activity of many sandboxes at once. Never turns a clock back. */

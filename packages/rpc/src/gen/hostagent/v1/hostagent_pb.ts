@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hostagent/v1/hostagent.proto.
  */
 export const file_hostagent_v1_hostagent: GenFile = /*@__PURE__*/
-  fileDesc("Chxob3N0YWdlbnQvdjEvaG9zdGFnZW50LnByb3RvEgxob3N0YWdlbnQudjEiuQIKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhAKCHRlbXBsYXRlGAEgASgJEg0KBXZjcHVzGAIgASgFEhEKCW1lbW9yeV9tYhgDIAEoBRITCgt0aW1lb3V0X3NlYxgEIAEoBRISCgpzYW5kYm94X2lkGAUgASgJEg8KB2Rpc2tfbWIYBiABKAUSOgoEZW52cxgHIAMoCzIsLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZzRW50cnkSEgoKb25fdGltZW91dBgIIAEoCRIVCg1taW5faXNvbGF0aW9uGAkgASgJEg0KBXN0YXJ0GAogASgJEhAKCHR0bF9tb2RlGAsgASgJGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqEBChVDcmVhdGVTYW5kYm94UmVzcG9uc2USEgoKc2FuZGJveF9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDwoHaG9zdF9pcBgDIAEoCRIQCghndWVzdF9pcBgEIAEoCRIRCglpc29sYXRpb24YBSABKAkSEgoKb25fdGltZW91dBgGIAEoCRIaChJleHBpcmVzX2F0X3VuaXhfbXMYByABKAMiKwoVRGVzdHJveVNhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkiGAoWRGVzdHJveVNhbmRib3hSZXNwb25zZSIpChNQYXVzZVNhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkilQEKFFBhdXNlU2FuZGJveFJlc3BvbnNlEkkKDHBoYXNlX21pY3JvcxgBIAMoCzIzLmhvc3RhZ2VudC52MS5QYXVzZVNhbmRib3hSZXNwb25zZS5QaGFzZU1pY3Jvc0VudHJ5GjIKEFBoYXNlTWljcm9zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJOChRSZXN1bWVTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEhMKC3RpbWVvdXRfc2VjGAIgASgFEg0KBXN0YXJ0GAMgASgJImgKFVJlc3VtZVNhbmRib3hSZXNwb25zZRISCgpzYW5kYm94X2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIPCgdob3N0X2lwGAMgASgJEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgEIAEoAyLbAQoLRXhlY1JlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRILCgNjbWQYAiABKAkSDAoEYXJncxgDIAMoCRITCgt0aW1lb3V0X3NlYxgEIAEoBRILCgNjd2QYBSABKAkSMQoEZW52cxgGIAMoCzIjLmhvc3RhZ2VudC52MS5FeGVjUmVxdWVzdC5FbnZzRW50cnkSDAoEdXNlchgHIAEoCRINCgVzdGRpbhgIIAEoDBorCglFbnZzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKNAQoMRXhlY1Jlc3BvbnNlEg4KBnN0ZG91dBgBIAEoDBIOCgZzdGRlcnIYAiABKAwSEQoJZXhpdF9jb2RlGAMgASgFEg4KBnNpZ25hbBgEIAEoCRIRCgl0aW1lZF9vdXQYBSABKAgSEQoJdHJ1bmNhdGVkGAYgASgIEhQKDGd1ZXN0X21pY3JvcxgHIAEoAyIWChRMaXN0U2FuZGJveGVzUmVxdWVzdCJFChVMaXN0U2FuZGJveGVzUmVzcG9uc2USLAoJc2FuZGJveGVzGAEgAygLMhkuaG9zdGFnZW50LnYxLlNhbmRib3hJbmZvIvcBCgtTYW5kYm94SW5mbxISCgpzYW5kYm94X2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIQCgh0ZW1wbGF0ZRgDIAEoCRINCgV2Y3B1cxgEIAEoBRIRCgltZW1vcnlfbWIYBSABKAUSDwoHaG9zdF9pcBgGIAEoCRIXCg9jcmVhdGVkX2F0X3VuaXgYByABKAMSGwoTbGFzdF9hY3RpdmVfYXRfdW5peBgIIAEoAxITCgt0aW1lb3V0X3NlYxgJIAEoBRINCgVlcnJvchgKIAEoCRIRCglpc29sYXRpb24YCyABKAkSEgoKb25fdGltZW91dBgMIAEoCSJFChBXcml0ZUZpbGVSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdjb250ZW50GAMgASgMIhMKEVdyaXRlRmlsZVJlc3BvbnNlIjMKD1JlYWRGaWxlUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAkiIwoQUmVhZEZpbGVSZXNwb25zZRIPCgdjb250ZW50GAEgASgMIiUKB1B0eVNpemUSDAoEY29scxgBIAEoBRIMCgRyb3dzGAIgASgFIosCChFFeGVjU3RyZWFtUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgsKA2NtZBgCIAEoCRIMCgRhcmdzGAMgAygJEhMKC3RpbWVvdXRfc2VjGAQgASgFEgsKA2N3ZBgFIAEoCRI3CgRlbnZzGAYgAygLMikuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXF1ZXN0LkVudnNFbnRyeRIMCgR1c2VyGAcgASgJEiIKA3B0eRgIIAEoCzIVLmhvc3RhZ2VudC52MS5QdHlTaXplEg0KBXN0ZGluGAkgASgIGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItoCChJFeGVjU3RyZWFtUmVzcG9uc2USNwoFc3RhcnQYASABKAsyJi5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlc3BvbnNlLlN0YXJ0SAASNQoEZGF0YRgCIAEoCzIlLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UuRGF0YUgAEjMKA2VuZBgDIAEoCzIkLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UuRW5kSAAaFAoFU3RhcnQSCwoDcGlkGAEgASgNGjQKBERhdGESEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSABCCAoGb3V0cHV0GkoKA0VuZBIRCglleGl0X2NvZGUYASABKAUSDQoFZXJyb3IYAiABKAkSDgoGc2lnbmFsGAMgASgJEhEKCXRpbWVkX291dBgEIAEoCEIHCgVldmVudCKzAQoUU2VuZEV4ZWNJbnB1dFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRILCgNwaWQYAiABKA0SDwoFc3RkaW4YAyABKAxIABIVCgtzdGRpbl9jbG9zZRgEIAEoCEgAEhAKBnNpZ25hbBgFIAEoCUgAEicKBnJlc2l6ZRgGIAEoCzIVLmhvc3RhZ2VudC52MS5QdHlTaXplSAASDgoEc3RvcBgHIAEoCEgAQgcKBWlucHV0IhcKFVNlbmRFeGVjSW5wdXRSZXNwb25zZSKZAQoWV3JpdGVGaWxlU3RyZWFtUmVxdWVzdBI5CgRtZXRhGAEgASgLMikuaG9zdGFnZW50LnYxLldyaXRlRmlsZVN0cmVhbVJlcXVlc3QuTWV0YUgAEg8KBWNodW5rGAIgASgMSAAaKAoETWV0YRISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAlCCQoHY29udGVudCIZChdXcml0ZUZpbGVTdHJlYW1SZXNwb25zZSI5ChVSZWFkRmlsZVN0cmVhbVJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJIicKFlJlYWRGaWxlU3RyZWFtUmVzcG9uc2USDQoFY2h1bmsYASABKAwiSAoVQ3JlYXRlU25hcHNob3RSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVsZWF2ZRgDIAEoCSJsChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEgwKBG5hbWUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxINCgV2Y3B1cxgDIAEoBRIRCgltZW1vcnlfbWIYBCABKAUSDgoGc3RhdHVzGAUgASgJIiUKFURlbGV0ZVNuYXBzaG90UmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiOgoSRm9ya1NhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSEAoIZm9ya19pZHMYAiADKAkiowEKE0ZvcmtTYW5kYm94UmVzcG9uc2USNQoFZm9ya3MYASADKAsyJi5ob3N0YWdlbnQudjEuRm9ya1NhbmRib3hSZXNwb25zZS5Gb3JrEhYKDnN0b3BwZWRfbWljcm9zGAIgASgDGj0KBEZvcmsSEgoKc2FuZGJveF9pZBgBIAEoCRIPCgdob3N0X2lwGAIgASgJEhAKCGd1ZXN0X2lwGAMgASgJIj0KFVJlc3RvcmVTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEhAKCHNuYXBzaG90GAIgASgJIk0KFlJlc3RvcmVTYW5kYm94UmVzcG9uc2USEgoKc2FuZGJveF9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDwoHaG9zdF9pcBgDIAEoCSITChFHZXRTdG9yYWdlUmVxdWVzdCLMAQoSR2V0U3RvcmFnZVJlc3BvbnNlEjcKB2VudHJpZXMYASADKAsyJi5ob3N0YWdlbnQudjEuR2V0U3RvcmFnZVJlc3BvbnNlLkVudHJ5EhIKCmZyZWVfYnl0ZXMYAiABKAMSEwoLdG90YWxfYnl0ZXMYAyABKAMaVAoFRW50cnkSDAoEa2luZBgBIAEoCRIKCgJpZBgCIAEoCRIMCgRuYW1lGAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAMSDwoHdXNlZF9ieRgFIAMoCSIoChJQaW5nU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSIVChNQaW5nU2FuZGJveFJlc3BvbnNlIpABCgxUZW1wbGF0ZUluZm8SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBXZjcHVzGAMgASgFEhEKCW1lbW9yeV9tYhgEIAEoBRISCgpzaXplX2J5dGVzGAUgASgDEhcKD2NyZWF0ZWRfYXRfdW5peBgGIAEoAxIVCg1yb290ZnNfc2hhMjU2GAcgASgJIhYKFExpc3RUZW1wbGF0ZXNSZXF1ZXN0IkYKFUxpc3RUZW1wbGF0ZXNSZXNwb25zZRItCgl0ZW1wbGF0ZXMYASADKAsyGi5ob3N0YWdlbnQudjEuVGVtcGxhdGVJbmZvIjQKFEJ1aWxkVGVtcGxhdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSDgoGcmVjaXBlGAIgASgJIsoBChVCdWlsZFRlbXBsYXRlUmVzcG9uc2USOAoEc3RlcBgBIAEoCzIoLmhvc3RhZ2VudC52MS5CdWlsZFRlbXBsYXRlUmVzcG9uc2UuU3RlcEgAEg0KA2xvZxgCIAEoCUgAEisKBXJlYWR5GAMgASgLMhouaG9zdGFnZW50LnYxLlRlbXBsYXRlSW5mb0gAGjIKBFN0ZXASDAoEbmFtZRgBIAEoCRIOCgZtaWxsaXMYAiABKAMSDAoEZG9uZRgDIAEoCEIHCgVldmVudCIlChVEZWxldGVUZW1wbGF0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIYChZEZWxldGVUZW1wbGF0ZVJlc3BvbnNlIhAKDkdldEhvc3RSZXF1ZXN0IrwBCg9HZXRIb3N0UmVzcG9uc2USDwoHaG9zdF9pZBgBIAEoCRIRCglpc29sYXRpb24YAiABKAkSDAoEY3B1cxgDIAEoBRIUCgxtZW1vcnlfYnl0ZXMYBCABKAMSGQoRbWVtb3J5X2ZyZWVfYnl0ZXMYBSABKAMSEQoJc2FuZGJveGVzGAYgASgFEhUKDW1heF9zYW5kYm94ZXMYByABKAUSDwoHdmVyc2lvbhgIIAEoCRILCgN2bW0YCSABKAkiXAoGUmVwb3J0EgoKAmlkGAEgASgJEhIKCnNhbmRib3hfaWQYAiABKAkSDgoGc3RhdHVzGAMgASgJEg4KBnJlYXNvbhgEIAEoCRISCgphdF91bml4X21zGAUgASgDIhQKEkxpc3RSZXBvcnRzUmVxdWVzdCI8ChNMaXN0UmVwb3J0c1Jlc3BvbnNlEiUKB3JlcG9ydHMYASADKAsyFC5ob3N0YWdlbnQudjEuUmVwb3J0IigKGUFja25vd2xlZGdlUmVwb3J0c1JlcXVlc3QSCwoDaWRzGAEgAygJIhwKGkFja25vd2xlZGdlUmVwb3J0c1Jlc3BvbnNlIlEKEVNldFRpbWVvdXRSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSEwoLdGltZW91dF9zZWMYAiABKAUSEwoLZXh0ZW5kX29ubHkYAyABKAgiVwoSU2V0VGltZW91dFJlc3BvbnNlEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgBIAEoAxITCgt0aW1lb3V0X3NlYxgCIAEoBRIQCgh0dGxfbW9kZRgDIAEoCSImChBHZXRBY2Nlc3NSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkiPwoRR2V0QWNjZXNzUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhQKDGVudmRfdmVyc2lvbhgCIAEoCTLhEQoQSG9zdEFnZW50U2VydmljZRJYCg1DcmVhdGVTYW5kYm94EiIuaG9zdGFnZW50LnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkNyZWF0ZVNhbmRib3hSZXNwb25zZRJbCg5EZXN0cm95U2FuZGJveBIjLmhvc3RhZ2VudC52MS5EZXN0cm95U2FuZGJveFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuRGVzdHJveVNhbmRib3hSZXNwb25zZRJVCgxQYXVzZVNhbmRib3gSIS5ob3N0YWdlbnQudjEuUGF1c2VTYW5kYm94UmVxdWVzdBoiLmhvc3RhZ2VudC52MS5QYXVzZVNhbmRib3hSZXNwb25zZRJYCg1SZXN1bWVTYW5kYm94EiIuaG9zdGFnZW50LnYxLlJlc3VtZVNhbmRib3hSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLlJlc3VtZVNhbmRib3hSZXNwb25zZRI9CgRFeGVjEhkuaG9zdGFnZW50LnYxLkV4ZWNSZXF1ZXN0GhouaG9zdGFnZW50LnYxLkV4ZWNSZXNwb25zZRJYCg1MaXN0U2FuZGJveGVzEiIuaG9zdGFnZW50LnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZRJMCglXcml0ZUZpbGUSHi5ob3N0YWdlbnQudjEuV3JpdGVGaWxlUmVxdWVzdBofLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVSZXNwb25zZRJJCghSZWFkRmlsZRIdLmhvc3RhZ2VudC52MS5SZWFkRmlsZVJlcXVlc3QaHi5ob3N0YWdlbnQudjEuUmVhZEZpbGVSZXNwb25zZRJRCgpFeGVjU3RyZWFtEh8uaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXF1ZXN0GiAuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXNwb25zZTABEmAKD1dyaXRlRmlsZVN0cmVhbRIkLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVTdHJlYW1SZXF1ZXN0GiUuaG9zdGFnZW50LnYxLldyaXRlRmlsZVN0cmVhbVJlc3BvbnNlKAESXQoOUmVhZEZpbGVTdHJlYW0SIy5ob3N0YWdlbnQudjEuUmVhZEZpbGVTdHJlYW1SZXF1ZXN0GiQuaG9zdGFnZW50LnYxLlJlYWRGaWxlU3RyZWFtUmVzcG9uc2UwARJbCg5DcmVhdGVTbmFwc2hvdBIjLmhvc3RhZ2VudC52MS5DcmVhdGVTbmFwc2hvdFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuQ3JlYXRlU25hcHNob3RSZXNwb25zZRJbCg5EZWxldGVTbmFwc2hvdBIjLmhvc3RhZ2VudC52MS5EZWxldGVTbmFwc2hvdFJlcXVlc3QaJC5ob3N0YWdlbnQudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZRJSCgtQaW5nU2FuZGJveBIgLmhvc3RhZ2VudC52MS5QaW5nU2FuZGJveFJlcXVlc3QaIS5ob3N0YWdlbnQudjEuUGluZ1NhbmRib3hSZXNwb25zZRJYCg1TZW5kRXhlY0lucHV0EiIuaG9zdGFnZW50LnYxLlNlbmRFeGVjSW5wdXRSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLlNlbmRFeGVjSW5wdXRSZXNwb25zZRJYCg1MaXN0VGVtcGxhdGVzEiIuaG9zdGFnZW50LnYxLkxpc3RUZW1wbGF0ZXNSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkxpc3RUZW1wbGF0ZXNSZXNwb25zZRJaCg1CdWlsZFRlbXBsYXRlEiIuaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXF1ZXN0GiMuaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXNwb25zZTABElsKDkRlbGV0ZVRlbXBsYXRlEiMuaG9zdGFnZW50LnYxLkRlbGV0ZVRlbXBsYXRlUmVxdWVzdBokLmhvc3RhZ2VudC52MS5EZWxldGVUZW1wbGF0ZVJlc3BvbnNlEkYKB0dldEhvc3QSHC5ob3N0YWdlbnQudjEuR2V0SG9zdFJlcXVlc3QaHS5ob3N0YWdlbnQudjEuR2V0SG9zdFJlc3BvbnNlElIKC0xpc3RSZXBvcnRzEiAuaG9zdGFnZW50LnYxLkxpc3RSZXBvcnRzUmVxdWVzdBohLmhvc3RhZ2VudC52MS5MaXN0UmVwb3J0c1Jlc3BvbnNlEmcKEkFja25vd2xlZGdlUmVwb3J0cxInLmhvc3RhZ2VudC52MS5BY2tub3dsZWRnZVJlcG9ydHNSZXF1ZXN0GiguaG9zdGFnZW50LnYxLkFja25vd2xlZGdlUmVwb3J0c1Jlc3BvbnNlElIKC0ZvcmtTYW5kYm94EiAuaG9zdGFnZW50LnYxLkZvcmtTYW5kYm94UmVxdWVzdBohLmhvc3RhZ2VudC52MS5Gb3JrU2FuZGJveFJlc3BvbnNlElsKDlJlc3RvcmVTYW5kYm94EiMuaG9zdGFnZW50LnYxLlJlc3RvcmVTYW5kYm94UmVxdWVzdBokLmhvc3RhZ2VudC52MS5SZXN0b3JlU2FuZGJveFJlc3BvbnNlEk8KCkdldFN0b3JhZ2USHy5ob3N0YWdlbnQudjEuR2V0U3RvcmFnZVJlcXVlc3QaIC5ob3N0YWdlbnQudjEuR2V0U3RvcmFnZVJlc3BvbnNlEk8KClNldFRpbWVvdXQSHy5ob3N0YWdlbnQudjEuU2V0VGltZW91dFJlcXVlc3QaIC5ob3N0YWdlbnQudjEuU2V0VGltZW91dFJlc3BvbnNlEkwKCUdldEFjY2VzcxIeLmhvc3RhZ2VudC52MS5HZXRBY2Nlc3NSZXF1ZXN0Gh8uaG9zdGFnZW50LnYxLkdldEFjY2Vzc1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Chxob3N0YWdlbnQvdjEvaG9zdGFnZW50LnByb3RvEgxob3N0YWdlbnQudjEi3wIKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhAKCHRlbXBsYXRlGAEgASgJEg0KBXZjcHVzGAIgASgFEhEKCW1lbW9yeV9tYhgDIAEoBRITCgt0aW1lb3V0X3NlYxgEIAEoBRISCgpzYW5kYm94X2lkGAUgASgJEg8KB2Rpc2tfbWIYBiABKAUSOgoEZW52cxgHIAMoCzIsLmhvc3RhZ2VudC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZzRW50cnkSEgoKb25fdGltZW91dBgIIAEoCRIVCg1taW5faXNvbGF0aW9uGAkgASgJEg0KBXN0YXJ0GAogASgJEhAKCHR0bF9tb2RlGAsgASgJEiQKBmVncmVzcxgMIAEoCzIULmhvc3RhZ2VudC52MS5FZ3Jlc3MaKwoJRW52c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJQoGRWdyZXNzEg0KBWFsbG93GAEgAygJEgwKBGRlbnkYAiADKAkioQEKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRISCgpzYW5kYm94X2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIPCgdob3N0X2lwGAMgASgJEhAKCGd1ZXN0X2lwGAQgASgJEhEKCWlzb2xhdGlvbhgFIAEoCRISCgpvbl90aW1lb3V0GAYgASgJEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgHIAEoAyIrChVEZXN0cm95U2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSIYChZEZXN0cm95U2FuZGJveFJlc3BvbnNlIikKE1BhdXNlU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSKVAQoUUGF1c2VTYW5kYm94UmVzcG9uc2USSQoMcGhhc2VfbWljcm9zGAEgAygLMjMuaG9zdGFnZW50LnYxLlBhdXNlU2FuZGJveFJlc3BvbnNlLlBoYXNlTWljcm9zRW50cnkaMgoQUGhhc2VNaWNyb3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIk4KFFJlc3VtZVNhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSEwoLdGltZW91dF9zZWMYAiABKAUSDQoFc3RhcnQYAyABKAkiaAoVUmVzdW1lU2FuZGJveFJlc3BvbnNlEhIKCnNhbmRib3hfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEg8KB2hvc3RfaXAYAyABKAkSGgoSZXhwaXJlc19hdF91bml4X21zGAQgASgDItsBCgtFeGVjUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgsKA2NtZBgCIAEoCRIMCgRhcmdzGAMgAygJEhMKC3RpbWVvdXRfc2VjGAQgASgFEgsKA2N3ZBgFIAEoCRIxCgRlbnZzGAYgAygLMiMuaG9zdGFnZW50LnYxLkV4ZWNSZXF1ZXN0LkVudnNFbnRyeRIMCgR1c2VyGAcgASgJEg0KBXN0ZGluGAggASgMGisKCUVudnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo0BCgxFeGVjUmVzcG9uc2USDgoGc3Rkb3V0GAEgASgMEg4KBnN0ZGVychgCIAEoDBIRCglleGl0X2NvZGUYAyABKAUSDgoGc2lnbmFsGAQgASgJEhEKCXRpbWVkX291dBgFIAEoCBIRCgl0cnVuY2F0ZWQYBiABKAgSFAoMZ3Vlc3RfbWljcm9zGAcgASgDIhYKFExpc3RTYW5kYm94ZXNSZXF1ZXN0IkUKFUxpc3RTYW5kYm94ZXNSZXNwb25zZRIsCglzYW5kYm94ZXMYASADKAsyGS5ob3N0YWdlbnQudjEuU2FuZGJveEluZm8i9wEKC1NhbmRib3hJbmZvEhIKCnNhbmRib3hfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEhAKCHRlbXBsYXRlGAMgASgJEg0KBXZjcHVzGAQgASgFEhEKCW1lbW9yeV9tYhgFIAEoBRIPCgdob3N0X2lwGAYgASgJEhcKD2NyZWF0ZWRfYXRfdW5peBgHIAEoAxIbChNsYXN0X2FjdGl2ZV9hdF91bml4GAggASgDEhMKC3RpbWVvdXRfc2VjGAkgASgFEg0KBWVycm9yGAogASgJEhEKCWlzb2xhdGlvbhgLIAEoCRISCgpvbl90aW1lb3V0GAwgASgJIkUKEFdyaXRlRmlsZVJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJEg8KB2NvbnRlbnQYAyABKAwiEwoRV3JpdGVGaWxlUmVzcG9uc2UiMwoPUmVhZEZpbGVSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSDAoEcGF0aBgCIAEoCSIjChBSZWFkRmlsZVJlc3BvbnNlEg8KB2NvbnRlbnQYASABKAwiJQoHUHR5U2l6ZRIMCgRjb2xzGAEgASgFEgwKBHJvd3MYAiABKAUiiwIKEUV4ZWNTdHJlYW1SZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSCwoDY21kGAIgASgJEgwKBGFyZ3MYAyADKAkSEwoLdGltZW91dF9zZWMYBCABKAUSCwoDY3dkGAUgASgJEjcKBGVudnMYBiADKAsyKS5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlcXVlc3QuRW52c0VudHJ5EgwKBHVzZXIYByABKAkSIgoDcHR5GAggASgLMhUuaG9zdGFnZW50LnYxLlB0eVNpemUSDQoFc3RkaW4YCSABKAgaKwoJRW52c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gIKEkV4ZWNTdHJlYW1SZXNwb25zZRI3CgVzdGFydBgBIAEoCzImLmhvc3RhZ2VudC52MS5FeGVjU3RyZWFtUmVzcG9uc2UuU3RhcnRIABI1CgRkYXRhGAIgASgLMiUuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXNwb25zZS5EYXRhSAASMwoDZW5kGAMgASgLMiQuaG9zdGFnZW50LnYxLkV4ZWNTdHJlYW1SZXNwb25zZS5FbmRIABoUCgVTdGFydBILCgNwaWQYASABKA0aNAoERGF0YRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIAEIICgZvdXRwdXQaSgoDRW5kEhEKCWV4aXRfY29kZRgBIAEoBRINCgVlcnJvchgCIAEoCRIOCgZzaWduYWwYAyABKAkSEQoJdGltZWRfb3V0GAQgASgIQgcKBWV2ZW50IrMBChRTZW5kRXhlY0lucHV0UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgsKA3BpZBgCIAEoDRIPCgVzdGRpbhgDIAEoDEgAEhUKC3N0ZGluX2Nsb3NlGAQgASgISAASEAoGc2lnbmFsGAUgASgJSAASJwoGcmVzaXplGAYgASgLMhUuaG9zdGFnZW50LnYxLlB0eVNpemVIABIOCgRzdG9wGAcgASgISABCBwoFaW5wdXQiFwoVU2VuZEV4ZWNJbnB1dFJlc3BvbnNlIpkBChZXcml0ZUZpbGVTdHJlYW1SZXF1ZXN0EjkKBG1ldGEYASABKAsyKS5ob3N0YWdlbnQudjEuV3JpdGVGaWxlU3RyZWFtUmVxdWVzdC5NZXRhSAASDwoFY2h1bmsYAiABKAxIABooCgRNZXRhEhIKCnNhbmRib3hfaWQYASABKAkSDAoEcGF0aBgCIAEoCUIJCgdjb250ZW50IhkKF1dyaXRlRmlsZVN0cmVhbVJlc3BvbnNlIjkKFVJlYWRGaWxlU3RyZWFtUmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJEgwKBHBhdGgYAiABKAkiJwoWUmVhZEZpbGVTdHJlYW1SZXNwb25zZRINCgVjaHVuaxgBIAEoDCJIChVDcmVhdGVTbmFwc2hvdFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBWxlYXZlGAMgASgJImwKFkNyZWF0ZVNuYXBzaG90UmVzcG9uc2USDAoEbmFtZRgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEg0KBXZjcHVzGAMgASgFEhEKCW1lbW9yeV9tYhgEIAEoBRIOCgZzdGF0dXMYBSABKAkiJQoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EgwKBG5hbWUYASABKAkiGAoWRGVsZXRlU25hcHNob3RSZXNwb25zZSI6ChJGb3JrU2FuZGJveFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIQCghmb3JrX2lkcxgCIAMoCSKjAQoTRm9ya1NhbmRib3hSZXNwb25zZRI1CgVmb3JrcxgBIAMoCzImLmhvc3RhZ2VudC52MS5Gb3JrU2FuZGJveFJlc3BvbnNlLkZvcmsSFgoOc3RvcHBlZF9taWNyb3MYAiABKAMaPQoERm9yaxISCgpzYW5kYm94X2lkGAEgASgJEg8KB2hvc3RfaXAYAiABKAkSEAoIZ3Vlc3RfaXAYAyABKAkiPQoVUmVzdG9yZVNhbmRib3hSZXF1ZXN0EhIKCnNhbmRib3hfaWQYASABKAkSEAoIc25hcHNob3QYAiABKAkiTQoWUmVzdG9yZVNhbmRib3hSZXNwb25zZRISCgpzYW5kYm94X2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIPCgdob3N0X2lwGAMgASgJIhMKEUdldFN0b3JhZ2VSZXF1ZXN0IswBChJHZXRTdG9yYWdlUmVzcG9uc2USNwoHZW50cmllcxgBIAMoCzImLmhvc3RhZ2VudC52MS5HZXRTdG9yYWdlUmVzcG9uc2UuRW50cnkSEgoKZnJlZV9ieXRlcxgCIAEoAxITCgt0b3RhbF9ieXRlcxgDIAEoAxpUCgVFbnRyeRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEgwKBG5hbWUYAyABKAkSEgoKc2l6ZV9ieXRlcxgEIAEoAxIPCgd1c2VkX2J5GAUgAygJIigKElBpbmdTYW5kYm94UmVxdWVzdBISCgpzYW5kYm94X2lkGAEgASgJIhUKE1BpbmdTYW5kYm94UmVzcG9uc2UikAEKDFRlbXBsYXRlSW5mbxIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFdmNwdXMYAyABKAUSEQoJbWVtb3J5X21iGAQgASgFEhIKCnNpemVfYnl0ZXMYBSABKAMSFwoPY3JlYXRlZF9hdF91bml4GAYgASgDEhUKDXJvb3Rmc19zaGEyNTYYByABKAkiFgoUTGlzdFRlbXBsYXRlc1JlcXVlc3QiRgoVTGlzdFRlbXBsYXRlc1Jlc3BvbnNlEi0KCXRlbXBsYXRlcxgBIAMoCzIaLmhvc3RhZ2VudC52MS5UZW1wbGF0ZUluZm8iNAoUQnVpbGRUZW1wbGF0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZyZWNpcGUYAiABKAkiygEKFUJ1aWxkVGVtcGxhdGVSZXNwb25zZRI4CgRzdGVwGAEgASgLMiguaG9zdGFnZW50LnYxLkJ1aWxkVGVtcGxhdGVSZXNwb25zZS5TdGVwSAASDQoDbG9nGAIgASgJSAASKwoFcmVhZHkYAyABKAsyGi5ob3N0YWdlbnQudjEuVGVtcGxhdGVJbmZvSAAaMgoEU3RlcBIMCgRuYW1lGAEgASgJEg4KBm1pbGxpcxgCIAEoAxIMCgRkb25lGAMgASgIQgcKBWV2ZW50IiUKFURlbGV0ZVRlbXBsYXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVRlbXBsYXRlUmVzcG9uc2UiEAoOR2V0SG9zdFJlcXVlc3QivAEKD0dldEhvc3RSZXNwb25zZRIPCgdob3N0X2lkGAEgASgJEhEKCWlzb2xhdGlvbhgCIAEoCRIMCgRjcHVzGAMgASgFEhQKDG1lbW9yeV9ieXRlcxgEIAEoAxIZChFtZW1vcnlfZnJlZV9ieXRlcxgFIAEoAxIRCglzYW5kYm94ZXMYBiABKAUSFQoNbWF4X3NhbmRib3hlcxgHIAEoBRIPCgd2ZXJzaW9uGAggASgJEgsKA3ZtbRgJIAEoCSJcCgZSZXBvcnQSCgoCaWQYASABKAkSEgoKc2FuZGJveF9pZBgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmF0X3VuaXhfbXMYBSABKAMiFAoSTGlzdFJlcG9ydHNSZXF1ZXN0IjwKE0xpc3RSZXBvcnRzUmVzcG9uc2USJQoHcmVwb3J0cxgBIAMoCzIULmhvc3RhZ2VudC52MS5SZXBvcnQiKAoZQWNrbm93bGVkZ2VSZXBvcnRzUmVxdWVzdBILCgNpZHMYASADKAkiHAoaQWNrbm93bGVkZ2VSZXBvcnRzUmVzcG9uc2UiUQoRU2V0VGltZW91dFJlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRITCgt0aW1lb3V0X3NlYxgCIAEoBRITCgtleHRlbmRfb25seRgDIAEoCCJXChJTZXRUaW1lb3V0UmVzcG9uc2USGgoSZXhwaXJlc19hdF91bml4X21zGAEgASgDEhMKC3RpbWVvdXRfc2VjGAIgASgFEhAKCHR0bF9tb2RlGAMgASgJIiYKEEdldEFjY2Vzc1JlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCSI/ChFHZXRBY2Nlc3NSZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFAoMZW52ZF92ZXJzaW9uGAIgASgJIkwKEFNldEVncmVzc1JlcXVlc3QSEgoKc2FuZGJveF9pZBgBIAEoCRIkCgZlZ3Jlc3MYAiABKAsyFC5ob3N0YWdlbnQudjEuRWdyZXNzIhMKEVNldEVncmVzc1Jlc3BvbnNlMq8SChBIb3N0QWdlbnRTZXJ2aWNlElgKDUNyZWF0ZVNhbmRib3gSIi5ob3N0YWdlbnQudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QaIy5ob3N0YWdlbnQudjEuQ3JlYXRlU2FuZGJveFJlc3BvbnNlElsKDkRlc3Ryb3lTYW5kYm94EiMuaG9zdGFnZW50LnYxLkRlc3Ryb3lTYW5kYm94UmVxdWVzdBokLmhvc3RhZ2VudC52MS5EZXN0cm95U2FuZGJveFJlc3BvbnNlElUKDFBhdXNlU2FuZGJveBIhLmhvc3RhZ2VudC52MS5QYXVzZVNhbmRib3hSZXF1ZXN0GiIuaG9zdGFnZW50LnYxLlBhdXNlU2FuZGJveFJlc3BvbnNlElgKDVJlc3VtZVNhbmRib3gSIi5ob3N0YWdlbnQudjEuUmVzdW1lU2FuZGJveFJlcXVlc3QaIy5ob3N0YWdlbnQudjEuUmVzdW1lU2FuZGJveFJlc3BvbnNlEj0KBEV4ZWMSGS5ob3N0YWdlbnQudjEuRXhlY1JlcXVlc3QaGi5ob3N0YWdlbnQudjEuRXhlY1Jlc3BvbnNlElgKDUxpc3RTYW5kYm94ZXMSIi5ob3N0YWdlbnQudjEuTGlzdFNhbmRib3hlc1JlcXVlc3QaIy5ob3N0YWdlbnQudjEuTGlzdFNhbmRib3hlc1Jlc3BvbnNlEkwKCVdyaXRlRmlsZRIeLmhvc3RhZ2VudC52MS5Xcml0ZUZpbGVSZXF1ZXN0Gh8uaG9zdGFnZW50LnYxLldyaXRlRmlsZVJlc3BvbnNlEkkKCFJlYWRGaWxlEh0uaG9zdGFnZW50LnYxLlJlYWRGaWxlUmVxdWVzdBoeLmhvc3RhZ2VudC52MS5SZWFkRmlsZVJlc3BvbnNlElEKCkV4ZWNTdHJlYW0SHy5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlcXVlc3QaIC5ob3N0YWdlbnQudjEuRXhlY1N0cmVhbVJlc3BvbnNlMAESYAoPV3JpdGVGaWxlU3RyZWFtEiQuaG9zdGFnZW50LnYxLldyaXRlRmlsZVN0cmVhbVJlcXVlc3QaJS5ob3N0YWdlbnQudjEuV3JpdGVGaWxlU3RyZWFtUmVzcG9uc2UoARJdCg5SZWFkRmlsZVN0cmVhbRIjLmhvc3RhZ2VudC52MS5SZWFkRmlsZVN0cmVhbVJlcXVlc3QaJC5ob3N0YWdlbnQudjEuUmVhZEZpbGVTdHJlYW1SZXNwb25zZTABElsKDkNyZWF0ZVNuYXBzaG90EiMuaG9zdGFnZW50LnYxLkNyZWF0ZVNuYXBzaG90UmVxdWVzdBokLmhvc3RhZ2VudC52MS5DcmVhdGVTbmFwc2hvdFJlc3BvbnNlElsKDkRlbGV0ZVNuYXBzaG90EiMuaG9zdGFnZW50LnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBokLmhvc3RhZ2VudC52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlElIKC1BpbmdTYW5kYm94EiAuaG9zdGFnZW50LnYxLlBpbmdTYW5kYm94UmVxdWVzdBohLmhvc3RhZ2VudC52MS5QaW5nU2FuZGJveFJlc3BvbnNlElgKDVNlbmRFeGVjSW5wdXQSIi5ob3N0YWdlbnQudjEuU2VuZEV4ZWNJbnB1dFJlcXVlc3QaIy5ob3N0YWdlbnQudjEuU2VuZEV4ZWNJbnB1dFJlc3BvbnNlElgKDUxpc3RUZW1wbGF0ZXMSIi5ob3N0YWdlbnQudjEuTGlzdFRlbXBsYXRlc1JlcXVlc3QaIy5ob3N0YWdlbnQudjEuTGlzdFRlbXBsYXRlc1Jlc3BvbnNlEloKDUJ1aWxkVGVtcGxhdGUSIi5ob3N0YWdlbnQudjEuQnVpbGRUZW1wbGF0ZVJlcXVlc3QaIy5ob3N0YWdlbnQudjEuQnVpbGRUZW1wbGF0ZVJlc3BvbnNlMAESWwoORGVsZXRlVGVtcGxhdGUSIy5ob3N0YWdlbnQudjEuRGVsZXRlVGVtcGxhdGVSZXF1ZXN0GiQuaG9zdGFnZW50LnYxLkRlbGV0ZVRlbXBsYXRlUmVzcG9uc2USRgoHR2V0SG9zdBIcLmhvc3RhZ2VudC52MS5HZXRIb3N0UmVxdWVzdBodLmhvc3RhZ2VudC52MS5HZXRIb3N0UmVzcG9uc2USUgoLTGlzdFJlcG9ydHMSIC5ob3N0YWdlbnQudjEuTGlzdFJlcG9ydHNSZXF1ZXN0GiEuaG9zdGFnZW50LnYxLkxpc3RSZXBvcnRzUmVzcG9uc2USZwoSQWNrbm93bGVkZ2VSZXBvcnRzEicuaG9zdGFnZW50LnYxLkFja25vd2xlZGdlUmVwb3J0c1JlcXVlc3QaKC5ob3N0YWdlbnQudjEuQWNrbm93bGVkZ2VSZXBvcnRzUmVzcG9uc2USUgoLRm9ya1NhbmRib3gSIC5ob3N0YWdlbnQudjEuRm9ya1NhbmRib3hSZXF1ZXN0GiEuaG9zdGFnZW50LnYxLkZvcmtTYW5kYm94UmVzcG9uc2USWwoOUmVzdG9yZVNhbmRib3gSIy5ob3N0YWdlbnQudjEuUmVzdG9yZVNhbmRib3hSZXF1ZXN0GiQuaG9zdGFnZW50LnYxLlJlc3RvcmVTYW5kYm94UmVzcG9uc2USTwoKR2V0U3RvcmFnZRIfLmhvc3RhZ2VudC52MS5HZXRTdG9yYWdlUmVxdWVzdBogLmhvc3RhZ2VudC52MS5HZXRTdG9yYWdlUmVzcG9uc2USTwoKU2V0VGltZW91dBIfLmhvc3RhZ2VudC52MS5TZXRUaW1lb3V0UmVxdWVzdBogLmhvc3RhZ2VudC52MS5TZXRUaW1lb3V0UmVzcG9uc2USTAoJU2V0RWdyZXNzEh4uaG9zdGFnZW50LnYxLlNldEVncmVzc1JlcXVlc3QaHy5ob3N0YWdlbnQudjEuU2V0RWdyZXNzUmVzcG9uc2USTAoJR2V0QWNjZXNzEh4uaG9zdGFnZW50LnYxLkdldEFjY2Vzc1JlcXVlc3QaHy5ob3N0YWdlbnQudjEuR2V0QWNjZXNzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message hostagent.v1.CreateSandboxRequest
@@ -87,6 +87,13 @@ export type CreateSandboxRequest = Message<"hostagent.v1.CreateSandboxRequest"> 
    * @generated from field: string ttl_mode = 11;
    */
   ttlMode: string;
+
+  /**
+   * Absent = only what holds for every guest.
+   *
+   * @generated from field: hostagent.v1.Egress egress = 12;
+   */
+  egress?: Egress | undefined;
 };
 
 /**
@@ -95,6 +102,30 @@ export type CreateSandboxRequest = Message<"hostagent.v1.CreateSandboxRequest"> 
  */
 export const CreateSandboxRequestSchema: GenMessage<CreateSandboxRequest> = /*@__PURE__*/
   messageDesc(file_hostagent_v1_hostagent, 0);
+
+/**
+ * Where a guest may go beyond what holds for all: IPv4 addresses and prefixes. `allow` beats `deny`.
+ *
+ * @generated from message hostagent.v1.Egress
+ */
+export type Egress = Message<"hostagent.v1.Egress"> & {
+  /**
+   * @generated from field: repeated string allow = 1;
+   */
+  allow: string[];
+
+  /**
+   * @generated from field: repeated string deny = 2;
+   */
+  deny: string[];
+};
+
+/**
+ * Describes the message hostagent.v1.Egress.
+ * Use `create(EgressSchema)` to create a new message.
+ */
+export const EgressSchema: GenMessage<Egress> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 1);
 
 /**
  * @generated from message hostagent.v1.CreateSandboxResponse
@@ -145,7 +176,7 @@ export type CreateSandboxResponse = Message<"hostagent.v1.CreateSandboxResponse"
  * Use `create(CreateSandboxResponseSchema)` to create a new message.
  */
 export const CreateSandboxResponseSchema: GenMessage<CreateSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 1);
+  messageDesc(file_hostagent_v1_hostagent, 2);
 
 /**
  * @generated from message hostagent.v1.DestroySandboxRequest
@@ -162,7 +193,7 @@ export type DestroySandboxRequest = Message<"hostagent.v1.DestroySandboxRequest"
  * Use `create(DestroySandboxRequestSchema)` to create a new message.
  */
 export const DestroySandboxRequestSchema: GenMessage<DestroySandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 2);
+  messageDesc(file_hostagent_v1_hostagent, 3);
 
 /**
  * @generated from message hostagent.v1.DestroySandboxResponse
@@ -175,7 +206,7 @@ export type DestroySandboxResponse = Message<"hostagent.v1.DestroySandboxRespons
  * Use `create(DestroySandboxResponseSchema)` to create a new message.
  */
 export const DestroySandboxResponseSchema: GenMessage<DestroySandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 3);
+  messageDesc(file_hostagent_v1_hostagent, 4);
 
 /**
  * @generated from message hostagent.v1.PauseSandboxRequest
@@ -192,7 +223,7 @@ export type PauseSandboxRequest = Message<"hostagent.v1.PauseSandboxRequest"> & 
  * Use `create(PauseSandboxRequestSchema)` to create a new message.
  */
 export const PauseSandboxRequestSchema: GenMessage<PauseSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 4);
+  messageDesc(file_hostagent_v1_hostagent, 5);
 
 /**
  * @generated from message hostagent.v1.PauseSandboxResponse
@@ -211,7 +242,7 @@ export type PauseSandboxResponse = Message<"hostagent.v1.PauseSandboxResponse"> 
  * Use `create(PauseSandboxResponseSchema)` to create a new message.
  */
 export const PauseSandboxResponseSchema: GenMessage<PauseSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 5);
+  messageDesc(file_hostagent_v1_hostagent, 6);
 
 /**
  * @generated from message hostagent.v1.ResumeSandboxRequest
@@ -240,7 +271,7 @@ export type ResumeSandboxRequest = Message<"hostagent.v1.ResumeSandboxRequest"> 
  * Use `create(ResumeSandboxRequestSchema)` to create a new message.
  */
 export const ResumeSandboxRequestSchema: GenMessage<ResumeSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 6);
+  messageDesc(file_hostagent_v1_hostagent, 7);
 
 /**
  * @generated from message hostagent.v1.ResumeSandboxResponse
@@ -274,7 +305,7 @@ export type ResumeSandboxResponse = Message<"hostagent.v1.ResumeSandboxResponse"
  * Use `create(ResumeSandboxResponseSchema)` to create a new message.
  */
 export const ResumeSandboxResponseSchema: GenMessage<ResumeSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 7);
+  messageDesc(file_hostagent_v1_hostagent, 8);
 
 /**
  * @generated from message hostagent.v1.ExecRequest
@@ -328,7 +359,7 @@ export type ExecRequest = Message<"hostagent.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 8);
+  messageDesc(file_hostagent_v1_hostagent, 9);
 
 /**
  * @generated from message hostagent.v1.ExecResponse
@@ -381,7 +412,7 @@ export type ExecResponse = Message<"hostagent.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 9);
+  messageDesc(file_hostagent_v1_hostagent, 10);
 
 /**
  * @generated from message hostagent.v1.ListSandboxesRequest
@@ -394,7 +425,7 @@ export type ListSandboxesRequest = Message<"hostagent.v1.ListSandboxesRequest"> 
  * Use `create(ListSandboxesRequestSchema)` to create a new message.
  */
 export const ListSandboxesRequestSchema: GenMessage<ListSandboxesRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 10);
+  messageDesc(file_hostagent_v1_hostagent, 11);
 
 /**
  * @generated from message hostagent.v1.ListSandboxesResponse
@@ -411,7 +442,7 @@ export type ListSandboxesResponse = Message<"hostagent.v1.ListSandboxesResponse"
  * Use `create(ListSandboxesResponseSchema)` to create a new message.
  */
 export const ListSandboxesResponseSchema: GenMessage<ListSandboxesResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 11);
+  messageDesc(file_hostagent_v1_hostagent, 12);
 
 /**
  * @generated from message hostagent.v1.SandboxInfo
@@ -483,7 +514,7 @@ export type SandboxInfo = Message<"hostagent.v1.SandboxInfo"> & {
  * Use `create(SandboxInfoSchema)` to create a new message.
  */
 export const SandboxInfoSchema: GenMessage<SandboxInfo> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 12);
+  messageDesc(file_hostagent_v1_hostagent, 13);
 
 /**
  * @generated from message hostagent.v1.WriteFileRequest
@@ -510,7 +541,7 @@ export type WriteFileRequest = Message<"hostagent.v1.WriteFileRequest"> & {
  * Use `create(WriteFileRequestSchema)` to create a new message.
  */
 export const WriteFileRequestSchema: GenMessage<WriteFileRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 13);
+  messageDesc(file_hostagent_v1_hostagent, 14);
 
 /**
  * @generated from message hostagent.v1.WriteFileResponse
@@ -523,7 +554,7 @@ export type WriteFileResponse = Message<"hostagent.v1.WriteFileResponse"> & {
  * Use `create(WriteFileResponseSchema)` to create a new message.
  */
 export const WriteFileResponseSchema: GenMessage<WriteFileResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 14);
+  messageDesc(file_hostagent_v1_hostagent, 15);
 
 /**
  * @generated from message hostagent.v1.ReadFileRequest
@@ -545,7 +576,7 @@ export type ReadFileRequest = Message<"hostagent.v1.ReadFileRequest"> & {
  * Use `create(ReadFileRequestSchema)` to create a new message.
  */
 export const ReadFileRequestSchema: GenMessage<ReadFileRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 15);
+  messageDesc(file_hostagent_v1_hostagent, 16);
 
 /**
  * @generated from message hostagent.v1.ReadFileResponse
@@ -562,7 +593,7 @@ export type ReadFileResponse = Message<"hostagent.v1.ReadFileResponse"> & {
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export const ReadFileResponseSchema: GenMessage<ReadFileResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 16);
+  messageDesc(file_hostagent_v1_hostagent, 17);
 
 /**
  * @generated from message hostagent.v1.PtySize
@@ -584,7 +615,7 @@ export type PtySize = Message<"hostagent.v1.PtySize"> & {
  * Use `create(PtySizeSchema)` to create a new message.
  */
 export const PtySizeSchema: GenMessage<PtySize> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 17);
+  messageDesc(file_hostagent_v1_hostagent, 18);
 
 /**
  * @generated from message hostagent.v1.ExecStreamRequest
@@ -647,7 +678,7 @@ export type ExecStreamRequest = Message<"hostagent.v1.ExecStreamRequest"> & {
  * Use `create(ExecStreamRequestSchema)` to create a new message.
  */
 export const ExecStreamRequestSchema: GenMessage<ExecStreamRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 18);
+  messageDesc(file_hostagent_v1_hostagent, 19);
 
 /**
  * @generated from message hostagent.v1.ExecStreamResponse
@@ -682,7 +713,7 @@ export type ExecStreamResponse = Message<"hostagent.v1.ExecStreamResponse"> & {
  * Use `create(ExecStreamResponseSchema)` to create a new message.
  */
 export const ExecStreamResponseSchema: GenMessage<ExecStreamResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 19);
+  messageDesc(file_hostagent_v1_hostagent, 20);
 
 /**
  * @generated from message hostagent.v1.ExecStreamResponse.Start
@@ -699,7 +730,7 @@ export type ExecStreamResponse_Start = Message<"hostagent.v1.ExecStreamResponse.
  * Use `create(ExecStreamResponse_StartSchema)` to create a new message.
  */
 export const ExecStreamResponse_StartSchema: GenMessage<ExecStreamResponse_Start> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 19, 0);
+  messageDesc(file_hostagent_v1_hostagent, 20, 0);
 
 /**
  * @generated from message hostagent.v1.ExecStreamResponse.Data
@@ -728,7 +759,7 @@ export type ExecStreamResponse_Data = Message<"hostagent.v1.ExecStreamResponse.D
  * Use `create(ExecStreamResponse_DataSchema)` to create a new message.
  */
 export const ExecStreamResponse_DataSchema: GenMessage<ExecStreamResponse_Data> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 19, 1);
+  messageDesc(file_hostagent_v1_hostagent, 20, 1);
 
 /**
  * @generated from message hostagent.v1.ExecStreamResponse.End
@@ -762,7 +793,7 @@ export type ExecStreamResponse_End = Message<"hostagent.v1.ExecStreamResponse.En
  * Use `create(ExecStreamResponse_EndSchema)` to create a new message.
  */
 export const ExecStreamResponse_EndSchema: GenMessage<ExecStreamResponse_End> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 19, 2);
+  messageDesc(file_hostagent_v1_hostagent, 20, 2);
 
 /**
  * @generated from message hostagent.v1.SendExecInputRequest
@@ -823,7 +854,7 @@ export type SendExecInputRequest = Message<"hostagent.v1.SendExecInputRequest"> 
  * Use `create(SendExecInputRequestSchema)` to create a new message.
  */
 export const SendExecInputRequestSchema: GenMessage<SendExecInputRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 20);
+  messageDesc(file_hostagent_v1_hostagent, 21);
 
 /**
  * @generated from message hostagent.v1.SendExecInputResponse
@@ -836,7 +867,7 @@ export type SendExecInputResponse = Message<"hostagent.v1.SendExecInputResponse"
  * Use `create(SendExecInputResponseSchema)` to create a new message.
  */
 export const SendExecInputResponseSchema: GenMessage<SendExecInputResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 21);
+  messageDesc(file_hostagent_v1_hostagent, 22);
 
 /**
  * @generated from message hostagent.v1.WriteFileStreamRequest
@@ -865,7 +896,7 @@ export type WriteFileStreamRequest = Message<"hostagent.v1.WriteFileStreamReques
  * Use `create(WriteFileStreamRequestSchema)` to create a new message.
  */
 export const WriteFileStreamRequestSchema: GenMessage<WriteFileStreamRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 22);
+  messageDesc(file_hostagent_v1_hostagent, 23);
 
 /**
  * @generated from message hostagent.v1.WriteFileStreamRequest.Meta
@@ -887,7 +918,7 @@ export type WriteFileStreamRequest_Meta = Message<"hostagent.v1.WriteFileStreamR
  * Use `create(WriteFileStreamRequest_MetaSchema)` to create a new message.
  */
 export const WriteFileStreamRequest_MetaSchema: GenMessage<WriteFileStreamRequest_Meta> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 22, 0);
+  messageDesc(file_hostagent_v1_hostagent, 23, 0);
 
 /**
  * @generated from message hostagent.v1.WriteFileStreamResponse
@@ -900,7 +931,7 @@ export type WriteFileStreamResponse = Message<"hostagent.v1.WriteFileStreamRespo
  * Use `create(WriteFileStreamResponseSchema)` to create a new message.
  */
 export const WriteFileStreamResponseSchema: GenMessage<WriteFileStreamResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 23);
+  messageDesc(file_hostagent_v1_hostagent, 24);
 
 /**
  * @generated from message hostagent.v1.ReadFileStreamRequest
@@ -922,7 +953,7 @@ export type ReadFileStreamRequest = Message<"hostagent.v1.ReadFileStreamRequest"
  * Use `create(ReadFileStreamRequestSchema)` to create a new message.
  */
 export const ReadFileStreamRequestSchema: GenMessage<ReadFileStreamRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 24);
+  messageDesc(file_hostagent_v1_hostagent, 25);
 
 /**
  * @generated from message hostagent.v1.ReadFileStreamResponse
@@ -939,7 +970,7 @@ export type ReadFileStreamResponse = Message<"hostagent.v1.ReadFileStreamRespons
  * Use `create(ReadFileStreamResponseSchema)` to create a new message.
  */
 export const ReadFileStreamResponseSchema: GenMessage<ReadFileStreamResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 25);
+  messageDesc(file_hostagent_v1_hostagent, 26);
 
 /**
  * @generated from message hostagent.v1.CreateSnapshotRequest
@@ -970,7 +1001,7 @@ export type CreateSnapshotRequest = Message<"hostagent.v1.CreateSnapshotRequest"
  * Use `create(CreateSnapshotRequestSchema)` to create a new message.
  */
 export const CreateSnapshotRequestSchema: GenMessage<CreateSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 26);
+  messageDesc(file_hostagent_v1_hostagent, 27);
 
 /**
  * @generated from message hostagent.v1.CreateSnapshotResponse
@@ -1009,7 +1040,7 @@ export type CreateSnapshotResponse = Message<"hostagent.v1.CreateSnapshotRespons
  * Use `create(CreateSnapshotResponseSchema)` to create a new message.
  */
 export const CreateSnapshotResponseSchema: GenMessage<CreateSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 27);
+  messageDesc(file_hostagent_v1_hostagent, 28);
 
 /**
  * @generated from message hostagent.v1.DeleteSnapshotRequest
@@ -1026,7 +1057,7 @@ export type DeleteSnapshotRequest = Message<"hostagent.v1.DeleteSnapshotRequest"
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 28);
+  messageDesc(file_hostagent_v1_hostagent, 29);
 
 /**
  * @generated from message hostagent.v1.DeleteSnapshotResponse
@@ -1039,7 +1070,7 @@ export type DeleteSnapshotResponse = Message<"hostagent.v1.DeleteSnapshotRespons
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 29);
+  messageDesc(file_hostagent_v1_hostagent, 30);
 
 /**
  * @generated from message hostagent.v1.ForkSandboxRequest
@@ -1065,7 +1096,7 @@ export type ForkSandboxRequest = Message<"hostagent.v1.ForkSandboxRequest"> & {
  * Use `create(ForkSandboxRequestSchema)` to create a new message.
  */
 export const ForkSandboxRequestSchema: GenMessage<ForkSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 30);
+  messageDesc(file_hostagent_v1_hostagent, 31);
 
 /**
  * @generated from message hostagent.v1.ForkSandboxResponse
@@ -1089,7 +1120,7 @@ export type ForkSandboxResponse = Message<"hostagent.v1.ForkSandboxResponse"> & 
  * Use `create(ForkSandboxResponseSchema)` to create a new message.
  */
 export const ForkSandboxResponseSchema: GenMessage<ForkSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 31);
+  messageDesc(file_hostagent_v1_hostagent, 32);
 
 /**
  * @generated from message hostagent.v1.ForkSandboxResponse.Fork
@@ -1116,7 +1147,7 @@ export type ForkSandboxResponse_Fork = Message<"hostagent.v1.ForkSandboxResponse
  * Use `create(ForkSandboxResponse_ForkSchema)` to create a new message.
  */
 export const ForkSandboxResponse_ForkSchema: GenMessage<ForkSandboxResponse_Fork> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 31, 0);
+  messageDesc(file_hostagent_v1_hostagent, 32, 0);
 
 /**
  * @generated from message hostagent.v1.RestoreSandboxRequest
@@ -1140,7 +1171,7 @@ export type RestoreSandboxRequest = Message<"hostagent.v1.RestoreSandboxRequest"
  * Use `create(RestoreSandboxRequestSchema)` to create a new message.
  */
 export const RestoreSandboxRequestSchema: GenMessage<RestoreSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 32);
+  messageDesc(file_hostagent_v1_hostagent, 33);
 
 /**
  * @generated from message hostagent.v1.RestoreSandboxResponse
@@ -1167,7 +1198,7 @@ export type RestoreSandboxResponse = Message<"hostagent.v1.RestoreSandboxRespons
  * Use `create(RestoreSandboxResponseSchema)` to create a new message.
  */
 export const RestoreSandboxResponseSchema: GenMessage<RestoreSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 33);
+  messageDesc(file_hostagent_v1_hostagent, 34);
 
 /**
  * @generated from message hostagent.v1.GetStorageRequest
@@ -1180,7 +1211,7 @@ export type GetStorageRequest = Message<"hostagent.v1.GetStorageRequest"> & {
  * Use `create(GetStorageRequestSchema)` to create a new message.
  */
 export const GetStorageRequestSchema: GenMessage<GetStorageRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 34);
+  messageDesc(file_hostagent_v1_hostagent, 35);
 
 /**
  * @generated from message hostagent.v1.GetStorageResponse
@@ -1209,7 +1240,7 @@ export type GetStorageResponse = Message<"hostagent.v1.GetStorageResponse"> & {
  * Use `create(GetStorageResponseSchema)` to create a new message.
  */
 export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 35);
+  messageDesc(file_hostagent_v1_hostagent, 36);
 
 /**
  * @generated from message hostagent.v1.GetStorageResponse.Entry
@@ -1256,7 +1287,7 @@ export type GetStorageResponse_Entry = Message<"hostagent.v1.GetStorageResponse.
  * Use `create(GetStorageResponse_EntrySchema)` to create a new message.
  */
 export const GetStorageResponse_EntrySchema: GenMessage<GetStorageResponse_Entry> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 35, 0);
+  messageDesc(file_hostagent_v1_hostagent, 36, 0);
 
 /**
  * @generated from message hostagent.v1.PingSandboxRequest
@@ -1273,7 +1304,7 @@ export type PingSandboxRequest = Message<"hostagent.v1.PingSandboxRequest"> & {
  * Use `create(PingSandboxRequestSchema)` to create a new message.
  */
 export const PingSandboxRequestSchema: GenMessage<PingSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 36);
+  messageDesc(file_hostagent_v1_hostagent, 37);
 
 /**
  * @generated from message hostagent.v1.PingSandboxResponse
@@ -1286,7 +1317,7 @@ export type PingSandboxResponse = Message<"hostagent.v1.PingSandboxResponse"> & 
  * Use `create(PingSandboxResponseSchema)` to create a new message.
  */
 export const PingSandboxResponseSchema: GenMessage<PingSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 37);
+  messageDesc(file_hostagent_v1_hostagent, 38);
 
 /**
  * @generated from message hostagent.v1.TemplateInfo
@@ -1339,7 +1370,7 @@ export type TemplateInfo = Message<"hostagent.v1.TemplateInfo"> & {
  * Use `create(TemplateInfoSchema)` to create a new message.
  */
 export const TemplateInfoSchema: GenMessage<TemplateInfo> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 38);
+  messageDesc(file_hostagent_v1_hostagent, 39);
 
 /**
  * @generated from message hostagent.v1.ListTemplatesRequest
@@ -1352,7 +1383,7 @@ export type ListTemplatesRequest = Message<"hostagent.v1.ListTemplatesRequest"> 
  * Use `create(ListTemplatesRequestSchema)` to create a new message.
  */
 export const ListTemplatesRequestSchema: GenMessage<ListTemplatesRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 39);
+  messageDesc(file_hostagent_v1_hostagent, 40);
 
 /**
  * @generated from message hostagent.v1.ListTemplatesResponse
@@ -1369,7 +1400,7 @@ export type ListTemplatesResponse = Message<"hostagent.v1.ListTemplatesResponse"
  * Use `create(ListTemplatesResponseSchema)` to create a new message.
  */
 export const ListTemplatesResponseSchema: GenMessage<ListTemplatesResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 40);
+  messageDesc(file_hostagent_v1_hostagent, 41);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateRequest
@@ -1393,7 +1424,7 @@ export type BuildTemplateRequest = Message<"hostagent.v1.BuildTemplateRequest"> 
  * Use `create(BuildTemplateRequestSchema)` to create a new message.
  */
 export const BuildTemplateRequestSchema: GenMessage<BuildTemplateRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 41);
+  messageDesc(file_hostagent_v1_hostagent, 42);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateResponse
@@ -1428,7 +1459,7 @@ export type BuildTemplateResponse = Message<"hostagent.v1.BuildTemplateResponse"
  * Use `create(BuildTemplateResponseSchema)` to create a new message.
  */
 export const BuildTemplateResponseSchema: GenMessage<BuildTemplateResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 42);
+  messageDesc(file_hostagent_v1_hostagent, 43);
 
 /**
  * @generated from message hostagent.v1.BuildTemplateResponse.Step
@@ -1457,7 +1488,7 @@ export type BuildTemplateResponse_Step = Message<"hostagent.v1.BuildTemplateResp
  * Use `create(BuildTemplateResponse_StepSchema)` to create a new message.
  */
 export const BuildTemplateResponse_StepSchema: GenMessage<BuildTemplateResponse_Step> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 42, 0);
+  messageDesc(file_hostagent_v1_hostagent, 43, 0);
 
 /**
  * @generated from message hostagent.v1.DeleteTemplateRequest
@@ -1474,7 +1505,7 @@ export type DeleteTemplateRequest = Message<"hostagent.v1.DeleteTemplateRequest"
  * Use `create(DeleteTemplateRequestSchema)` to create a new message.
  */
 export const DeleteTemplateRequestSchema: GenMessage<DeleteTemplateRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 43);
+  messageDesc(file_hostagent_v1_hostagent, 44);
 
 /**
  * @generated from message hostagent.v1.DeleteTemplateResponse
@@ -1487,7 +1518,7 @@ export type DeleteTemplateResponse = Message<"hostagent.v1.DeleteTemplateRespons
  * Use `create(DeleteTemplateResponseSchema)` to create a new message.
  */
 export const DeleteTemplateResponseSchema: GenMessage<DeleteTemplateResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 44);
+  messageDesc(file_hostagent_v1_hostagent, 45);
 
 /**
  * @generated from message hostagent.v1.GetHostRequest
@@ -1500,7 +1531,7 @@ export type GetHostRequest = Message<"hostagent.v1.GetHostRequest"> & {
  * Use `create(GetHostRequestSchema)` to create a new message.
  */
 export const GetHostRequestSchema: GenMessage<GetHostRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 45);
+  messageDesc(file_hostagent_v1_hostagent, 46);
 
 /**
  * @generated from message hostagent.v1.GetHostResponse
@@ -1559,7 +1590,7 @@ export type GetHostResponse = Message<"hostagent.v1.GetHostResponse"> & {
  * Use `create(GetHostResponseSchema)` to create a new message.
  */
 export const GetHostResponseSchema: GenMessage<GetHostResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 46);
+  messageDesc(file_hostagent_v1_hostagent, 47);
 
 /**
  * @generated from message hostagent.v1.Report
@@ -1598,7 +1629,7 @@ export type Report = Message<"hostagent.v1.Report"> & {
  * Use `create(ReportSchema)` to create a new message.
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 47);
+  messageDesc(file_hostagent_v1_hostagent, 48);
 
 /**
  * @generated from message hostagent.v1.ListReportsRequest
@@ -1611,7 +1642,7 @@ export type ListReportsRequest = Message<"hostagent.v1.ListReportsRequest"> & {
  * Use `create(ListReportsRequestSchema)` to create a new message.
  */
 export const ListReportsRequestSchema: GenMessage<ListReportsRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 48);
+  messageDesc(file_hostagent_v1_hostagent, 49);
 
 /**
  * @generated from message hostagent.v1.ListReportsResponse
@@ -1628,7 +1659,7 @@ export type ListReportsResponse = Message<"hostagent.v1.ListReportsResponse"> & 
  * Use `create(ListReportsResponseSchema)` to create a new message.
  */
 export const ListReportsResponseSchema: GenMessage<ListReportsResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 49);
+  messageDesc(file_hostagent_v1_hostagent, 50);
 
 /**
  * @generated from message hostagent.v1.AcknowledgeReportsRequest
@@ -1645,7 +1676,7 @@ export type AcknowledgeReportsRequest = Message<"hostagent.v1.AcknowledgeReports
  * Use `create(AcknowledgeReportsRequestSchema)` to create a new message.
  */
 export const AcknowledgeReportsRequestSchema: GenMessage<AcknowledgeReportsRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 50);
+  messageDesc(file_hostagent_v1_hostagent, 51);
 
 /**
  * @generated from message hostagent.v1.AcknowledgeReportsResponse
@@ -1658,7 +1689,7 @@ export type AcknowledgeReportsResponse = Message<"hostagent.v1.AcknowledgeReport
  * Use `create(AcknowledgeReportsResponseSchema)` to create a new message.
  */
 export const AcknowledgeReportsResponseSchema: GenMessage<AcknowledgeReportsResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 51);
+  messageDesc(file_hostagent_v1_hostagent, 52);
 
 /**
  * @generated from message hostagent.v1.SetTimeoutRequest
@@ -1689,7 +1720,7 @@ export type SetTimeoutRequest = Message<"hostagent.v1.SetTimeoutRequest"> & {
  * Use `create(SetTimeoutRequestSchema)` to create a new message.
  */
 export const SetTimeoutRequestSchema: GenMessage<SetTimeoutRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 52);
+  messageDesc(file_hostagent_v1_hostagent, 53);
 
 /**
  * @generated from message hostagent.v1.SetTimeoutResponse
@@ -1718,7 +1749,7 @@ export type SetTimeoutResponse = Message<"hostagent.v1.SetTimeoutResponse"> & {
  * Use `create(SetTimeoutResponseSchema)` to create a new message.
  */
 export const SetTimeoutResponseSchema: GenMessage<SetTimeoutResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 53);
+  messageDesc(file_hostagent_v1_hostagent, 54);
 
 /**
  * @generated from message hostagent.v1.GetAccessRequest
@@ -1735,7 +1766,7 @@ export type GetAccessRequest = Message<"hostagent.v1.GetAccessRequest"> & {
  * Use `create(GetAccessRequestSchema)` to create a new message.
  */
 export const GetAccessRequestSchema: GenMessage<GetAccessRequest> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 54);
+  messageDesc(file_hostagent_v1_hostagent, 55);
 
 /**
  * @generated from message hostagent.v1.GetAccessResponse
@@ -1761,7 +1792,42 @@ export type GetAccessResponse = Message<"hostagent.v1.GetAccessResponse"> & {
  * Use `create(GetAccessResponseSchema)` to create a new message.
  */
 export const GetAccessResponseSchema: GenMessage<GetAccessResponse> = /*@__PURE__*/
-  messageDesc(file_hostagent_v1_hostagent, 55);
+  messageDesc(file_hostagent_v1_hostagent, 56);
+
+/**
+ * @generated from message hostagent.v1.SetEgressRequest
+ */
+export type SetEgressRequest = Message<"hostagent.v1.SetEgressRequest"> & {
+  /**
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * @generated from field: hostagent.v1.Egress egress = 2;
+   */
+  egress?: Egress | undefined;
+};
+
+/**
+ * Describes the message hostagent.v1.SetEgressRequest.
+ * Use `create(SetEgressRequestSchema)` to create a new message.
+ */
+export const SetEgressRequestSchema: GenMessage<SetEgressRequest> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 57);
+
+/**
+ * @generated from message hostagent.v1.SetEgressResponse
+ */
+export type SetEgressResponse = Message<"hostagent.v1.SetEgressResponse"> & {
+};
+
+/**
+ * Describes the message hostagent.v1.SetEgressResponse.
+ * Use `create(SetEgressResponseSchema)` to create a new message.
+ */
+export const SetEgressResponseSchema: GenMessage<SetEgressResponse> = /*@__PURE__*/
+  messageDesc(file_hostagent_v1_hostagent, 58);
 
 /**
  * @generated from service hostagent.v1.HostAgentService
@@ -1990,6 +2056,16 @@ export const HostAgentService: GenService<{
     methodKind: "unary";
     input: typeof SetTimeoutRequestSchema;
     output: typeof SetTimeoutResponseSchema;
+  },
+  /**
+   * Replaces the rules for where a running or paused sandbox goes.
+   *
+   * @generated from rpc hostagent.v1.HostAgentService.SetEgress
+   */
+  setEgress: {
+    methodKind: "unary";
+    input: typeof SetEgressRequestSchema;
+    output: typeof SetEgressResponseSchema;
   },
   /**
    * What a client needs to speak to the agent in a sandbox's guest itself.
