@@ -29,6 +29,7 @@ import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
 import { findEarlier, takeOver } from "./sandbox/take-over.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
+import { Compactor } from "./storage/compactor.ts";
 import { Storage } from "./storage/storage.ts";
 import { TemplateBuilds } from "./template/builds.ts";
 import { readGuestFile } from "./template/guest-file.ts";
@@ -96,6 +97,17 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     log,
   });
   const storage = new Storage({ snapshots, images, memory, log });
+  const compactor = new Compactor({
+    snapshots,
+    images,
+    storage,
+    dataDir: config.dataDir,
+    mergesLayers: rootfs.name === "qcow2",
+    // The accelerator has been proven by now.
+    uid: planBlock(config.block).vmmUids.last,
+    log,
+  });
+  scope.defer("compaction", () => compactor.close());
   const context: HostContext = {
     dataDir: config.dataDir,
     cgroup: planBlock(config.block).cgroup,
@@ -110,6 +122,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     snapshots,
     memory,
     storage,
+    compactor,
     boots: new Semaphore(config.concurrentBoots),
     loads: new Semaphore(config.concurrentLoads),
     bootDeadlineMs: config.bootDeadlineMs,

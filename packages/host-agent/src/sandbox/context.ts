@@ -5,6 +5,7 @@ import type { Accelerator, Vmm } from "@wrenn/vmm";
 import type { Semaphore } from "async-mutex";
 import type { ImageStore } from "../image/image-store.ts";
 import type { RootfsStore } from "../rootfs/rootfs-store.ts";
+import type { Compactor } from "../storage/compactor.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Capacity } from "./capacity.ts";
 
@@ -24,6 +25,7 @@ export interface HostContext {
   snapshots: SnapshotStore;
   memory: MemoryImages;
   storage: Storage;
+  compactor: Compactor;
   /** Boots at one time: more than this only make each other slower. */
   boots: Semaphore;
   /** Starts from saved memory at one time; each is a tenth of a boot. */

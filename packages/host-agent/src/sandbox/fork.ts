@@ -32,6 +32,7 @@ export async function freezeMoment(
     return { id: draft.id, stoodStillMs, release: context.storage.hold(draft.id) };
   } finally {
     await draft.abort();
+    context.compactor.consider(sandbox);
     await unquiesce(running, log);
   }
 }

@@ -43,6 +43,7 @@ export async function pauseSandbox(
   } finally {
     await draft.abort();
     context.storage.collect();
+    context.compactor.consider(sandbox);
   }
 }
 
