@@ -110,11 +110,13 @@ function parameters(place: "path" | "query" | "header", schema: TSchema | undefi
 }
 
 function responses(route: Route): Json {
-  const byStatus: Json = { [route.success.status]: success(route.success) };
-  for (const [status, codes] of errorStatuses(route)) {
-    byStatus[status] = {
+  const { status, also } = route.success;
+  const byStatus: Json = { [status]: success(route.success) };
+  if (also !== undefined) byStatus[also] = success(route.success);
+  for (const [failure, codes] of errorStatuses(route)) {
+    byStatus[failure] = {
       description: codes.map((code) => `\`${code}\``).join(", "),
-      ...(status === ERROR_CODES.capacity.http && {
+      ...(failure === ERROR_CODES.capacity.http && {
         headers: { "retry-after": header(RetryAfterHeader) },
       }),
       content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },

@@ -11,6 +11,8 @@ export interface RouteBody {
 
 export interface RouteSuccess {
   status: 101 | 200 | 201 | 202 | 204;
+  /** Another status with the same content. */
+  also?: 201;
   description: string;
   /** Absent for an empty answer. */
   content?: { type: string; schema: TSchema };
@@ -68,7 +70,8 @@ export function errorStatuses(route: Route): Map<number, ErrorCode[]> {
 
 /** Every status a route may answer with, success first. */
 export function documentedStatuses(route: Route): number[] {
-  return [route.success.status, ...errorStatuses(route).keys()];
+  const { status, also } = route.success;
+  return [status, ...(also === undefined ? [] : [also]), ...errorStatuses(route).keys()];
 }
 
 /** The names in braces of a path, in order. */

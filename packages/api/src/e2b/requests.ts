@@ -155,7 +155,7 @@ export const E2bListQuery = Type.Object(
     ...PageQuery,
     metadata: Type.Optional(
       Type.String({
-        maxLength: 32_768,
+        maxLength: 8_192,
         description:
           "`key=value` pairs joined by `&`, with each part percent-encoded, and the whole once more.",
         examples: ["owner%3Dbuild-42"],

@@ -65,7 +65,7 @@ const connect = {
   auth: "key",
   params: E2bSandboxParams,
   body: body(E2bConnectRequest),
-  success: json(200, "The sandbox, running. The status is 201 if it was paused.", E2bSandbox),
+  success: { ...json(200, "The sandbox, running; 201 if it was paused.", E2bSandbox), also: 201 },
   errors: MOVING,
 } as const;
 
