@@ -176,7 +176,9 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
 
 async function sendError(reason: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const error = fromThrown(reason);
-  if (error.httpStatus >= 500) request.log.error({ req_id: request.id, err: error }, error.message);
+  // What this version does not have is no failure of it.
+  if (error.httpStatus >= 500 && error.code !== "not_implemented")
+    request.log.error({ req_id: request.id, err: error }, error.message);
   const { writeError = toErrorAnswer } = request.routeOptions.config;
   const { status, headers, body } = writeError(error);
   linger(request.raw);
