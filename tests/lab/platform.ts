@@ -19,7 +19,7 @@ export interface LabPlatform extends AsyncDisposable {
   /** The inside of the lab. */
   guest: LabGuest;
   client: WrennClient;
-  /** Makes a small sandbox from the template `minimal`. */
+  /** Makes a sandbox from the template `minimal`, of the size that a booted copy is kept for. */
   sandbox(request?: Parameters<WrennClient["sandboxes"]["create"]>[0]): Promise<Sandbox>;
 }
 
@@ -78,8 +78,7 @@ export async function labPlatform(): Promise<LabPlatform> {
     lab,
     guest,
     client,
-    sandbox: (request = {}) =>
-      client.sandboxes.create({ template: "minimal", memory_mb: 256, timeout_sec: 0, ...request }),
+    sandbox: (request = {}) => client.sandboxes.create({ template: "minimal", timeout_sec: 0, ...request }),
     [Symbol.asyncDispose]: () => held.close(),
   };
 }
