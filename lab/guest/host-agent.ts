@@ -28,7 +28,8 @@ const SETTINGS = {
   WRENN_PROOF_DEADLINE_MS: "90000",
   WRENN_BOOT_DEADLINE_MS: "180000",
   WRENN_PREPARED_SLOTS: "1",
-  WRENN_CONCURRENT_BOOTS: "2",
+  WRENN_CONCURRENT_BOOTS: "1",
+  WRENN_CONCURRENT_LOADS: "2",
   // More than there is: clones of one template share nearly all of theirs.
   WRENN_MEMORY_MB: "8192",
   NODE_COMPILE_CACHE: `${INSIDE.store}/compile-cache`,
