@@ -1,6 +1,11 @@
 // The E2B surface of the control plane, driven by E2B's own unmodified client; a fake host in place of machines.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { Sandbox as CodeInterpreter } from "@e2b/code-interpreter";
 import { AuthenticationError, RateLimitError, Sandbox, SandboxError, SandboxNotFoundError } from "e2b";
 import { type TestService, testService } from "./service.ts";
 
@@ -186,6 +191,33 @@ describe("the E2B client against the control plane", () => {
     }
     for (const path of ["/volumes", "/secrets"]) assert.equal((await raw("GET", path)).status, 501);
     assert.equal(service.host.callsOf("createSandbox").length, calls);
+  });
+
+  it("leads the code interpreter's client to its port, with its streamed lines", async () => {
+    const asked: { code: string; token: unknown }[] = [];
+    const guest = createServer(async (request, response) => {
+      const { code } = JSON.parse(await text(request)) as { code: string };
+      asked.push({ code, token: request.headers["x-access-token"] });
+      for (const line of [
+        { type: "number_of_executions", execution_count: 1 },
+        { type: "stdout", text: "printed\n", timestamp: 1 },
+        { type: "result", text: "42", is_main_result: true },
+        { type: "end_of_execution" },
+      ]) {
+        response.write(`${JSON.stringify(line)}\n`);
+      }
+      response.end();
+    }).listen(0, "127.0.0.1");
+    await once(guest, "listening");
+    service.host.tunnels.ports.set(49_999, (guest.address() as AddressInfo).port);
+    service.host.templates.add("code-interpreter");
+    const sandbox = await CodeInterpreter.create(options);
+    assert.equal((await sandbox.getInfo()).templateId, "code-interpreter");
+    const { text: result, logs } = await sandbox.runCode("6 * 7");
+    assert.deepEqual([result, logs.stdout], ["42", ["printed\n"]]);
+    assert.deepEqual(asked, [{ code: "6 * 7", token: `token of ${sandbox.sandboxId}` }]);
+    await sandbox.kill();
+    guest.close();
   });
 
   it("takes JSON in pieces, no body at all, and fields that it does not know", async () => {

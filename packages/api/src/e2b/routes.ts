@@ -1,21 +1,18 @@
 // Routes of the E2B surface: what E2B's published clients call, beside the v1 API.
 import type { ErrorCode } from "@wrenn/core";
-import { type TSchema, Type } from "typebox";
-import type { Route, RouteSuccess } from "../route.ts";
+import { Type } from "typebox";
+import type { Route } from "../route.ts";
 import { KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
 import { noContent } from "../routes/json.ts";
-import { NextTokenHeader } from "../schemas/headers.ts";
 import {
-  E2bAlias,
   E2bForks,
   E2bListedSandbox,
   E2bMetric,
   E2bSandbox,
   E2bSandboxDetail,
   E2bSnapshot,
-  E2bTemplate,
 } from "./answers.ts";
-import { body, json } from "./body.ts";
+import { body, json, page } from "./body.ts";
 import { E2B_BUILD_ROUTES } from "./build-routes.ts";
 import {
   E2bConnectRequest,
@@ -28,15 +25,9 @@ import {
   E2bRefreshRequest,
   E2bSandboxParams,
   E2bSnapshotRequest,
-  E2bSnapshotsQuery,
-  E2bTemplateParams,
   E2bTimeoutRequest,
 } from "./requests.ts";
-
-const page = (description: string, schema: TSchema): RouteSuccess => ({
-  ...json(200, description, Type.Array(schema, { description })),
-  headers: { "x-next-token": NextTokenHeader },
-});
+import { E2B_TEMPLATE_ROUTES } from "./template-routes.ts";
 
 /** Anything that makes or moves a sandbox. */
 const MOVING = [
@@ -222,50 +213,7 @@ export const E2B_ROUTES = [
     ),
     errors: [...KEYED, ...ON_HOST],
   },
-  {
-    method: "GET",
-    path: "/snapshots",
-    operationId: "e2bListSnapshots",
-    summary: "List snapshots",
-    tag: "templates",
-    auth: "key",
-    query: E2bSnapshotsQuery,
-    success: page("Your snapshots.", E2bSnapshot),
-    errors: KEYED,
-  },
-  {
-    method: "GET",
-    path: "/templates",
-    operationId: "e2bListTemplates",
-    summary: "List templates",
-    tag: "templates",
-    auth: "key",
-    query: Type.Object({}),
-    success: json(200, "Templates.", Type.Array(E2bTemplate)),
-    errors: KEYED,
-  },
-  {
-    method: "GET",
-    path: "/templates/aliases/{template}",
-    operationId: "e2bGetAlias",
-    summary: "What a name stands for",
-    tag: "templates",
-    auth: "key",
-    params: E2bTemplateParams,
-    success: json(200, "The template.", E2bAlias),
-    errors: [...KEYED, "not_found"],
-  },
-  {
-    method: "DELETE",
-    path: "/templates/{template}",
-    operationId: "e2bDeleteTemplate",
-    summary: "Delete a template or snapshot",
-    tag: "templates",
-    auth: "key",
-    params: E2bTemplateParams,
-    success: noContent("It is gone."),
-    errors: [...KEYED, "forbidden", "not_found", "invalid_state", "deadline_exceeded"],
-  },
+  ...E2B_TEMPLATE_ROUTES,
   ...E2B_BUILD_ROUTES,
   { ...unsupported, method: "GET", path: "/volumes", operationId: "e2bListVolumes" },
   {

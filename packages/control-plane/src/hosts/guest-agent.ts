@@ -7,7 +7,7 @@ import { Process } from "@wrenn/rpc/envd";
 import type { HostClient } from "./host-client.ts";
 import { type GuestPort, openTunnel } from "./tunnel.ts";
 
-/** TCP port of the agent. */
+/** TCP port of the agent, whose own token guards it. */
 export const AGENT_PORT = 49_983;
 
 export class GuestAgent {

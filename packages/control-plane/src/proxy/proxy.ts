@@ -8,6 +8,7 @@ import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
+import { AGENT_PORT } from "../hosts/guest-agent.ts";
 import { GuestTransport } from "../hosts/guest-transport.ts";
 import { requestIdOf } from "../http/request-id.ts";
 import type { Activity } from "../services/activity.ts";
@@ -17,9 +18,6 @@ import { addressOf } from "./address.ts";
 import { isForClients } from "./agent-routes.ts";
 import { requestHeaders, responseHeaders } from "./headers.ts";
 import { asHtml, type Destination, HiddenRoute, type Refusal, refusalOf } from "./refusal.ts";
-
-/** Port of the guest agent, whose own token guards it. */
-export const AGENT_PORT = 49_983;
 
 /** Requests and WebSockets that may be under way at once; each holds two connections and their buffers. */
 const MAX_OPEN = 4_096;

@@ -5,12 +5,12 @@ import { WrennError } from "@wrenn/core";
 import { Ajv } from "ajv";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
+import { AGENT_PORT } from "../hosts/guest-agent.ts";
 import { GuestTransport } from "../hosts/guest-transport.ts";
 import { readBounded } from "../hosts/raw-files.ts";
 import type { AccessService } from "./access.ts";
 import type { Caller } from "./caller.ts";
 
-const AGENT_PORT = 49_983;
 const TIMEOUT_MS = 10_000;
 
 /** Bytes, percent of all processors, unix seconds; the names are the protocol's. */
