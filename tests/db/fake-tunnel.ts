@@ -26,6 +26,11 @@ export class FakeTunnels {
     else this.#connect(socket, local);
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#open.size;
+  }
+
   /** What a sandbox's end does to its connections. */
   breakAll(): void {
     for (const socket of this.#open) socket.destroy();

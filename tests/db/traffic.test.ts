@@ -14,6 +14,7 @@ import { text } from "node:stream/consumers";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket, WebSocketServer } from "ws";
+import { eventually } from "./eventually.ts";
 import { type TestService, testService } from "./service.ts";
 
 const PORT = 3000;
@@ -221,6 +222,10 @@ describe("traffic to sandboxes", () => {
     assert.ok(service.host.tunnels.opened <= opened + 1);
     for (let i = 0; i < 3; i++) await (await send("/")).text();
     assert.ok(service.host.tunnels.opened >= opened + 3);
+    await Promise.all(
+      Array.from({ length: 40 }, async () => (await send("/health", { port: 49_983 })).text()),
+    );
+    await eventually(async () => service.host.tunnels.open === 0 || undefined);
   });
 
   it("breaks off what is under way when the sandbox's connections break", async () => {
