@@ -17,7 +17,7 @@ import {
 } from "./scene.ts";
 
 /** Points that only a collection in the background passes: it runs after every operation and has no caller. */
-const BACKGROUND = ["snapshot-going"];
+const BACKGROUND = ["snapshot-going", "snapshot-stripping"];
 
 /** Every operation at every point when asked for; else every point once, in the first operation that passes it. */
 const LONG = process.env["WRENN_LONG"] === "1";

@@ -9,6 +9,7 @@ import type { Draft } from "./draft.ts";
 import { type Origin, type Snapshot, SnapshotStore } from "./store.ts";
 
 export const MEMORY_MB = 128;
+export const BOOTED = { kind: "booted", memoryMb: MEMORY_MB } as const;
 const SHA = (digit: string) => digit.repeat(64);
 
 export const FACTS: SnapshotFacts = {
