@@ -45,10 +45,15 @@ export class Compactor {
     });
   }
 
+  /** Resolves when everything that was asked for so far has been looked at. */
+  async settled(): Promise<void> {
+    await this.#turn.runExclusive(() => {});
+  }
+
   /** Ends what is under way; nothing of it is left. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("the host agent is stopping"));
-    await this.#turn.runExclusive(() => {});
+    await this.settled();
   }
 
   async #compact(sandbox: Sandbox): Promise<void> {
