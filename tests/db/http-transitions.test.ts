@@ -56,7 +56,8 @@ async function limit(owner: string, max: number): Promise<string> {
 describe("every action in every status", () => {
   const allowed: Record<string, readonly SandboxStatus[]> = {
     pause: ["running"],
-    resume: ["paused"],
+    // What ended unasked may have left its disk with its host.
+    resume: ["paused", "stopped"],
     fork: ["running"],
     restore: ["running", "paused"],
     exec: ["running"],
@@ -75,15 +76,14 @@ describe("every action in every status", () => {
         const worker = await liveWorker();
         const row = { status, worker, stopped_at: status === "stopped" ? new Date() : null };
         await service.database.db.updateTable("sandboxes").set(row).where("id", "=", id).execute();
-        if (status === "paused") service.host.machines.pause(id);
+        if (status === "paused" || status === "stopped") service.host.machines.pause(id);
         const answer = await act(id, action, bodies[action]);
         const what = `${action} when ${status}: ${answer.status} ${JSON.stringify(answer.body)}`;
         if (statuses.includes(status)) assert.ok(answer.status < 300, what);
         else assert.deepEqual([answer.status, answer.body.error.code], [409, "invalid_state"], what);
         assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204, what);
         assert.equal(await statusOf(id), "stopped", what);
-        assert.equal(service.host.sandboxes.has(id), status === "stopped", what);
-        service.host.sandboxes.delete(id);
+        assert.equal(service.host.sandboxes.has(id), false, what);
       }
     });
   }

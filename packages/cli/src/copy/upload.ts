@@ -2,7 +2,7 @@
 import { openAsBlob } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path/posix";
-import type { WrennClient } from "@wrenn/sdk";
+import { type WrennClient, WrennConnectionError } from "@wrenn/sdk";
 import { CliError } from "../failure.ts";
 import { isDirectory, makeDirectory } from "./guest.ts";
 import { packLocal } from "./local-tar.ts";
@@ -53,6 +53,10 @@ async function uploadDirectory(
   }
   const { exitCode } = await stream.wait();
   if (exitCode !== 0 && complaint !== "") throw new CliError(`tar in the sandbox: ${complaint.trim()}`);
-  await sending;
   if (exitCode !== 0) throw new CliError(`tar in the sandbox ended with ${exitCode}`);
+  // The archive says itself where it ends: tar may be done before its input is closed, but not before that.
+  await sending.catch(async (reason: unknown) => {
+    if (!(reason instanceof WrennConnectionError)) throw reason;
+    await done;
+  });
 }

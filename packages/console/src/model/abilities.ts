@@ -6,7 +6,8 @@ export type Action = "exec" | "pause" | "resume" | "fork" | "snapshot" | "restor
 const ALLOWED: Readonly<Record<Action, readonly SandboxStatus[]>> = {
   exec: ["running"],
   pause: ["running"],
-  resume: ["paused"],
+  // What ended unasked may have left its disk; the service says when it has not.
+  resume: ["paused", "stopped"],
   fork: ["running"],
   snapshot: ["running", "paused"],
   restore: ["running", "paused"],

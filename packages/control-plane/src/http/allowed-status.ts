@@ -16,7 +16,7 @@ const ALLOWED: Partial<Record<OperationId, readonly SandboxStatus[]>> = {
   streamReadFile: RUNNING,
   pingSandbox: RUNNING,
   pauseSandbox: RUNNING,
-  resumeSandbox: ["paused"],
+  resumeSandbox: ["paused", "stopped"],
   forkSandbox: RUNNING,
   restoreSandbox: ["running", "paused"],
 };

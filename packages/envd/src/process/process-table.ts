@@ -1,5 +1,5 @@
 // The processes that this agent started.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { WrennError } from "@wrenn/core";
 import type { ProcessConfig, ProcessSelector } from "@wrenn/rpc/envd";
 import type { AgentState } from "../agent/state.ts";
@@ -72,8 +72,7 @@ export class ProcessTable {
     const cgroup = this.#groups?.take();
     const request = { executable, name: config.cmd, args: config.args, env, cwd, credentials: user };
     try {
-      const child = spawn({ ...request, cgroup, stdin, terminal });
-      lowerPriorityInMemory(child.pid);
+      const child = expendable(() => spawn({ ...request, cgroup, stdin, terminal }));
       const process = new ManagedProcess({ child, cgroup, config, tag, timeoutMs, stallMs: this.#stallMs });
       this.#processes.set(child.pid, process);
       this.#live++;
@@ -129,11 +128,26 @@ export class ProcessTable {
   }
 }
 
-/** The process may have ended already, and a developer's container may not allow it. */
-function lowerPriorityInMemory(pid: number): void {
+/**
+ * Spawns a child that goes before the agent when memory is short. It inherits the score: set afterwards, a quick one would
+ * run without it. A developer's container may not allow it; the child then has the agent's own.
+ */
+function expendable<T>(spawnChild: () => T): T {
+  const own = setScore(OOM_SCORE_ADJ);
   try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE_ADJ);
+    return spawnChild();
+  } finally {
+    if (own !== undefined) setScore(own);
+  }
+}
+
+/** Sets the agent's own score; returns the one before, or undefined when it cannot be changed. */
+function setScore(score: string): string | undefined {
+  try {
+    const before = readFileSync("/proc/self/oom_score_adj", "utf8").trim();
+    writeFileSync("/proc/self/oom_score_adj", score);
+    return before;
   } catch {
-    // It runs on with the agent's own score.
+    return undefined;
   }
 }

@@ -39,6 +39,7 @@ export async function moveSandbox(
     .where("id", "=", id)
     .where("status", "in", sources);
   if (to === "stopped") query = query.set({ stopped_at: sql<Date>`now()`, host_ip: null, guest_ip: null });
+  else query = query.set({ stopped_at: null });
   if (to === "running") {
     query = query.set({
       started_at: sql<Date>`coalesce(started_at, now())`,
