@@ -98,11 +98,11 @@ export class GuestClient {
   }
 
   /**
-   * Gives the guest its token, clock, names, randomness and environment, and returns what it has read back. `heldToken` is
-   * the one that a guest from saved memory knows.
+   * Gives the guest the clock, and its token, names, randomness and environment as far as they are there; returns what it
+   * has read back. `heldToken` is the one that a guest from saved memory knows.
    */
   async init(
-    init: GuestInit,
+    init: Partial<GuestInit>,
     { heldToken, signal }: { heldToken?: string; signal: AbortSignal },
   ): Promise<GuestIdentity> {
     const body = Buffer.from(JSON.stringify({ ...init, timestamp: new Date().toISOString() }));
