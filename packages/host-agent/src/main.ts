@@ -2,10 +2,14 @@
 import { pino } from "pino";
 import { startAgent } from "./agent.ts";
 import { readConfig } from "./config.ts";
+import { logDestination } from "./log-destination.ts";
 
 process.title = "wrenn-host-agent";
 const config = readConfig(process.env);
-const log = pino({ level: config.logLevel, base: { process: "host-agent" } });
+const log = pino(
+  { level: config.logLevel, base: { process: "host-agent" } },
+  logDestination(process.stdout.fd),
+);
 
 process.on("unhandledRejection", (err) => {
   log.fatal({ err }, "unhandled rejection");

@@ -3,7 +3,9 @@ import { link } from "node:fs/promises";
 import { WrennError } from "@wrenn/core";
 import { faultPoint } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
+import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
+import type { SandboxRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 
 export interface CaptureOptions {
@@ -12,6 +14,7 @@ export interface CaptureOptions {
   /** Whether the machine goes on as soon as it may, or stands still until the caller ends it. */
   goesOn: boolean;
   draft: Draft;
+  log: Logger;
 }
 
 export interface Captured {
@@ -42,7 +45,7 @@ export async function capture(
   context: HostContext,
   sandbox: Sandbox,
   running: Running,
-  { operation, goesOn, draft }: CaptureOptions,
+  { operation, goesOn, draft, log }: CaptureOptions,
 ): Promise<Captured> {
   const { machine, dir, slot } = running;
   const { record } = sandbox;
@@ -86,13 +89,7 @@ export async function capture(
         life: { ...sandbox.life, tops: next === undefined ? [] : [next] },
       });
     } else {
-      await sandbox.update(context.dataDir, {
-        snapshot: draft.id,
-        next: null,
-        deadline: null,
-        layers: manifest.disk,
-        status: "paused",
-      });
+      await recordPaused(context, sandbox, { snapshot: draft.id, layers: manifest.disk }, log);
     }
     faultPoint("capture.recorded", machine.process);
     return { phases: watch.laps, stoodStillMs, counts };
@@ -101,6 +98,23 @@ export async function capture(
       // It has died: its end is handled where machines are watched.
     });
     throw WrennError.from(cause, `${operation} of sandbox ${sandbox.id} failed; it goes on running`);
+  }
+}
+
+/**
+ * The pause has happened: its snapshot has its name. That decides, also for the next agent, which finds the record
+ * `pausing` with that name when it cannot be written any more.
+ */
+async function recordPaused(
+  context: HostContext,
+  sandbox: Sandbox,
+  saved: Pick<SandboxRecord, "snapshot" | "layers">,
+  log: Logger,
+): Promise<void> {
+  try {
+    await sandbox.update(context.dataDir, { ...saved, next: null, deadline: null, status: "paused" });
+  } catch (err) {
+    log.error({ err }, "could not record that a sandbox is paused; its snapshot says so");
   }
 }
 

@@ -11,6 +11,9 @@ import type { ReportLog } from "./reports.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import type { SandboxTable } from "./table.ts";
 
+/** Failed disk requests of one machine are logged at most this often, ms. */
+const DISK_ERROR_LOG_MS = 10_000;
+
 export interface EndingsOptions {
   context: HostContext;
   table: SandboxTable;
@@ -33,8 +36,14 @@ export class Endings {
 
   /** Watches a machine: its end, and the disk requests of its guest that fail. */
   watch(sandbox: Sandbox, running: Running): void {
-    void running.machine.exited.then((exit) => this.#machineEnded(sandbox, running, exit));
+    running.machine.exited
+      .then((exit) => this.#machineEnded(sandbox, running, exit))
+      .catch((err: unknown) => this.#logOf(sandbox).error({ err }, "could not end what a dead machine left"));
+    let loggedAt = Number.NEGATIVE_INFINITY;
     running.machine.onDiskError(({ enospc }) => {
+      // A guest can make thousands of them in a second.
+      if (performance.now() - loggedAt < DISK_ERROR_LOG_MS) return;
+      loggedAt = performance.now();
       const what = enospc
         ? "the host's disk is full: writes of the guest fail"
         : "a disk request of the guest failed";

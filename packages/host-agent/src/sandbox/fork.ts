@@ -3,6 +3,7 @@ import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import { beginDraft, capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
+import { explainDiskFull } from "./disk-full.ts";
 import { quiesce, unquiesce } from "./quiesce.ts";
 import { runningOf, type Sandbox } from "./sandbox.ts";
 
@@ -24,12 +25,15 @@ export async function freezeMoment(
       operation,
       goesOn: true,
       draft,
+      log,
     });
     log.info(
       { phases, stood_still_ms: Math.round(stoodStillMs * 10) / 10, generation: draft.id },
       `${operation} point`,
     );
     return { id: draft.id, stoodStillMs, release: context.storage.hold(draft.id) };
+  } catch (reason) {
+    throw await explainDiskFull(context.dataDir, reason, `${operation} of sandbox ${sandbox.id} failed`);
   } finally {
     await draft.abort();
     context.compactor.consider(sandbox);

@@ -15,6 +15,7 @@ import {
   type Templates,
 } from "./create.ts";
 import { moveDeadline, newDeadline } from "./deadline.ts";
+import { explainDiskFull } from "./disk-full.ts";
 import { Endings } from "./endings.ts";
 import { assertForkIds, freezeMoment } from "./fork.ts";
 import type { Beginning } from "./life.ts";
@@ -290,8 +291,10 @@ export class SandboxManager {
         );
         return sandbox;
       } catch (reason) {
+        const { dataDir } = this.#context;
+        const error = await explainDiskFull(dataDir, reason, `sandbox ${sandbox.id} could not be started`);
         await this.#endings.free(sandbox);
-        throw reason;
+        throw error;
       }
     });
   }

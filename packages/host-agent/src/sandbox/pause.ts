@@ -4,6 +4,7 @@ import { faultPoint } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { beginDraft, capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
+import { explainDiskFull } from "./disk-full.ts";
 import { quiesce, unquiesce } from "./quiesce.ts";
 import { type Running, runningOf, type Sandbox } from "./sandbox.ts";
 
@@ -25,7 +26,12 @@ export async function pauseSandbox(
     quiesceMs = await quiesce(running, "end", log);
     sandbox.left.abort(new WrennError("invalid_state", `sandbox ${sandbox.id} is being paused`));
     sandbox.terminals.clear();
-    const captured = await capture(context, sandbox, running, { operation: "pause", goesOn: false, draft });
+    const captured = await capture(context, sandbox, running, {
+      operation: "pause",
+      goesOn: false,
+      draft,
+      log,
+    });
     const began = performance.now();
     sandbox.running = undefined;
     await endLife(context, sandbox, running, log);
@@ -34,12 +40,15 @@ export async function pauseSandbox(
     log.info({ phases: rounded(phases), generation: draft.id }, "sandbox is paused");
     return phases;
   } catch (reason) {
+    const error = await explainDiskFull(context.dataDir, reason, `sandbox ${sandbox.id} could not be paused`);
+    // First of all the space that the attempt has taken: what follows is written too.
+    await draft.abort();
     if (sandbox.status === "pausing") {
       sandbox.left = new AbortController();
-      await sandbox.update(context.dataDir, { status: "running", next: null });
+      await recordGoesOn(context, sandbox, log);
       await unquiesce(running, log);
     }
-    throw reason;
+    throw error;
   } finally {
     await draft.abort();
     context.storage.collect();
@@ -59,7 +68,21 @@ export async function endLife(
   } catch (err) {
     log.error({ err }, "could not give back everything a sandbox held");
   }
-  if (sandbox.record.life) await sandbox.update(context.dataDir, { life: null });
+  try {
+    if (sandbox.record.life) await sandbox.update(context.dataDir, { life: null });
+  } catch (err) {
+    // The record on disk names what is gone: the next agent finds nothing of it.
+    log.error({ err }, "could not record that a life is over");
+  }
+}
+
+/** A record that stays `pausing`, with the name of a snapshot that is not there, says the same to the next agent. */
+async function recordGoesOn(context: HostContext, sandbox: Sandbox, log: Logger): Promise<void> {
+  try {
+    await sandbox.update(context.dataDir, { status: "running", next: null });
+  } catch (err) {
+    log.error({ err }, "could not record that a sandbox goes on running");
+  }
 }
 
 function rounded(phases: Record<string, number>): Record<string, number> {

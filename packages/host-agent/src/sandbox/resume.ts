@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { assertFits } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
 import { newDeadline } from "./deadline.ts";
+import { explainDiskFull } from "./disk-full.ts";
 import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import type { GuestImageNames } from "./record.ts";
@@ -43,8 +44,13 @@ export async function resumeSandbox(
     faultPoint("resume.recorded", running.machine.process);
     log.info({ ms: Math.round(performance.now() - began), kind: beginning.kind }, "sandbox goes on");
   } catch (reason) {
+    const error = await explainDiskFull(
+      context.dataDir,
+      reason,
+      `sandbox ${sandbox.id} could not be resumed`,
+    );
     if (sandbox.status === "resuming") await sandbox.update(context.dataDir, { status: former });
-    throw reason;
+    throw error;
   }
 }
 

@@ -96,7 +96,7 @@ export class WarmTemplates {
         );
         sandbox.become("running");
         sandbox.become("pausing");
-        await capture(context, sandbox, running, { operation: "snapshot", goesOn: false, draft });
+        await capture(context, sandbox, running, { operation: "snapshot", goesOn: false, draft, log });
       } finally {
         await endLife(context, sandbox, running, log);
       }
