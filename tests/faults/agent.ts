@@ -1,7 +1,7 @@
 // A host agent by itself, as the supervisor runs it: started, killed, started again on the same data.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -31,16 +31,17 @@ export interface Agent extends AsyncDisposable {
   log(): string;
 }
 
-/** A data directory and a block of its own; nothing of it is left when it is disposed of. */
-export async function newAgent(env: Record<string, string> = {}): Promise<Agent> {
-  const dataDir = mkdtempSync(join(tmpdir(), "wrenn-faults-"));
+/** A data directory (below `parent`) and a block of its own; nothing of it is left when it is disposed of. */
+export async function newAgent(env: Record<string, string> = {}, parent?: string): Promise<Agent> {
+  const home = mkdtempSync(join(tmpdir(), "wrenn-faults-"));
+  const dataDir = parent === undefined ? home : mkdtempSync(join(parent, "wrenn-data-"));
   const claim = await claimBlock({ dataDir });
   const { block } = claim;
   const runDir = `/run/wrenn/${block}`;
   mkdirSync(runDir, { recursive: true, mode: 0o711 });
   const socketPath = join(runDir, "agent.sock");
-  const logFile = join(dataDir, "agent.log");
-  const faultFile = join(dataDir, "fault");
+  const logFile = join(home, "agent.log");
+  const faultFile = join(home, "fault");
   let child: ChildProcess | undefined;
   let exit: Promise<string | null> = Promise.resolve(null);
   const transport = () =>
@@ -64,6 +65,7 @@ export async function newAgent(env: Record<string, string> = {}): Promise<Agent>
           ...env,
         },
       });
+      closeSync(log);
       exit = once(child, "exit").then(([, signal]) => signal as string | null);
       await answers(agent, exit);
     },
@@ -77,7 +79,7 @@ export async function newAgent(env: Record<string, string> = {}): Promise<Agent>
       await agent.stop("SIGKILL");
       await sweepBlock({ block, cgroups: detectCgroups() });
       rmSync(runDir, { recursive: true, force: true });
-      rmSync(dataDir, { recursive: true, force: true });
+      for (const dir of [dataDir, home]) rmSync(dir, { recursive: true, force: true });
       await releaseBlock(claim);
     },
   };

@@ -1,0 +1,174 @@
+// Clones of a template on real machines: nothing random is the same in two of them, their clocks are right, and none of
+// them can change the memory that they share.
+import assert from "node:assert/strict";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { newSandboxId } from "@wrenn/core";
+import { planBlock, processesOfUids } from "@wrenn/linux";
+import { type Agent, newAgent } from "../faults/agent.ts";
+import { assertNothingLeft } from "../soak/litter.ts";
+
+const CALL_MS = 180_000;
+/** Largest error of a guest's clock when its sandbox is reported as running, ms. */
+const CLOCK_MS = 500;
+
+/** Each prints one line that no two machines may have in common. */
+const RANDOMS = {
+  "first bytes of /dev/urandom": "head -c 16 /dev/urandom | od -An -v -tx1",
+  uuid: "cat /proc/sys/kernel/random/uuid",
+  "machine id": "cat /etc/machine-id",
+  hostname: "hostname",
+  "an interpreter's random": "python3 -c 'import random; print(random.random())'",
+  "an interpreter's uuid": "python3 -c 'import uuid; print(uuid.uuid4())'",
+} as const;
+
+let agent: Agent;
+before(async () => {
+  agent = await newAgent();
+  await agent.start();
+  for await (const _ of agent.rpc.buildTemplate({ name: "minimal" }, { timeoutMs: 0 }));
+});
+after(() => agent[Symbol.asyncDispose]());
+
+/** Makes that many clones at once, and deletes them. */
+async function withClones(
+  count: number,
+  shape: { vcpus: number; memoryMb: number },
+  work: (ids: string[]) => Promise<void>,
+): Promise<void> {
+  const ids = Array.from({ length: count }, () => newSandboxId());
+  const request = { template: "minimal", timeoutSec: 0, start: "clone", ...shape };
+  const options = { timeoutMs: CALL_MS };
+  try {
+    await Promise.all(ids.map((sandboxId) => agent.rpc.createSandbox({ ...request, sandboxId }, options)));
+    await work(ids);
+  } finally {
+    await Promise.all(ids.map((sandboxId) => agent.rpc.destroySandbox({ sandboxId }, options)));
+  }
+  await assertNothingLeft(agent);
+}
+
+describe("8 clones that start at once", () => {
+  it("have nothing random in common, and clocks that are right", () =>
+    withClones(8, { vcpus: 1, memoryMb: 512 }, async (ids) => {
+      const script = Object.values(RANDOMS).join("\n");
+      const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
+      for (const [line, what] of Object.keys(RANDOMS).entries()) assertDistinct(answers, line, what);
+      for (const id of ids) await assertClock(id);
+    }));
+
+  it("share memory that none of them can write", () =>
+    withClones(8, { vcpus: 1, memoryMb: 512 }, async (ids) => {
+      const machines = processesOfUids(planBlock(agent.block).vmmUids).map(({ pid }) => pid);
+      assert.equal(machines.length, ids.length);
+      const mappings = machines.flatMap(imageMappings);
+      assert.ok(mappings.length >= machines.length, "each maps the image");
+      const inodes = new Set(mappings.map(({ inode }) => inode));
+      assert.equal(inodes.size, 1, "all map the same one");
+      for (const { line, permissions } of mappings)
+        assert.match(permissions, /^r[w-][x-]p$/, `a shared mapping: ${line}`);
+      const [first] = mappings;
+      assert.ok(first);
+      const image = `/proc/${first.pid}/map_files/${first.range}`;
+      const before = readHead(image);
+      // Every page is written: each machine gets copies of its own.
+      await Promise.all(ids.map((id) => sh(id, "head -c 64M /dev/zero >/dev/shm/fill; rm /dev/shm/fill")));
+      for (const machine of machines) {
+        for (const path of [...imageMappings(machine).map(({ file }) => file), ...imageFiles(machine)]) {
+          // As root, who may open everything: it is sealed, not merely closed to somebody.
+          const fd = openSync(path, "r+");
+          try {
+            assert.throws(() => writeSync(fd, Buffer.alloc(1), 0, 1, 0), { code: "EPERM" }, path);
+          } finally {
+            closeSync(fd);
+          }
+        }
+      }
+      assert.ok(readHead(image).equals(before), "the image is as before");
+    }));
+});
+
+describe("clones with two processors", () => {
+  it("have nothing random in common on either of them", () =>
+    withClones(3, { vcpus: 2, memoryMb: 256 }, async (ids) => {
+      const onBoth = [0, 1].map(
+        (cpu) => `taskset -c ${cpu} sh -c '${RANDOMS["first bytes of /dev/urandom"]}'`,
+      );
+      const script = [...onBoth, ...Object.values(RANDOMS)].join("\n");
+      const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
+      const names = ["processor 0", "processor 1", ...Object.keys(RANDOMS)];
+      for (const [line, what] of names.entries()) assertDistinct(answers, line, what);
+      const streams = answers.flatMap((lines) => lines.slice(0, 3));
+      assert.equal(new Set(streams).size, streams.length, "two processors gave the same bytes");
+      for (const id of ids) await assertClock(id);
+    }));
+});
+
+function assertDistinct(answers: string[][], line: number, what: string): void {
+  const values = answers.map((lines) => lines[line]?.trim() ?? "");
+  assert.ok(
+    values.every((value) => value !== ""),
+    `${what}: ${values}`,
+  );
+  assert.equal(new Set(values).size, answers.length, `${what}: ${values.join(", ")}`);
+}
+
+/** The guest reads its clock between two moments of the host's, which are not far apart. */
+async function assertClock(id: string): Promise<void> {
+  let narrowest = { earliest: 0, inside: 0, latest: Number.POSITIVE_INFINITY };
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const earliest = Date.now();
+    const inside = Number(await sh(id, "date +%s%3N"));
+    const latest = Date.now();
+    if (latest - earliest < narrowest.latest - narrowest.earliest) narrowest = { earliest, inside, latest };
+    if (latest - earliest < CLOCK_MS / 2) break;
+  }
+  const { earliest, inside, latest } = narrowest;
+  const error = Math.max(earliest - inside, inside - latest, 0);
+  assert.ok(error <= CLOCK_MS, `${id}: ${earliest} ≤ ${inside} ≤ ${latest} is wrong by ${error} ms`);
+}
+
+interface ImageMapping {
+  pid: number;
+  range: string;
+  permissions: string;
+  inode: string;
+  file: string;
+  line: string;
+}
+
+/** Where a process maps a file of memory; see proc_pid_maps(5). */
+function imageMappings(pid: number): ImageMapping[] {
+  return readFileSync(`/proc/${pid}/maps`, "utf8")
+    .split("\n")
+    .filter((line) => line.includes("/memfd:"))
+    .map((line) => {
+      const [range = "", permissions = "", , , inode = ""] = line.split(/\s+/);
+      return { pid, range, permissions, inode, file: `/proc/${pid}/map_files/${range}`, line };
+    });
+}
+
+/** Descriptors of a process that are files of memory. */
+function imageFiles(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => `/proc/${pid}/fd/${fd}`)
+    .filter((path) => readlinkSync(path).startsWith("/memfd:"));
+}
+
+function readHead(path: string): Buffer {
+  const bytes = Buffer.alloc(16 << 20);
+  const fd = openSync(path, "r");
+  try {
+    for (let done = 0; done < bytes.length; ) done += readSync(fd, bytes, done, bytes.length - done, done);
+  } finally {
+    closeSync(fd);
+  }
+  return bytes;
+}
+
+async function sh(sandboxId: string, script: string): Promise<string> {
+  const request = { sandboxId, cmd: "sh", args: ["-c", script], timeoutSec: 60 };
+  const { exitCode, stdout, stderr } = await agent.rpc.exec(request, { timeoutMs: CALL_MS });
+  assert.equal(exitCode, 0, `${script}: ${Buffer.from(stderr)}`);
+  return Buffer.from(stdout).toString().trim();
+}

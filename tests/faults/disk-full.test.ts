@@ -1,0 +1,141 @@
+// The disk of the data directory is full: nothing is lost, it is said what to do, and it goes on once there is space again.
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { ConnectError } from "@connectrpc/connect";
+import { newSandboxId } from "@wrenn/core";
+import { assertNothingLeft } from "../soak/litter.ts";
+import { askWorkers, startWorkers } from "../soak/workers.ts";
+import { type Agent, newAgent } from "./agent.ts";
+import { type SmallDisk, smallDisk } from "./small-disk.ts";
+
+const CALL_MS = 180_000;
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+/** In the guest's memory: what it wrote on a full disk would be its own loss. */
+const WORKERS = { count: 1, dir: "/dev/shm/soak" } as const;
+
+let disk: SmallDisk;
+let agent: Agent;
+before(async () => {
+  disk = await smallDisk(4 * GIB);
+  agent = await newAgent({}, disk.path);
+  await agent.start();
+  for await (const _ of agent.rpc.buildTemplate({ name: "minimal" }, { timeoutMs: 0 }));
+});
+after(async () => {
+  disk?.free();
+  await agent?.[Symbol.asyncDispose]();
+  await disk?.[Symbol.asyncDispose]();
+});
+afterEach(() => disk.free());
+
+describe("a disk that is full", () => {
+  // All of it; then its record still fits, then its devices too, then a part of its memory.
+  for (const leave of [0, 8 << 10, 64 << 10, 4 * MIB]) {
+    it(`during a pause, a fork and a snapshot (${leave >> 10} KiB left): the sandbox goes on running`, () =>
+      withSandbox(async (sandboxId) => {
+        const { rpc } = agent;
+        const before = savedFiles();
+        await disk.fill(leave);
+        const operations = {
+          pause: () => rpc.pauseSandbox({ sandboxId }, { timeoutMs: CALL_MS }),
+          fork: () => rpc.forkSandbox({ sandboxId, forkIds: [newSandboxId()] }, { timeoutMs: CALL_MS }),
+          snapshot: () => rpc.createSnapshot({ sandboxId, name: "full" }, { timeoutMs: CALL_MS }),
+        };
+        let epoch = 1;
+        for (const [name, operation] of Object.entries(operations)) {
+          await assert.rejects(operation, saysNoSpace, name);
+          assert.equal(await statusOf(sandboxId), "running", name);
+          const { epoch: now } = await askWorkers(rpc, sandboxId, {
+            ...WORKERS,
+            epoch: epoch + 1,
+            pages: 4096,
+          });
+          assert.equal(now, epoch++, `${name}: all of its memory is there`);
+          assert.deepEqual(savedFiles(), before, `${name}: nothing partial is left`);
+        }
+        disk.free();
+        await rpc.pauseSandbox({ sandboxId }, { timeoutMs: CALL_MS });
+        assert.equal(await statusOf(sandboxId), "paused");
+        await rpc.resumeSandbox({ sandboxId, timeoutSec: 0 }, { timeoutMs: CALL_MS });
+        const { epoch: last } = await askWorkers(rpc, sandboxId, { ...WORKERS, epoch: 9, pages: 0 });
+        assert.equal(last, epoch);
+      }));
+  }
+
+  it("while a sandbox writes is in the log, and the sandbox goes on running", () =>
+    withSandbox(async (sandboxId) => {
+      const { rpc } = agent;
+      const full = "dd if=/dev/urandom of=/home/user/big bs=1M count=48 conv=fsync 2>&1; echo status $?";
+      await disk.fill(4 * MIB);
+      const inside = await sh(sandboxId, full);
+      assert.match(inside, /status [1-9]/, "the guest is told that its write failed");
+      assert.match(agent.log(), /the host's disk is full: writes of the guest fail/);
+      assert.equal(await statusOf(sandboxId), "running");
+      assert.equal(await sh(sandboxId, "echo still here"), "still here");
+      const { epoch } = await askWorkers(rpc, sandboxId, { ...WORKERS, epoch: 2, pages: 0 });
+      assert.equal(epoch, 1);
+      assert.deepEqual((await rpc.listReports({})).reports, [], "nothing ended");
+    }));
+
+  it("keeps new sandboxes from starting, says so, and leaves nothing of them", async () => {
+    await disk.fill(0);
+    const sandboxId = newSandboxId();
+    await assert.rejects(create(sandboxId), saysNoSpace);
+    assert.equal(await statusOf(sandboxId), undefined);
+    disk.free();
+    await assertNothingLeft(agent);
+  });
+});
+
+async function withSandbox(work: (id: string) => Promise<void>): Promise<void> {
+  const sandboxId = newSandboxId();
+  await create(sandboxId);
+  try {
+    await startWorkers(agent.rpc, sandboxId, { ...WORKERS, seed: 1 });
+    await askWorkers(agent.rpc, sandboxId, { ...WORKERS, epoch: 1, pages: 4096 });
+    await work(sandboxId);
+  } catch (reason) {
+    throw new Error(`${reason}\n${agent.log()}`, { cause: reason });
+  } finally {
+    disk.free();
+    await agent.rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS });
+  }
+  await assertNothingLeft(agent);
+}
+
+async function create(sandboxId: string): Promise<void> {
+  const request = { sandboxId, template: "minimal", vcpus: 1, memoryMb: 512, timeoutSec: 0, start: "clone" };
+  await agent.rpc.createSandbox(request, { timeoutMs: CALL_MS });
+}
+
+/** `no_space`, and what to do about it. */
+function saysNoSpace(error: unknown): boolean {
+  assert.ok(error instanceof ConnectError, String(error));
+  assert.equal(error.metadata.get("wrenn-code"), "no_space", error.message);
+  assert.match(error.message, /disk is full; delete snapshots or sandboxes/);
+  return true;
+}
+
+/** What pauses, forks and snapshots leave in the data directory. */
+function savedFiles(): string[] {
+  return [
+    ...readdirSync(join(agent.dataDir, "snapshots")),
+    ...readdirSync(join(agent.dataDir, "templates")),
+    ...readdirSync(join(agent.dataDir, "sandboxes")),
+  ].sort();
+}
+
+async function statusOf(id: string): Promise<string | undefined> {
+  const { sandboxes } = await agent.rpc.listSandboxes({}, { timeoutMs: CALL_MS });
+  return sandboxes.find(({ sandboxId }) => sandboxId === id)?.status;
+}
+
+async function sh(sandboxId: string, script: string): Promise<string> {
+  const request = { sandboxId, cmd: "sh", args: ["-c", script], timeoutSec: 60 };
+  const { exitCode, stdout } = await agent.rpc.exec(request, { timeoutMs: CALL_MS });
+  assert.equal(exitCode, 0);
+  return Buffer.from(stdout).toString().trim();
+}
