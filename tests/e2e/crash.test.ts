@@ -98,7 +98,13 @@ describe("down", () => {
     await up(dataDir);
     const again = await attach(dataDir);
     try {
-      assert.equal((await again.client.sandboxes.get(id)).status, "paused");
+      // The control plane hears of it from the host agent, which has just started as well.
+      const deadline = Date.now() + 45_000;
+      let status = "";
+      while (status !== "paused") {
+        ({ status } = await again.client.sandboxes.get(id));
+        assert.ok(Date.now() < deadline, `still ${status}`);
+      }
       assert.equal((await again.client.sandboxes.resume(id)).status, "running");
       const args = ["-c", `cat /home/user/file; cat /proc/${started.stdout.trim()}/cmdline | tr '\\0' ' '`];
       assert.equal((await again.client.sandboxes.exec(id, { cmd: "sh", args })).stdout, "kept\nsleep 4321 ");
