@@ -73,7 +73,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
         prepared: config.preparedSlots,
         inUse: [...earlier.spared.slots],
         dns: config.dns,
-        onError: (err) => log.error({ err }, "could not prepare a network slot"),
+        onError: (err) => log.error({ err }, "could not prepare or give back a network slot"),
       }),
     (pool) => pool.close(),
   );

@@ -64,7 +64,7 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   const slot = await scope.take(
     "slot",
     () => context.slots.acquire(signal),
-    (taken) => context.slots.release(taken),
+    (taken) => context.slots.releaseSoon(taken),
   );
   // Before the guest sends its first packet.
   if (record.egress) await context.slots.restrict(slot, record.egress, signal);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { describe, it } from "node:test";
 import { planBlock } from "../plan/plan.ts";
-import { deviceNumbers, makeDeviceNodes, removeDeviceNodes, usersWithDeviceNodes } from "./device-nodes.ts";
+import { makeDeviceNodes, removeDeviceNodes, usersWithDeviceNodes } from "./device-nodes.ts";
 
 describe("device nodes", () => {
   const uid = planBlock(251).vmmUids.last;
@@ -31,10 +31,5 @@ describe("device nodes", () => {
     await assert.rejects(makeDeviceNodes(uid, [{ ...tun, from: "/dev/absent" }]), { code: "unavailable" });
     await assert.rejects(makeDeviceNodes(uid, [{ ...tun, from: "/etc/passwd" }]), { code: "unavailable" });
     removeDeviceNodes(uid);
-  });
-
-  it("deviceNumbers() unpacks both halves", () => {
-    assert.deepEqual(deviceNumbers(0x0ac8), { major: 10, minor: 200 });
-    assert.deepEqual(deviceNumbers(0x12300045), { major: 0, minor: 0x12345 });
   });
 });

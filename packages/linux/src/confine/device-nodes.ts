@@ -1,14 +1,22 @@
 // Device nodes for one user. Distributions differ in who may open /dev/net/tun and /dev/kvm; the host's own nodes are
 // left as they are, and a virtual machine monitor gets nodes of the same devices that are its alone.
-import { chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { WrennError } from "@wrenn/core";
-import { run } from "../run/run.ts";
+import { checked, libc } from "../libc/libc.ts";
 import type { Bind } from "./confine.ts";
 
 /** Below /dev, since other file systems may be mounted without devices. Named by uid, so that a sweep finds them. */
 const ROOT = "/dev/wrenn";
-const TIMEOUT_MS = 10_000;
 
 /**
  * Makes nodes for the devices `from`, which only `uid` may open. Returns the binds that put them where they are wanted.
@@ -24,11 +32,12 @@ export async function makeDeviceNodes(
   const binds: Bind[] = [];
   for (const { from, to } of devices) {
     const device = statSync(from, { throwIfNoEntry: false });
-    const kind = device?.isCharacterDevice() ? "c" : device?.isBlockDevice() ? "b" : undefined;
-    if (!device || !kind) throw new WrennError("unavailable", `${from} is not there; see wrenn doctor`);
+    const isDevice = device?.isCharacterDevice() || device?.isBlockDevice();
+    if (!device || !isDevice) throw new WrennError("unavailable", `${from} is not there; see wrenn doctor`);
     const node = join(dir, basename(from));
-    const { major, minor } = deviceNumbers(device.rdev);
-    await run(["mknod", "-m", "0600", node, kind, String(major), String(minor)], { timeoutMs: TIMEOUT_MS });
+    // The mode's upper bits say which kind it is; Node hands on the C library's numbers of mode and device.
+    checked(libc.mknod(node, (device.mode & constants.S_IFMT) | 0o600, device.rdev), `make ${node}`);
+    chmodSync(node, 0o600);
     chownSync(node, uid, uid);
     binds.push({ from: node, to });
   }
@@ -53,13 +62,4 @@ export function usersWithDeviceNodes(): number[] {
   } catch {
     return [];
   }
-}
-
-/** As makedev(3) of the GNU C library packs them. */
-export function deviceNumbers(rdev: number): { major: number; minor: number } {
-  const value = BigInt(rdev);
-  return {
-    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & 0xfffff000n)),
-    minor: Number((value & 0xffn) | ((value >> 12n) & 0xffffff00n)),
-  };
 }

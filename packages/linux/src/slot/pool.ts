@@ -22,7 +22,7 @@ export interface SlotPoolOptions {
   host?: HostSide | undefined;
   /** Guest's side of a slot. Default: a tap. */
   device?: ((plan: SlotPlan) => CreateSlotOptions["device"]) | undefined;
-  /** Told of a preparation in the background that failed. */
+  /** Told of what failed in the background. */
   onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -115,6 +115,11 @@ export class SlotPool {
       this.#unmaking--;
       this.#fill();
     }
+  }
+
+  /** {@link release} without waiting for it, once the machine has gone; what goes wrong is told to `onError`. */
+  releaseSoon(plan: SlotPlan): void {
+    this.release(plan).catch((error: unknown) => this.#options.onError?.(error));
   }
 
   /** Stops preparing and destroys every slot, those in use as well: end their processes first. */
