@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WrennClient } from "@wrenn/sdk";
+import { addNetwork, removeNetwork } from "./floor-network.ts";
+import { commandLineOf, type MachineCommand, rebind } from "./machine-command.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
 
@@ -22,7 +24,7 @@ export async function benchColdBoot(client: WrennClient, dataDir: string, rounds
     const began = performance.now();
     const sandbox = await client.sandboxes.create({ template: "minimal", start: "cold" });
     viaApi.push(performance.now() - began);
-    const machine = commandLineOf(sandbox.id, sandbox.disk_mb);
+    const machine = { ...commandLineOf(sandbox.id), diskMb: sandbox.disk_mb };
     await client.sandboxes.delete(sandbox.id);
     byHand.push(await bootByHand(machine, join(dataDir, "bench-floor")));
   }
@@ -35,47 +37,12 @@ export async function benchColdBoot(client: WrennClient, dataDir: string, rounds
   };
 }
 
-/** What the platform ran: bwrap with everything inside it, limits included. */
-interface MachineCommand {
-  /** From `bwrap` to QEMU's last argument. */
-  argv: string[];
-  /** Resource limits of the QEMU process as prlimit(1) takes them. */
-  limits: string[];
-  uid: number;
-  diskMb: number;
-}
-
-function commandLineOf(sandboxId: string, diskMb: number): MachineCommand {
-  const pids = execFileSync("pgrep", ["-f", `name ${sandboxId} `], { encoding: "utf8" })
-    .trim()
-    .split("\n")
-    .map(Number);
-  const argvOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
-  const bwrap = pids.map(argvOf).find(([program]) => program === "bwrap");
-  const qemu = pids.find((pid) => /qemu-system/.test(argvOf(pid)[0] ?? ""));
-  if (!bwrap || qemu === undefined) throw new Error(`the processes of ${sandboxId} were not found`);
-  const status = readFileSync(`/proc/${qemu}/status`, "utf8");
-  const limits = readFileSync(`/proc/${qemu}/limits`, "utf8");
-  const limit = (name: string) => new RegExp(`^${name}\\s+(\\d+)`, "m").exec(limits)?.[1] ?? "0";
-  return {
-    argv: bwrap,
-    limits: [`--core=0:0`, `--nofile=${limit("Max open files")}`, `--fsize=${limit("Max file size")}`],
-    uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]),
-    diskMb,
-  };
-}
-
-async function bootByHand(machine: MachineCommand, scratch: string): Promise<number> {
+async function bootByHand(machine: MachineCommand & { diskMb: number }, scratch: string): Promise<number> {
   const netns = `wrenn-floor-${process.pid}`;
   const vm = join(scratch, "vm");
   rmSync(scratch, { recursive: true, force: true });
   try {
-    ip("netns", "add", netns);
-    const inside = (...args: string[]) => ip("-n", netns, ...args);
-    inside("tuntap", "add", "dev", "tap0", "mode", "tap", "user", String(machine.uid), "vnet_hdr");
-    inside("link", "set", "tap0", "address", "02:fc:00:00:00:06", "up");
-    inside("addr", "add", "169.254.0.22/30", "dev", "tap0");
-    inside("neigh", "add", "169.254.0.21", "lladdr", "02:fc:00:00:00:05", "dev", "tap0", "nud", "permanent");
+    addNetwork(netns, machine.uid);
     mkdirSync(vm, { recursive: true, mode: 0o700 });
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(vm, "root.qcow2"), `${machine.diskMb}M`]);
     writeFileSync(join(vm, "console.log"), "");
@@ -98,7 +65,7 @@ async function bootByHand(machine: MachineCommand, scratch: string): Promise<num
     if (status !== 0) throw new Error(`the machine started by hand failed:\n${consoleOf(vm)}`);
     return Number(printed);
   } finally {
-    ip("netns", "del", netns);
+    removeNetwork(netns);
     rmSync(scratch, { recursive: true, force: true });
   }
 }
@@ -110,20 +77,9 @@ function substitute(argv: readonly string[], scratch: string): string[] {
     const at = out.indexOf(option);
     if (at !== -1) out.splice(at, 2);
   }
-  const replaceSource = (target: string, source: string) => {
-    const at = out.findIndex((arg, i) => arg === target && /^--(dev-)?bind$/.test(out[i - 2] ?? ""));
-    if (at === -1) throw new Error(`the command line binds nothing at ${target}`);
-    out[at - 1] = source;
-  };
-  replaceSource("/vm", join(scratch, "vm"));
-  replaceSource("/dev/net/tun", join(scratch, "tun"));
-  return out;
+  return rebind(out, { "/vm": join(scratch, "vm"), "/dev/net/tun": join(scratch, "tun") });
 }
 
 function consoleOf(vm: string): string {
   return readFileSync(join(vm, "console.log"), "utf8").slice(-2000);
-}
-
-function ip(...args: string[]): void {
-  execFileSync("ip", args, { stdio: ["ignore", "ignore", "inherit"] });
 }

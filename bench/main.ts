@@ -8,17 +8,25 @@ import { WrennClient } from "@wrenn/sdk";
 import { benchColdBoot } from "./cold-boot.ts";
 import { benchExec } from "./exec.ts";
 import { benchFiles } from "./files.ts";
-import { benchIdleMemory, benchTransferMemory, platformProcesses } from "./memory.ts";
+import { benchBurst, benchForks } from "./fleet.ts";
+import { patternOf } from "./floor-machine.ts";
+import { benchLife } from "./life.ts";
+import { benchIdleMemory, benchTransferMemory, type PlatformProcess, platformProcesses } from "./memory.ts";
 import { type Result, type Verdict, verdicts } from "./result.ts";
 import { renderTable } from "./table.ts";
 import { GuestTarget } from "./target.ts";
 
-const USAGE = `usage: ./wrenn bench [--check] [--slack N] [--quick] [--json] [--data-dir DIR]
+/** What can be measured by itself. */
+const PARTS = ["memory", "boot", "life", "burst", "fork", "exec"] as const;
+type Part = (typeof PARTS)[number];
+
+const USAGE = `usage: ./wrenn bench [--check] [--slack N] [--quick] [--part NAME]... [--json] [--data-dir DIR]
 
 Brings up a platform of its own, measures it beside raw counterparts, and takes it down.
   --check         exit with 1 when a promise of docs/specification.md is broken
   --slack N       with --check: loosen ratios N times and leave absolute figures out
   --quick         fewer rounds: shows that everything works, not how fast it is
+  --part NAME     only this: ${PARTS.join(", ")}; may be repeated
   --json          the result as JSON on stdout; the table goes to stderr
   --data-dir DIR  where the platform keeps its data (default: a new directory below ${tmpdir()})
 `;
@@ -37,10 +45,31 @@ interface Rounds {
   transfers: number;
   /** Passed through while memory is watched, `MiB`. */
   memoryMib: number;
+  lives: number;
+  bursts: number;
+  forks: number;
 }
 
-const FULL: Rounds = { boots: 10, execPairs: 300, transferMib: 200, transfers: 5, memoryMib: 1024 };
-const QUICK: Rounds = { boots: 2, execPairs: 40, transferMib: 32, transfers: 2, memoryMib: 128 };
+const FULL: Rounds = {
+  boots: 10,
+  execPairs: 300,
+  transferMib: 200,
+  transfers: 5,
+  memoryMib: 1024,
+  lives: 8,
+  bursts: 5,
+  forks: 5,
+};
+const QUICK: Rounds = {
+  boots: 2,
+  execPairs: 40,
+  transferMib: 32,
+  transfers: 2,
+  memoryMib: 128,
+  lives: 2,
+  bursts: 1,
+  forks: 1,
+};
 
 const { values } = parseArgs({
   options: {
@@ -48,6 +77,7 @@ const { values } = parseArgs({
     slack: { type: "string", default: "1" },
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    part: { type: "string", multiple: true },
     "data-dir": { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -62,6 +92,12 @@ async function main(): Promise<number> {
     process.stderr.write(`--slack must be a number of at least 1, not ${values.slack}\n`);
     return 2;
   }
+  const unknown = values.part?.find((name) => !PARTS.some((part) => part === name));
+  if (unknown !== undefined) {
+    process.stderr.write(`there is no part ${unknown}; there are ${PARTS.join(", ")}\n`);
+    return 2;
+  }
+  const wanted = (part: Part) => values.part?.includes(part) ?? true;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "wrenn-bench-"));
   const repository = join(import.meta.dirname, "..");
   const wrenn = (...args: string[]) =>
@@ -72,7 +108,7 @@ async function main(): Promise<number> {
   process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     wrenn("up", "--detach", "--listen", "127.0.0.1:0");
-    const results = await measure(dataDir, values.quick ? QUICK : FULL);
+    const results = await measure({ dataDir, rounds: values.quick ? QUICK : FULL, wanted });
     report(results, verdicts(results, slack));
     const broken = verdicts(results, slack).filter(({ kept }) => !kept);
     return values.check && broken.length > 0 ? 1 : 0;
@@ -82,18 +118,79 @@ async function main(): Promise<number> {
   }
 }
 
-async function measure(dataDir: string, rounds: Rounds): Promise<Result[]> {
+async function measure({
+  dataDir,
+  rounds,
+  wanted,
+}: {
+  dataDir: string;
+  rounds: Rounds;
+  wanted: (part: Part) => boolean;
+}): Promise<Result[]> {
   const instance = JSON.parse(readFileSync(join(dataDir, "instance.json"), "utf8")) as Instance;
   const key = readFileSync(join(dataDir, "api-key"), "utf8").trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   progress("preparing the template");
   await client.templates.ensure("minimal");
   const processes = platformProcesses(dataDir, instance);
-  const results = [benchIdleMemory(processes)];
+  const results = wanted("memory") ? [benchIdleMemory(processes)] : [];
+  if (wanted("boot")) {
+    progress(`cold boot, ${rounds.boots} pairs`);
+    results.push(await benchColdBoot(client, dataDir, rounds.boots));
+  }
+  results.push(...(await measureClones(client, dataDir, rounds, wanted)));
+  if (wanted("exec"))
+    results.push(...(await measureOne({ instance, key, client, dataDir, processes }, rounds)));
+  return results;
+}
 
-  progress(`cold boot, ${rounds.boots} pairs`);
-  results.push(await benchColdBoot(client, dataDir, rounds.boots));
+/** What has to do with saved machines. */
+async function measureClones(
+  client: WrennClient,
+  dataDir: string,
+  rounds: Rounds,
+  wanted: (part: Part) => boolean,
+): Promise<Result[]> {
+  if (!(["life", "burst", "fork"] as const).some(wanted)) return [];
+  const results: Result[] = [];
+  progress("saving the template");
+  const { id } = await client.sandboxes.create({ template: "minimal", start: "clone" });
+  const scratch = join(dataDir, "bench-floor");
+  const pattern = patternOf(dataDir, id, scratch);
+  await client.sandboxes.delete(id);
+  const target = { client, dataDir, pattern };
+  try {
+    if (wanted("life")) {
+      progress(`create, pause, resume: ${rounds.lives} pairs`);
+      results.push(...(await benchLife(client, pattern, rounds.lives)));
+    }
+    if (wanted("burst")) {
+      progress(`bursts, ${rounds.bursts} pairs`);
+      results.push(...(await benchBurst(target, { count: 8, rounds: rounds.bursts })));
+    }
+    if (wanted("fork")) {
+      progress(`forks, ${rounds.forks} pairs each`);
+      results.push(...(await benchForks(target, { counts: [1, 8], rounds: rounds.forks })));
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return results;
+}
 
+/** Exec and files of one sandbox. */
+async function measureOne(
+  parts: {
+    instance: Instance;
+    key: string;
+    client: WrennClient;
+    dataDir: string;
+    processes: readonly PlatformProcess[];
+  },
+  rounds: Rounds,
+): Promise<Result[]> {
+  const { instance, key, client, dataDir, processes } = parts;
+  const results: Result[] = [];
   const sandbox = await client.sandboxes.create({ template: "minimal", timeout_sec: 0 });
   const record = readFileSync(join(dataDir, "sandboxes", sandbox.id, "sandbox.json"), "utf8");
   const target = { url: instance.url, key, sandboxId: sandbox.id, hostIp: sandbox.host_ip ?? "" };

@@ -99,7 +99,8 @@ export function platformProcesses(
   );
 }
 
-function proportionalSetSize(pid: number): number {
+/** `MiB`: shared pages count by their share. */
+export function proportionalSetSize(pid: number): number {
   return kilobytes(`/proc/${pid}/smaps_rollup`, "Pss") / 1024;
 }
 

@@ -36,6 +36,18 @@ describe("verdicts()", () => {
     assert.equal(verdicts([files], 5)[0]?.kept, true);
   });
 
+  it("takes off what a ratio is granted, before it compares", () => {
+    const granted = (plus: number): Result => ({
+      ...boot,
+      promises: [{ number: "4", of: "ratio", bound: { max: 1.5, plus } }],
+    });
+    assert.deepEqual(
+      [49, 50].map((plus) => verdicts([granted(plus)], 1)[0]?.kept),
+      [false, true],
+    );
+    assert.equal(verdicts([granted(300)], 1)[0]?.value, 0);
+  });
+
   it("does not let a ratio without a counterpart pass", () => {
     const { raw, ...alone } = boot;
     assert.ok(raw);

@@ -30,7 +30,10 @@ export function renderTable(results: readonly Result[], verdicts: readonly Verdi
 }
 
 function describe({ promise, kept }: Verdict): string {
-  const bound = "max" in promise.bound ? `<= ${promise.bound.max}` : `>= ${promise.bound.min}`;
+  const bound =
+    "max" in promise.bound
+      ? `<= ${promise.bound.max}${promise.bound.plus === undefined ? "" : ` (+ ${promise.bound.plus})`}`
+      : `>= ${promise.bound.min}`;
   return `${promise.number} ${promise.of} ${bound}: ${kept ? "kept" : "BROKEN"}`;
 }
 

@@ -1,0 +1,105 @@
+// A sandbox's life: create, pause, resume, through the API and by hand from the same saved machine.
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { WrennClient } from "@wrenn/sdk";
+import { FloorMachine, type Pattern, startRequest } from "./floor-machine.ts";
+import type { Result } from "./result.ts";
+import { figure } from "./statistics.ts";
+
+const TRUE = "/bin/true";
+const DIRTY_MIB = 200;
+/** Writes pages of the guest that differ from each other and from what was there. */
+const DIRTY = [
+  "-c",
+  `import os
+block = bytearray(os.urandom(1 << 20))
+with open("/dev/shm/dirty", "wb") as f:
+    for i in range(${DIRTY_MIB}):
+        block[0] = i
+        f.write(block)`,
+];
+
+type Step = "create" | "pause" | "resume" | "pauseDirty";
+
+/** `rounds` interleaved lives, after one to warm up. */
+export async function benchLife(client: WrennClient, pattern: Pattern, rounds: number): Promise<Result[]> {
+  const platform = new Samples();
+  const raw = new Samples();
+  const machine = new FloorMachine(pattern, "life");
+  try {
+    for (let round = -1; round < rounds; round++) {
+      const into = { platform: round < 0 ? new Samples() : platform, raw: round < 0 ? new Samples() : raw };
+      await liveViaApi(client, into.platform);
+      await liveByHand(machine, pattern, into.raw);
+    }
+  } finally {
+    await machine.close();
+  }
+  const line = (step: Step, name: string, promise: Result["promises"][number]): Result => ({
+    name,
+    unit: "ms",
+    platform: figure(platform.of(step)),
+    raw: figure(raw.of(step)),
+    promises: [promise],
+  });
+  return [
+    line("create", "create to first exec", { number: "L1", of: "ratio", bound: { max: 1.3 } }),
+    line("resume", "resume to first exec", { number: "L2", of: "ratio", bound: { max: 1.3 } }),
+    line("pause", "pause, 2 MB written", { number: "L3", of: "ratio", bound: { max: 1, plus: 40 } }),
+    line("pauseDirty", `pause, ${DIRTY_MIB} MB written`, { number: "L4", of: "ratio", bound: { max: 1.5 } }),
+  ];
+}
+
+async function liveViaApi(client: WrennClient, samples: Samples): Promise<void> {
+  let id = "";
+  await samples.time("create", async () => {
+    ({ id } = await client.sandboxes.create({ template: "minimal", start: "clone" }));
+    await client.sandboxes.exec(id, { cmd: TRUE });
+  });
+  await samples.time("pause", () => client.sandboxes.pause(id));
+  await samples.time("resume", async () => {
+    await client.sandboxes.resume(id);
+    await client.sandboxes.exec(id, { cmd: TRUE });
+  });
+  const dirty = await client.sandboxes.exec(id, { cmd: "python3", args: DIRTY, timeout_sec: 120 });
+  if (dirty.exit_code !== 0) throw new Error(`could not write memory: ${dirty.stderr}`);
+  await samples.time("pauseDirty", () => client.sandboxes.pause(id));
+  await client.sandboxes.delete(id);
+}
+
+async function liveByHand(machine: FloorMachine, pattern: Pattern, samples: Samples): Promise<void> {
+  const saved = join(pattern.scratch, machine.name, "saved");
+  const exec = startRequest(TRUE);
+  samples.add("create", await machine.start({ exec }));
+  samples.add("pause", await machine.pause(saved));
+  const from = {
+    overlay: undefined,
+    pages: join(saved, "pages"),
+    devices: join(saved, "devices"),
+    token: machine.token,
+  };
+  samples.add("resume", await machine.start({ exec, from }));
+  await machine.exec(startRequest("python3", DIRTY));
+  samples.add("pauseDirty", await machine.pause(`${saved}-2`));
+  for (const directory of [saved, `${saved}-2`]) rmSync(directory, { recursive: true });
+}
+
+class Samples {
+  readonly #of = new Map<Step, number[]>();
+
+  async time(step: Step, work: () => Promise<unknown>): Promise<void> {
+    const began = performance.now();
+    await work();
+    this.add(step, { ms: performance.now() - began });
+  }
+
+  add(step: Step, { ms, phases }: { ms: number; phases?: Record<string, number> }): void {
+    this.#of.set(step, [...(this.#of.get(step) ?? []), ms]);
+    if (process.env["BENCH_PHASES"])
+      process.stderr.write(`${step} ${ms.toFixed(0)} ${JSON.stringify(phases)}\n`);
+  }
+
+  of(step: Step): number[] {
+    return this.#of.get(step) ?? [];
+  }
+}
