@@ -118,7 +118,7 @@ async function forkByHand(
     const from = {
       image: flat,
       devices: join(saved, "devices"),
-      overlay: join(source.vm, "root-0.qcow2"),
+      overlay: join(source.vm, pattern.top),
       token: source.token,
     };
     await Promise.all(copies.map((copy) => copy.start({ from })));

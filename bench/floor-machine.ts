@@ -34,6 +34,8 @@ export interface Pattern {
   /** An empty overlay. */
   overlay: string;
   groups: { dir: string; limits: [file: string, value: string][] }[];
+  /** Name of the disk's writable layer in the machine's directory. */
+  top: string;
   scratch: string;
 }
 
@@ -44,6 +46,8 @@ export function patternOf(dataDir: string, sandboxId: string, scratch: string): 
   const snapshot = join(dataDir, "snapshots", record.snapshot);
   const fd = /mem-path=\/proc\/self\/fd\/(\d+)/.exec(argv.join(" "))?.[1];
   if (fd === undefined) throw new Error(`${sandboxId} is no clone: it has memory of its own`);
+  const top = /"filename":"\/vm\/(root[^"/]*)"/.exec(argv.join(" "))?.[1];
+  if (top === undefined) throw new Error(`the disk of ${sandboxId} has no writable layer in its directory`);
   const held = openSync(`/proc/${pid}/fd/${fd}`, "r");
   const overlay = join(scratch, "blank.qcow2");
   mkdirSync(scratch, { recursive: true, mode: 0o711 });
@@ -57,6 +61,7 @@ export function patternOf(dataDir: string, sandboxId: string, scratch: string): 
     memoryBytes: record.memoryMb * 1024 * 1024,
     overlay,
     groups: groupsOf(pid, sandboxId),
+    top,
     scratch,
   };
 }
@@ -104,12 +109,12 @@ export class FloorMachine {
 
   /** A clone, or what `from` says: a saved state of an earlier one, with its disk or with the one that it has. */
   async start(options: { exec?: string; from?: Partial<Start> } = {}): Promise<Timed> {
-    const { uid, image, devices, memoryBytes, token, overlay } = this.#pattern;
+    const { uid, image, devices, memoryBytes, token, overlay, top } = this.#pattern;
     const accessToken = `floor-${this.name}`;
     return await this.#order({
       do: "start",
       start: {
-        ...{ argv: this.#argv, vm: this.vm, uid, overlay, image, devices, memoryBytes, token },
+        ...{ argv: this.#argv, vm: this.vm, top, uid, overlay, image, devices, memoryBytes, token },
         pages: undefined,
         cgroups: this.#groups().map(({ dir }) => join(dir, "cgroup.procs")),
         init: {

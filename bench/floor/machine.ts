@@ -24,8 +24,9 @@ import { Qmp } from "./qmp.ts";
 export interface Start {
   /** The platform's own command line, with this floor's directory in it. */
   argv: string[];
-  /** Directory that the machine may write. */
+  /** Directory that the machine may write, and the name of its disk's top in there. */
   vm: string;
+  top: string;
   uid: number;
   /** The disk's top: copied into the directory, unless the one that is there is used again. */
   overlay: string | undefined;
@@ -72,7 +73,7 @@ let running: Running | undefined;
 process.on("message", (order: Order) => {
   carryOut(order).then(
     (answer) => process.send?.(answer),
-    (reason: Error) => process.send?.({ failed: `${order.do}: ${reason.stack}${consoleTail()}` }),
+    (reason: Error) => process.send?.({ failed: `${order.do}: ${reason.stack}${consoleTail(order)}` }),
   );
 });
 process.on("disconnect", () => process.exit());
@@ -103,8 +104,8 @@ async function start(what: Start, lap: (name: string) => void): Promise<Running>
   const { vm, uid, overlay, argv } = what;
   if (overlay !== undefined) {
     mkdirSync(vm, { recursive: true, mode: 0o700 });
-    copyFileSync(overlay, join(vm, "root-0.qcow2"));
-    chownSync(join(vm, "root-0.qcow2"), uid, uid);
+    copyFileSync(overlay, join(vm, what.top));
+    chownSync(join(vm, what.top), uid, uid);
     chownSync(vm, uid, uid);
   }
   writeFileSync(join(vm, "console.log"), "");
@@ -121,7 +122,8 @@ async function start(what: Start, lap: (name: string) => void): Promise<Running>
   for (const fd of [devices, image, output]) closeSync(fd);
   const pid = await heldProcess(child);
   for (const group of what.cgroups) writeFileSync(group, String(pid));
-  (child.stdio[BLOCK_FD] as Writable).end("go");
+  // bwrap closes its end without having read all: it says so here, and it means nothing.
+  (child.stdio[BLOCK_FD] as Writable).on("error", () => {}).end("go");
   const qmp = new Qmp(child.stdio[QMP_FD] as Socket);
   await qmp.negotiate();
   lap("process");
@@ -166,7 +168,7 @@ async function freeze(
 ): Promise<number> {
   const { start: what, qmp } = machine;
   const index = ++machine.added;
-  const name = `root-${index}.qcow2`;
+  const name = `floor-${index}`;
   copyFileSync(overlay, join(what.vm, name));
   chownSync(join(what.vm, name), what.uid, what.uid);
   await machine.guest.quiesce("keep");
@@ -230,7 +232,7 @@ async function capture(
   await writeFile(join(into, "pages.json"), JSON.stringify(runs));
   await Promise.all([
     pages.sync(),
-    ...[join(into, "devices"), join(into, "pages.json"), join(what.vm, "root-0.qcow2"), into].map(syncPath),
+    ...[join(into, "devices"), join(into, "pages.json"), join(what.vm, what.top), into].map(syncPath),
   ]);
   lap("sync");
   return still;
@@ -258,9 +260,11 @@ function imageRuns(image: number, bytes: number): Run[] {
   return runs;
 }
 
-function consoleTail(): string {
+/** Where QEMU says why it ended. */
+function consoleTail(order: Order): string {
+  const vm = order.do === "start" ? order.start.vm : running?.start.vm;
   try {
-    return running ? `\n${readFileSync(join(running.start.vm, "console.log"), "utf8").slice(-1500)}` : "";
+    return vm === undefined ? "" : `\n${readFileSync(join(vm, "console.log"), "utf8").slice(-1500)}`;
   } catch {
     return "";
   }
