@@ -1,7 +1,6 @@
 // Machines by hand, beside those of the platform: the same command line, memory, devices and disk, driven by
 // floor/machine.ts in a network namespace of its own.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import {
   chownSync,
   closeSync,
@@ -79,6 +78,7 @@ export class FloorMachine {
   readonly #pattern: Pattern;
   readonly #netns: string;
   readonly #worker: ChildProcess;
+  readonly #ended: Promise<unknown>;
   readonly #argv: string[];
 
   constructor(pattern: Pattern, name: string) {
@@ -105,6 +105,7 @@ export class FloorMachine {
     this.#worker = spawn(enter[0] ?? "", [...enter.slice(1), process.execPath, worker], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
+    this.#ended = new Promise((resolve) => this.#worker.once("exit", resolve));
   }
 
   /** A clone, or what `from` says: a saved state of an earlier one, with its disk or with the one that it has. */
@@ -153,22 +154,18 @@ export class FloorMachine {
   }
 
   async close(): Promise<void> {
-    const exited = once(this.#worker, "exit");
-    if (this.#worker.exitCode === null) {
-      this.#worker.disconnect();
-      await exited;
-    }
+    if (this.#worker.connected) this.#worker.disconnect();
+    await this.#ended;
     removeNetwork(this.#netns);
     rmSync(join(this.#pattern.scratch, this.name), { recursive: true, force: true });
     for (const { dir } of this.#groups()) removeGroup(dir);
   }
 
   async #order(order: Order): Promise<Timed> {
+    const answered = new Promise<Answer>((resolve) => this.#worker.once("message", resolve));
     this.#worker.send(order);
-    const answer = await Promise.race([
-      once(this.#worker, "message").then(([message]) => message as Answer),
-      once(this.#worker, "exit").then(() => ({ failed: "the floor has ended" })),
-    ]);
+    const ended = this.#ended.then((): Answer => ({ failed: "the floor has ended" }));
+    const answer = await Promise.race([answered, ended]);
     if ("failed" in answer) throw new Error(`floor ${this.name}: ${answer.failed}`);
     return answer;
   }
