@@ -5,7 +5,7 @@ import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import type { WrennClient } from "@wrenn/sdk";
 import { addNetwork, removeNetwork } from "./floor-network.ts";
-import { commandLineOf, type MachineCommand, rebind } from "./machine-command.ts";
+import { commandLineOf, type MachineCommand, rebind, topOf } from "./machine-command.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
 
@@ -44,10 +44,11 @@ async function bootByHand(machine: MachineCommand & { diskMb: number }, scratch:
   try {
     addNetwork(netns, machine.uid);
     mkdirSync(vm, { recursive: true, mode: 0o700 });
-    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(vm, "root.qcow2"), `${machine.diskMb}M`]);
+    const top = topOf(machine.argv);
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(vm, top), `${machine.diskMb}M`]);
     writeFileSync(join(vm, "console.log"), "");
     execFileSync("mknod", ["-m", "0600", join(scratch, "tun"), "c", "10", "200"]);
-    for (const name of ["vm", "vm/root.qcow2", "vm/console.log", "tun"]) {
+    for (const name of ["vm", `vm/${top}`, "vm/console.log", "tun"]) {
       chownSync(join(scratch, name), machine.uid, machine.uid);
     }
     const argv = ["prlimit", ...machine.limits, "--", ...substitute(machine.argv, scratch)];
@@ -70,9 +71,9 @@ async function bootByHand(machine: MachineCommand & { diskMb: number }, scratch:
   }
 }
 
-/** The same command line on the floor's own directory and device, without the descriptors that held and reported it. */
+/** The same command line on the floor's own directory and device, without the descriptors that it was controlled by. */
 function substitute(argv: readonly string[], scratch: string): string[] {
-  const out = [...argv];
+  const out = argv.map((arg) => (arg.startsWith("socket,id=qmp,") ? "null,id=qmp" : arg));
   for (const option of ["--info-fd", "--block-fd"]) {
     const at = out.indexOf(option);
     if (at !== -1) out.splice(at, 2);

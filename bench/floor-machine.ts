@@ -18,7 +18,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { StartRequestSchema } from "@wrenn/rpc/envd";
 import type { Answer, Order, Start } from "./floor/machine.ts";
 import { addNetwork, removeNetwork } from "./floor-network.ts";
-import { commandLineOf, rebind } from "./machine-command.ts";
+import { commandLineOf, rebind, topOf } from "./machine-command.ts";
 
 /** What the platform's clones are made of, as one of them shows it. */
 export interface Pattern {
@@ -45,8 +45,6 @@ export function patternOf(dataDir: string, sandboxId: string, scratch: string): 
   const snapshot = join(dataDir, "snapshots", record.snapshot);
   const fd = /mem-path=\/proc\/self\/fd\/(\d+)/.exec(argv.join(" "))?.[1];
   if (fd === undefined) throw new Error(`${sandboxId} is no clone: it has memory of its own`);
-  const top = /"filename":"\/vm\/(root[^"/]*)"/.exec(argv.join(" "))?.[1];
-  if (top === undefined) throw new Error(`the disk of ${sandboxId} has no writable layer in its directory`);
   const held = openSync(`/proc/${pid}/fd/${fd}`, "r");
   const overlay = join(scratch, "blank.qcow2");
   mkdirSync(scratch, { recursive: true, mode: 0o711 });
@@ -60,7 +58,7 @@ export function patternOf(dataDir: string, sandboxId: string, scratch: string): 
     memoryBytes: record.memoryMb * 1024 * 1024,
     overlay,
     groups: groupsOf(pid, sandboxId),
-    top,
+    top: topOf(argv),
     scratch,
   };
 }

@@ -43,3 +43,10 @@ export function rebind(argv: readonly string[], sources: Record<string, string>)
   }
   return out;
 }
+
+/** Name of the root disk's writable layer, which lies in the machine's own directory. */
+export function topOf(argv: readonly string[]): string {
+  const top = /"filename":"\/vm\/(root[^"/]*)"/.exec(argv.join(" "))?.[1];
+  if (top === undefined) throw new Error("the root disk has no writable layer in the machine's directory");
+  return top;
+}
