@@ -60,7 +60,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       max: 2 ** 24,
       fallback: Math.floor((totalmem() / MIB) * 0.85),
     }),
-    preparedSlots: integer(env, "WRENN_PREPARED_SLOTS", { min: 0, max: 64, fallback: 4 }),
+    preparedSlots: integer(env, "WRENN_PREPARED_SLOTS", { min: 0, max: 64, fallback: 8 }),
     concurrentBoots: integer(env, "WRENN_CONCURRENT_BOOTS", { min: 1, max: 64, fallback: 4 }),
     concurrentLoads: integer(env, "WRENN_CONCURRENT_LOADS", {
       min: 1,
