@@ -11,6 +11,9 @@ import { invalidQuery, validQuery } from "./query-arbitrary.ts";
 import { type FuzzRequest, shown } from "./request.ts";
 import { invalidTexts, validText } from "./text-arbitrary.ts";
 
+/** A port that any sandbox may be asked for. */
+const PORT = "8080";
+
 type Headers = readonly (readonly [name: string, value: string])[];
 
 /** What one part of a request adds to it. */
@@ -75,7 +78,7 @@ function pathPart(operation: Operation, fixtures: Fixtures, wrong: boolean): fc.
   const [parameter] = of(operation, "path");
   if (!parameter) return fc.constant({ faults: [] });
   const inPath = (segment: string, faults: Fault[]): Part => ({
-    path: operation.path.replace(/\{[^}]+\}/, () => segment),
+    path: operation.path.replace(/\{[^}]+\}/, () => segment).replace("{port}", PORT),
     faults,
   });
   if (!wrong) {
