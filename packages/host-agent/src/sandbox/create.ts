@@ -1,5 +1,5 @@
 // How a new sandbox begins: as a clone of a template's snapshot where there is one, else by booting.
-import { BOUNDS, newSandboxId, newToken, WrennError } from "@wrenn/core";
+import { assertSandboxId, BOUNDS, newSandboxId, newToken, WrennError } from "@wrenn/core";
 import type { Egress } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
@@ -100,6 +100,7 @@ async function boot(
 
 /** The record of a sandbox to be. Throws `invalid_argument` naming the field that does not fit. */
 export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
+  if (spec.id !== "") assertSandboxId(spec.id);
   const record: SandboxRecord = {
     version: 2,
     id: spec.id === "" ? newSandboxId() : spec.id,
