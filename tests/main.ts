@@ -5,6 +5,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
 import { type Counts, strictCounts, sum } from "./counts.ts";
+import { type Failure, toFailure, toldShort } from "./failures.ts";
 import { withLab } from "./lab/with-lab.ts";
 import { CHECK, findSuites, type Suite } from "./suites.ts";
 import { runTools } from "./tools.ts";
@@ -54,12 +55,19 @@ async function main(): Promise<number> {
     return 0;
   }
   const counts: Counts[] = [];
+  const failures: Failure[] = [];
+  const times: string[] = [];
   for (const suite of chosen) {
     process.stdout.write(`\n=== ${suite.name} ===\n`);
+    const began = performance.now();
     if (suite.name === CHECK) counts.push(await runTools(repository));
-    else counts.push(await (suite.lab ? withLab(() => runSuite(suite)) : runSuite(suite)));
+    else
+      counts.push(await (suite.lab ? withLab(() => runSuite(suite, failures)) : runSuite(suite, failures)));
+    times.push(`${suite.name} ${((performance.now() - began) / 1000).toFixed(0)} s`);
   }
   const { passed, failed } = sum(counts);
+  process.stdout.write(`\n${times.join(", ")}\n`);
+  for (const failure of failures) process.stdout.write(toldShort(failure, repository));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }
@@ -75,9 +83,13 @@ function list({ name, files, onRequest }: Suite): void {
 }
 
 /** Runs the files of a suite, each in a process of its own, and reports as it goes. */
-async function runSuite({ files, concurrency }: Suite): Promise<Counts> {
+async function runSuite({ files, concurrency }: Suite, failures: Failure[]): Promise<Counts> {
   const stream = run({ files, concurrency, isolation: "process", timeout: FILE_TIMEOUT_MS, cwd: repository });
   let counts: Counts | undefined;
+  stream.on("test:fail", (event) => {
+    const failure = toFailure(event);
+    if (failure !== undefined) failures.push(failure);
+  });
   stream.on("test:summary", (summary) => {
     // One for each file, which names it, and one for the whole.
     if (summary.file === undefined) counts = strictCounts(summary.counts);
