@@ -361,18 +361,10 @@ describe("the order of checks", () => {
     assert.equal((await service.call("GET", `/v1/sandboxes/${id}`)).body.status, "running", "untouched");
   });
   test("status before body: 409", async () => {
+    // Not `resume`: what ended may have its disk still, so only the host can refuse it.
     const id = await service.sandbox();
     await service.call("DELETE", `/v1/sandboxes/${id}`);
-    for (const action of [
-      "exec",
-      "ping",
-      "pause",
-      "resume",
-      "fork",
-      "restore",
-      "files/read",
-      "exec/ticket",
-    ]) {
+    for (const action of ["exec", "ping", "pause", "fork", "restore", "files/read", "exec/ticket"]) {
       const { status, body } = await service.call("POST", `/v1/sandboxes/${id}/${action}`, {
         body: "not json",
       });
