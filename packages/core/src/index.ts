@@ -12,6 +12,13 @@ export {
   SANDBOX_ID_PATTERN,
 } from "./ids.ts";
 export {
+  type LazyPages,
+  type LazyPagesRef,
+  openLazyPages,
+  type PageRange,
+  type PageRun,
+} from "./lazy-pages.ts";
+export {
   assertTransition,
   canTransition,
   predecessors,
