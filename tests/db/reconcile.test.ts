@@ -92,6 +92,18 @@ describe("the reconciler", () => {
     assert.equal((await statusOf(id)).status, "running");
   });
 
+  test("is healthy again only when it knows what a host did while it was away", async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = await service.sandbox();
+      await service.host.goAway();
+      await eventually(async () => (await service.call("GET", "/health")).status === 503 || undefined);
+      service.host.sandboxes.set(id, { status: "paused", template: "minimal" });
+      await service.host.listen();
+      await eventually(async () => (await service.call("GET", "/health")).status === 200 || undefined);
+      assert.equal((await statusOf(id)).status, "paused", `round ${round}`);
+    }
+  });
+
   test("does not touch a create that is under way", async () => {
     const held = Promise.withResolvers<void>();
     service.host.before["createSandbox"] = () => held.promise;

@@ -113,8 +113,13 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     observe: (method, seconds, outcome) => metrics.hostCall(method, seconds, outcome),
     describeMs: config.describeMs,
     onChange: (address, failure) => {
-      if (failure) log.warn({ host: address, err: failure }, "a host cannot be reached");
-      else log.info({ host: address }, "a host answers");
+      if (failure) {
+        log.warn({ host: address, err: failure }, "a host cannot be reached");
+        reconciler.lose(address);
+      } else {
+        log.info({ host: address }, "a host answers");
+        reconciling.soon();
+      }
     },
   });
   const reports = new ReportCollector({ db, hosts, log });
@@ -172,7 +177,12 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     uploads,
     storage: new StorageService({ db, hosts }),
     builds: new BuildService({ db, hosts, inFlight, log, worker }),
-    health: new HealthService({ db, hosts, version: VERSION }),
+    health: new HealthService({
+      db,
+      hosts,
+      version: VERSION,
+      isCompared: (host) => reconciler.hasCompared(host),
+    }),
   };
   const idempotency = new Idempotency({ db, worker });
   return { db, log, services, inFlight, proxy, reports, reconciling, idempotency };

@@ -35,10 +35,22 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #strays: Strays;
+  /** Addresses of the hosts whose sandboxes have been compared with their rows since they answer. */
+  readonly #compared = new Set<string>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#strays = new Strays({ graceMs: options.orphanGraceMs, ...(options.now && { now: options.now }) });
+  }
+
+  /** Whether the rows of a host's sandboxes say what the host says: false until the first round after its return. */
+  hasCompared({ address }: Host): boolean {
+    return this.#compared.has(address);
+  }
+
+  /** A host has stopped answering: what it does from now on is not known. */
+  lose(address: string): void {
+    this.#compared.delete(address);
   }
 
   /** One round over all hosts. A host that cannot be reached changes nothing. */
@@ -49,6 +61,7 @@ export class Reconciler {
     for (const host of reachable) {
       try {
         await this.#reconcile(host);
+        this.#compared.add(host.address);
       } catch (reason) {
         log.warn({ host_id: host.id, err: reason }, "could not reconcile a host");
       }
