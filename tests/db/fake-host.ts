@@ -151,6 +151,10 @@ export class FakeHost implements AsyncDisposable {
       setEgress: (request, context) => this.#on("setEgress", request, { context, work: () => ({}) }),
       getAccess: (request, context) =>
         this.#on("getAccess", request, { context, work: () => machines.access(request.sandboxId) }),
+      getConsole: (request, context) =>
+        this.#on("getConsole", request, { context, work: () => machines.console(request.sandboxId) }),
+      listSamples: (request, context) =>
+        this.#on("listSamples", request, { context, work: () => machines.samplesOf(request) }),
       getStorage: (request, context) =>
         this.#on("getStorage", request, { context, work: () => machines.storage() }),
       exec: async (request, context) => {

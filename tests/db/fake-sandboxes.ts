@@ -1,5 +1,6 @@
 // The machines of the fake host: what each call does to them, at once, and what it refuses.
 import { Code } from "@connectrpc/connect";
+import type { ListSamplesRequest } from "@wrenn/rpc/hostagent";
 import { hostError } from "./host-error.ts";
 
 export interface FakeSandbox {
@@ -22,6 +23,10 @@ export class FakeSandboxes {
   readonly snapshots = new Map<string, { vcpus: number; memoryMb: number }>();
   /** Saved memory is of no use here: why. */
   incompatible: string | undefined;
+  /** What guests have printed on their consoles. */
+  readonly printed = new Map<string, string>();
+  /** What they have used, and when (milliseconds). */
+  readonly sampled = new Map<string, { at: number; memUsed: number }[]>();
   #addresses = 0;
 
   create(request: {
@@ -144,6 +149,26 @@ export class FakeSandboxes {
   access(sandboxId: string) {
     if (!this.all.has(sandboxId)) throw hostError("not_found", Code.NotFound, `no sandbox ${sandboxId}`);
     return { accessToken: `token of ${sandboxId}`, envdVersion: "0.6.4" };
+  }
+
+  console(sandboxId: string) {
+    if (!this.all.has(sandboxId)) throw hostError("not_found", Code.NotFound, `no sandbox ${sandboxId}`);
+    return { text: this.printed.get(sandboxId) ?? "", beganAtUnixMs: BigInt(Date.now()) };
+  }
+
+  samplesOf({ sandboxId, fromUnixMs, toUnixMs }: ListSamplesRequest) {
+    if (!this.all.has(sandboxId)) throw hostError("not_found", Code.NotFound, `no sandbox ${sandboxId}`);
+    const samples = this.sampled.get(sandboxId) ?? [];
+    const within = ({ at }: { at: number }) => at >= fromUnixMs && (toUnixMs === 0n || at <= toUnixMs);
+    return {
+      samples: samples.filter(within).map(({ at, memUsed }) => ({
+        atUnixMs: BigInt(at),
+        cpus: 1,
+        cpuUsedPct: 12.5,
+        memTotal: 2n ** 29n,
+        memUsed: BigInt(memUsed),
+      })),
+    };
   }
 
   #startClock(sandbox: FakeSandbox, timeoutSec: number): bigint {

@@ -15,6 +15,7 @@ export type {
   E2bStatusQuery,
 } from "./e2b/builds.ts";
 export { E2bError } from "./e2b/error.ts";
+export type { E2bLogEntry, E2bLogsQuery, E2bLogsV1Query } from "./e2b/logs.ts";
 export type {
   E2bConnectRequest,
   E2bCreateRequest,

@@ -28,6 +28,7 @@ import { InFlight } from "./services/in-flight.ts";
 import { KeyService } from "./services/keys.ts";
 import { Metrics } from "./services/metrics.ts";
 import { RecentSandboxes } from "./services/recent-sandboxes.ts";
+import { SandboxLogService } from "./services/sandbox-log/sandbox-log.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
@@ -165,7 +166,8 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     recent: new RecentSandboxes({ read: (caller, id) => sandboxes.get(caller, id) }),
     traffic,
     access,
-    guestMetrics: new GuestMetricsService({ hosts, access }),
+    guestMetrics: new GuestMetricsService({ hosts }),
+    logs: new SandboxLogService({ db, hosts }),
     inFlight,
     templates,
     metrics,

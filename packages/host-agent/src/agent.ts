@@ -27,6 +27,8 @@ import type { HostContext } from "./sandbox/context.ts";
 import { SandboxManager } from "./sandbox/manager.ts";
 import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
+import { Samples } from "./sandbox/samples.ts";
+import { startSampling } from "./sandbox/sampling.ts";
 import { findEarlier, takeOver } from "./sandbox/take-over.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
 import { Compactor } from "./storage/compactor.ts";
@@ -140,6 +142,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const unwatch = rootfs.watch((dir, reason) => manager.diskLost(dir, reason));
   scope.defer("watch of the disks", unwatch);
   scope.defer("reaper", startReaper(manager, config.reapIntervalMs, log));
+  const samples = new Samples({ list: () => manager.list(), log });
+  scope.defer("samples", startSampling(samples, config.sampleIntervalMs, log));
 
   const builds = new TemplateBuilds({ registry, warm, storage, cacheDir: config.cacheDir, log });
   scope.defer("template builds", () => builds.close());
@@ -149,7 +153,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     vmm: `${vmm.name} ${await vmm.version()}`,
     capacity,
   });
-  const service = { manager, templates: registry, builds, reports, storage, dataDir: config.dataDir, host };
+  const { dataDir } = config;
+  const service = { manager, templates: registry, builds, reports, storage, samples, dataDir, host };
   const onSocket = await listenOnSocket(service, { path: config.socket, owner: config.socketOwner, log });
   scope.defer("socket", onSocket);
   if (config.tls) scope.defer("TLS", await listenOnTls(service, { ...config.tls, tls: config.tls, log }));

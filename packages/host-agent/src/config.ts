@@ -38,6 +38,8 @@ export interface Config {
   guestFile: string | undefined;
   /** How often idle sandboxes are looked for, `ms`. */
   reapIntervalMs: number;
+  /** How often sandboxes that do something are measured, `ms`. */
+  sampleIntervalMs: number;
   logLevel: string;
   tls: { host: string; port: number; certFile: string; keyFile: string; caFile: string } | undefined;
 }
@@ -77,6 +79,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         : integer(env, "WRENN_PROOF_DEADLINE_MS", { min: 1000, max: 600_000 }),
     guestFile: env["WRENN_GUEST_FILE"] || undefined,
     reapIntervalMs: integer(env, "WRENN_REAP_INTERVAL_MS", { min: 10, max: 60_000, fallback: 1000 }),
+    sampleIntervalMs: integer(env, "WRENN_SAMPLE_INTERVAL_MS", {
+      min: 100,
+      max: 3_600_000,
+      fallback: 10_000,
+    }),
     logLevel: env["WRENN_LOG_LEVEL"] ?? "info",
     tls: tlsListen === undefined ? undefined : { ...hostPort(tlsListen), ...tlsFiles(env) },
   };

@@ -7,11 +7,11 @@ export const CONSOLE_MAX_BYTES: number = 1024 * 1024;
 const TAIL_BYTES = 4096;
 
 /** The end of the console as text; control characters other than newline and tab are dropped. Empty when there is none. */
-export async function readConsoleTail(path: string): Promise<string> {
+export async function readConsoleTail(path: string, maxBytes: number = TAIL_BYTES): Promise<string> {
   await using file = await openConsole(path, constants.O_RDONLY);
   if (!file) return "";
   const { size } = await file.stat();
-  const length = Math.min(size, TAIL_BYTES);
+  const length = Math.min(size, maxBytes);
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
   return printable(buffer.subarray(0, bytesRead).toString("utf8"));
 }

@@ -1,5 +1,5 @@
 // @wrenn/vmm: the port for virtual machine monitors, the QEMU driver, and the proof of an accelerator.
-export { CONSOLE_MAX_BYTES, printable, trimConsole } from "./console.ts";
+export { CONSOLE_MAX_BYTES, printable, readConsoleTail, trimConsole } from "./console.ts";
 export {
   type Proof,
   type ProofOptions,

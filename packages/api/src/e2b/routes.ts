@@ -4,14 +4,7 @@ import { Type } from "typebox";
 import type { Route } from "../route.ts";
 import { KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
 import { noContent } from "../routes/json.ts";
-import {
-  E2bForks,
-  E2bListedSandbox,
-  E2bMetric,
-  E2bSandbox,
-  E2bSandboxDetail,
-  E2bSnapshot,
-} from "./answers.ts";
+import { E2bForks, E2bListedSandbox, E2bSandbox, E2bSandboxDetail, E2bSnapshot } from "./answers.ts";
 import { body, json, page } from "./body.ts";
 import { E2B_BUILD_ROUTES } from "./build-routes.ts";
 import {
@@ -19,7 +12,6 @@ import {
   E2bCreateRequest,
   E2bForkRequest,
   E2bListQuery,
-  E2bMetricsQuery,
   E2bNetworkRequest,
   E2bPauseRequest,
   E2bRefreshRequest,
@@ -28,6 +20,7 @@ import {
   E2bTimeoutRequest,
 } from "./requests.ts";
 import { E2B_TEMPLATE_ROUTES } from "./template-routes.ts";
+import { E2B_WATCH_ROUTES } from "./watch-routes.ts";
 
 /** Anything that makes or moves a sandbox. */
 const MOVING = [
@@ -197,22 +190,7 @@ export const E2B_ROUTES = [
     success: noContent("They hold for connections that are made from now on."),
     errors: MOVING,
   },
-  {
-    method: "GET",
-    path: "/sandboxes/{id}/metrics",
-    operationId: "e2bSandboxMetrics",
-    summary: "What a guest uses now",
-    tag: "sandboxes",
-    auth: "key",
-    params: E2bSandboxParams,
-    query: E2bMetricsQuery,
-    success: json(
-      200,
-      "One sample; none when it does not run, or now is not asked for.",
-      Type.Array(E2bMetric),
-    ),
-    errors: [...KEYED, ...ON_HOST],
-  },
+  ...E2B_WATCH_ROUTES,
   ...E2B_TEMPLATE_ROUTES,
   ...E2B_BUILD_ROUTES,
   { ...unsupported, method: "GET", path: "/volumes", operationId: "e2bListVolumes" },

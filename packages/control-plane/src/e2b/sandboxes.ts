@@ -13,6 +13,7 @@ import type { GuestMetrics } from "../services/guest-metrics.ts";
 import type { Services } from "../services/services.ts";
 import { templateName } from "./aliases.ts";
 import { toCreateOptions, toNetwork } from "./create-request.ts";
+import { logHandlers } from "./logs.ts";
 import { metadataFilter } from "./metadata-query.ts";
 import { presentAccess, presentDetail, presentListed } from "./present.ts";
 import { STATES, shown } from "./shown.ts";
@@ -42,11 +43,11 @@ export function sandboxHandlers(services: Services) {
       return {};
     }),
     e2bSandboxMetrics: handler<undefined, E2bMetricsQuery>(async ({ caller, sandbox, query }) => {
-      const now = Date.now() / 1000;
-      const asked = now >= (query.start ?? 0) && (query.end === undefined || Math.floor(now) <= query.end);
-      if (shown(sandbox).status !== "running" || !asked) return { body: [] };
-      return { body: [presentMetrics(await guestMetrics.read(caller, sandbox))] };
+      const { start = 0, end } = query;
+      const range = { from: start * 1000, to: end === undefined ? undefined : end * 1000 + 999 };
+      return { body: (await guestMetrics.read(caller, shown(sandbox), range)).map(presentMetrics) };
     }),
+    ...logHandlers(services),
   };
 }
 
@@ -78,16 +79,6 @@ function timeOf(text: string): Date {
   });
 }
 
-function presentMetrics(metrics: GuestMetrics): E2bMetric {
-  return {
-    timestamp: new Date(metrics.ts * 1000).toISOString(),
-    timestampUnix: metrics.ts,
-    cpuCount: metrics.cpu_count,
-    cpuUsedPct: metrics.cpu_used_pct,
-    memUsed: metrics.mem_used,
-    memTotal: metrics.mem_total,
-    memCache: metrics.mem_cache,
-    diskUsed: metrics.disk_used,
-    diskTotal: metrics.disk_total,
-  };
+function presentMetrics({ at, ...used }: GuestMetrics): E2bMetric {
+  return { timestamp: at.toISOString(), timestampUnix: Math.floor(at.getTime() / 1000), ...used };
 }

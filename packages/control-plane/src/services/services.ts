@@ -11,6 +11,7 @@ import type { InFlight } from "./in-flight.ts";
 import type { KeyService } from "./keys.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RecentSandboxes } from "./recent-sandboxes.ts";
+import type { SandboxLogService } from "./sandbox-log/sandbox-log.ts";
 import type { SandboxService } from "./sandboxes.ts";
 import type { SnapshotService } from "./snapshots.ts";
 import type { StepBuildService } from "./step-build/step-builds.ts";
@@ -36,6 +37,7 @@ export interface Services {
   traffic: TrafficService;
   access: AccessService;
   guestMetrics: GuestMetricsService;
+  logs: SandboxLogService;
   inFlight: InFlight;
   templates: TemplateService;
   snapshots: SnapshotService;

@@ -11,6 +11,7 @@ import { ENVD_PORT } from "@wrenn/envd";
 import { Process } from "@wrenn/rpc/envd";
 import { dialGuest } from "./dial.ts";
 import { guestError } from "./errors.ts";
+import { type GuestMetrics, parseMetrics } from "./metrics.ts";
 
 /** What a guest is told before its sandbox counts as running. */
 export interface GuestInit {
@@ -135,6 +136,13 @@ export class GuestClient {
     const response = await this.#send({ method: "POST", path: "/unquiesce", signal });
     await expectSuccess(response, "let the guest go on");
     response.resume();
+  }
+
+  /** What the guest uses now. Throws `guest_unreachable` when it tells anything else. */
+  async metrics(signal: AbortSignal): Promise<GuestMetrics> {
+    const response = await this.#send({ method: "GET", path: "/metrics", signal });
+    await expectSuccess(response, "measure the guest");
+    return parseMetrics(await readSmall(response));
   }
 
   /** Streams a file out of the guest. Nothing is read ahead of the consumer beyond the socket's buffers. */

@@ -10,6 +10,7 @@ import type { HostInfo } from "../host-info.ts";
 import type { CreateSpec } from "../sandbox/create.ts";
 import type { SandboxManager } from "../sandbox/manager.ts";
 import type { ReportLog } from "../sandbox/reports.ts";
+import type { Samples } from "../sandbox/samples.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { TemplateBuilds } from "../template/builds.ts";
@@ -18,6 +19,7 @@ import { execStream, sendExecInput } from "./exec-stream.ts";
 import { lifecycleMethods } from "./lifecycle-rpc.ts";
 import { buildTemplate, templateInfo } from "./template-rpc.ts";
 import { assertCommand, assertGuestPath, assertIsolation, oneOf } from "./validate.ts";
+import { watchMethods } from "./watch-rpc.ts";
 
 export interface ServiceContext {
   manager: SandboxManager;
@@ -25,6 +27,7 @@ export interface ServiceContext {
   builds: TemplateBuilds;
   reports: ReportLog;
   storage: Storage;
+  samples: Samples;
   dataDir: string;
   host: HostInfo;
 }
@@ -169,6 +172,7 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
         return {};
       },
       ...lifecycleMethods(context),
+      ...watchMethods(context),
       listTemplates() {
         return { templates: templates.list().map(templateInfo) };
       },

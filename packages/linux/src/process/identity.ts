@@ -8,6 +8,8 @@ export interface ProcessIdentity {
 }
 
 interface Stat extends ProcessIdentity {
+  /** Time on processors so far, all threads, `ms`. */
+  cpuMs: number;
   /** One letter; `Z` and `X` are processes that have ended. */
   state: string;
 }
@@ -23,6 +25,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return readStat(identity.pid)?.startTime === identity.startTime;
 }
 
+/** Time that a process has had on processors so far, `ms`; undefined when it no longer runs. */
+export function cpuTimeOf(identity: ProcessIdentity): number | undefined {
+  const stat = readStat(identity.pid);
+  return stat?.startTime === identity.startTime ? stat.cpuMs : undefined;
+}
+
 function readStat(pid: number): Stat | undefined {
   let text: string;
   try {
@@ -34,11 +42,19 @@ function readStat(pid: number): Stat | undefined {
   return stat.state === "Z" || stat.state === "X" ? undefined : stat;
 }
 
+/** `ms`; USER_HZ, which Linux shows as 100 on every architecture that this runs on. */
+const TICK_MS = 10;
+
 /**
  * Reads `/proc/PID/stat`, proc_pid_stat(5). The second field is the program's name in parentheses and
  * may itself hold spaces and parentheses, so fields are counted from the last one.
  */
 export function parseStat(text: string): Stat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { pid: Number.parseInt(text, 10), state: fields[0] ?? "", startTime: Number(fields[19]) };
+  return {
+    pid: Number.parseInt(text, 10),
+    state: fields[0] ?? "",
+    startTime: Number(fields[19]),
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
+  };
 }

@@ -17,7 +17,8 @@ describe("parseStat()", () => {
   it("is not misled by a program's name", () => {
     const name = "a) S 1 (b";
     const rest = ["R", ...Array.from({ length: 18 }, () => "7"), "4242", "9"].join(" ");
-    assert.deepEqual(parseStat(`31 (${name}) ${rest}\n`), { pid: 31, state: "R", startTime: 4242 });
+    const stat = parseStat(`31 (${name}) ${rest}\n`);
+    assert.deepEqual(stat, { pid: 31, state: "R", startTime: 4242, cpuMs: 140 });
   });
 });
 

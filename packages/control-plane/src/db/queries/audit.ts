@@ -24,3 +24,18 @@ export async function recordAudit(db: Db, { action, subject, by, detail = {} }: 
     })
     .execute();
 }
+
+/** What was done to one subject, the newest first. */
+export async function eventsOf(
+  db: Db,
+  subject: string,
+  limit: number,
+): Promise<{ at: Date; action: string; detail: Record<string, unknown> }[]> {
+  return await db
+    .selectFrom("audit_events")
+    .select(["at", "action", "detail"])
+    .where("subject", "=", subject)
+    .orderBy("at", "desc")
+    .limit(limit)
+    .execute();
+}
