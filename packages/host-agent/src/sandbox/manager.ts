@@ -1,5 +1,5 @@
 // The transitions of sandboxes that somebody asks for, each under the sandbox's own lock.
-import { assertSandboxId, BOUNDS, newToken, WrennError } from "@wrenn/core";
+import { assertSandboxId, BOUNDS, WrennError } from "@wrenn/core";
 import { assertEgress, type Egress, faultPoint } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { GuestClient } from "../guest/client.ts";
@@ -17,10 +17,11 @@ import {
 import { moveDeadline, newDeadline } from "./deadline.ts";
 import { explainDiskFull } from "./disk-full.ts";
 import { Endings } from "./endings.ts";
-import { assertForkIds, freezeMoment } from "./fork.ts";
+import { assertForkIds, forkRecord, freezeMoment } from "./fork.ts";
 import type { Beginning } from "./life.ts";
+import { flattenSoon, nameMoment } from "./name-moment.ts";
 import { pauseSandbox } from "./pause.ts";
-import { type SandboxRecord, writeRecord } from "./record.ts";
+import { writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
 import { restoreSandbox } from "./restore.ts";
 import { assertPaused, cloneOf, fromDiskOf, fromSnapshot, resumeSandbox } from "./resume.ts";
@@ -135,22 +136,7 @@ export class SandboxManager {
       const beginning = await cloneOf(context, moment.id);
       const results = await Promise.allSettled(
         forkIds.map((forkId) => {
-          const { vcpus, memoryMb, diskMb, template, timeoutSec, ttlMode, onTimeout, envs, egress } =
-            source.record;
-          const like: CreateSpec = {
-            id: forkId,
-            template,
-            vcpus,
-            memoryMb,
-            diskMb,
-            timeoutSec,
-            ttlMode,
-            onTimeout,
-            envs,
-            ...(egress && { egress }),
-            start: "clone",
-          };
-          const copy = this.#table.register({ ...emptyRecord(like), createdAt: Date.now() });
+          const copy = this.#table.register(forkRecord(source.record, forkId));
           return this.#start(copy, (log) => adoptBeginning(context, copy, beginning, log));
         }),
       );
@@ -180,21 +166,8 @@ export class SandboxManager {
           ? { id: assertPaused(sandbox), release: () => {} }
           : await freezeMoment(context, sandbox, "snapshot", log);
       try {
-        const { vcpus, memoryMb, diskMb } = context.snapshots.get(moment.id).manifest;
-        const template: SnapshotTemplate = {
-          name,
-          type: "snapshot",
-          snapshot: moment.id,
-          vcpus,
-          memoryMb,
-          diskMb,
-          sizeBytes: await context.snapshots.sizeOf(moment.id),
-          createdAt: Date.now(),
-        };
-        faultPoint("snapshot.frozen");
-        await this.#templates.registry.set(template);
-        faultPoint("snapshot.named");
-        this.#flatten(moment.id);
+        const template = await nameMoment(context, this.#templates.registry, { moment: moment.id, name });
+        flattenSoon(context, moment.id, log);
         return { template, sandbox };
       } finally {
         moment.release();
@@ -315,33 +288,7 @@ export class SandboxManager {
     this.#endings.watch(sandbox, sandbox.running);
   }
 
-  /** Makes the shared memory image of a named snapshot ahead of its first use. */
-  #flatten(id: string): void {
-    this.#context.memory
-      .acquire(id)
-      .then((image) => image.release())
-      .catch((err: unknown) => this.#log.warn({ err, snapshot: id }, "could not flatten a snapshot yet"));
-  }
-
   #logOf(sandbox: Sandbox): Logger {
     return this.#log.child({ sandbox_id: sandbox.id });
   }
-}
-
-function emptyRecord(spec: CreateSpec): SandboxRecord {
-  const { start: _, ...fields } = spec;
-  return {
-    version: 2,
-    ...fields,
-    status: "starting",
-    deadline: null,
-    token: newToken(),
-    createdAt: Date.now(),
-    snapshot: null,
-    next: null,
-    layers: [],
-    kept: [],
-    lives: 0,
-    life: null,
-  };
 }
