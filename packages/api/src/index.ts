@@ -30,6 +30,7 @@ export type {
   E2bTimeoutRequest,
 } from "./e2b/requests.ts";
 export { E2B_ROUTES, type E2bOperationId } from "./e2b/routes.ts";
+export type { E2bAssignTagsRequest, E2bRemoveTagsRequest, E2bTag } from "./e2b/tags.ts";
 export { e2bDocument, openApiDocument } from "./openapi.ts";
 export {
   documentedStatuses,

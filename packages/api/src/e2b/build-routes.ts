@@ -15,17 +15,6 @@ import {
   E2bStatusQuery,
   E2bUploadParams,
 } from "./builds.ts";
-import { E2bTemplateParams } from "./requests.ts";
-
-const tags = {
-  path: "/templates/tags",
-  summary: "Not to be had from this platform",
-  tag: "templates",
-  auth: "key",
-  body: body(Type.Object({})),
-  success: noContent("Never."),
-  errors: [...WITH_BODY, "not_implemented"],
-} as const;
 
 export const E2B_BUILD_ROUTES = [
   {
@@ -86,18 +75,5 @@ export const E2B_BUILD_ROUTES = [
     query: E2bStatusQuery,
     success: json(200, "The build and a piece of its log.", E2bBuildStatus),
     errors: [...KEYED, "not_found"],
-  },
-  { ...tags, method: "POST", operationId: "e2bAssignTags" },
-  { ...tags, method: "DELETE", operationId: "e2bRemoveTags" },
-  {
-    method: "GET",
-    path: "/templates/{template}/tags",
-    operationId: "e2bListTags",
-    summary: "Not to be had from this platform",
-    tag: "templates",
-    auth: "key",
-    params: E2bTemplateParams,
-    success: noContent("Never."),
-    errors: [...KEYED, "not_found", "not_implemented"],
   },
 ] as const satisfies readonly Route[];

@@ -2,20 +2,15 @@
 import { BOUNDS } from "@wrenn/core";
 import { type Static, Type } from "typebox";
 import { TEXT_PATTERN } from "../schemas/fields.ts";
+import { TaggedName, Tags } from "./tags.ts";
 
 const Text = (description: string, maxLength: number, example: string) =>
   Type.String({ pattern: TEXT_PATTERN, maxLength, description, examples: [example] });
 
 export const E2bBuildRequest = Type.Object(
   {
-    name: Type.Optional(Text("Name of the template; a tag but `default`: 501.", 256, "my-template")),
-    tags: Type.Optional(
-      Type.Array(Type.String({ maxLength: 128 }), {
-        maxItems: 16,
-        description: "Any but `default`: 501.",
-        examples: [[]],
-      }),
-    ),
+    name: Type.Optional(TaggedName("Name of the template, with or without a tag.")),
+    tags: Type.Optional(Tags("More tags.")),
     cpuCount: Type.Optional(
       Type.Integer({
         minimum: BOUNDS.vcpus.min,

@@ -46,6 +46,8 @@ interface HostsTable {
 
 interface TemplatesTable {
   name: string;
+  /** `default` for the name itself; others are what stands behind a colon. */
+  tag: Generated<string>;
   owner: string | null;
   type: TemplateType;
   status: TemplateStatus;

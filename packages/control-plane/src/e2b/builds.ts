@@ -8,6 +8,7 @@ import type { Services } from "../services/services.ts";
 import type { StepBuildRecord } from "../services/step-build/build-log.ts";
 import { planSteps } from "../services/step-build/plan.ts";
 import { templateName } from "./aliases.ts";
+import { tagsOfBuild } from "./tags.ts";
 import { asks, refuse } from "./unsupported.ts";
 
 /** Entries of the log in one answer. */
@@ -20,22 +21,21 @@ const IMAGES: Readonly<Record<string, string>> = {
 };
 
 export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Services) {
-  const tags = handler(async () => {
-    refuse({ "naming builds by tags": true });
-    return {};
-  });
   return {
     e2bRequestBuild: handler<E2bBuildRequest>(async ({ caller, body }) => {
-      const { name = "", cpuCount, memoryMB } = body;
-      const [plain = "", tag = "default"] = name.split(":");
-      refuse({ "naming builds by tags": [tag, ...(body.tags ?? [])].some((each) => each !== "default") });
+      const { cpuCount, memoryMB } = body;
+      const { name: plain, tags } = tagsOfBuild(body.name ?? "", body.tags);
       const taken = await templates.find(caller, plain);
       if (taken?.type === "base") {
         throw new WrennError("invalid_argument", `${plain} is a base template; choose another name`, {
           field: "name",
         });
       }
-      const record = stepBuilds.request(caller, plain, { vcpus: cpuCount, memoryMb: memoryMB });
+      const record = stepBuilds.request(
+        caller,
+        { name: plain, tags },
+        { vcpus: cpuCount, memoryMb: memoryMB },
+      );
       const names = [plain];
       return {
         body: {
@@ -43,7 +43,7 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
           buildID: record.id,
           public: false,
           names,
-          tags: ["default"],
+          tags,
           aliases: names,
         } satisfies E2bBuild,
       };
@@ -73,9 +73,6 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
     e2bBuildStatus: handler<undefined, E2bStatusQuery>(async ({ caller, params, query }) => ({
       body: present(stepBuilds.get(caller, params["build"] ?? ""), query.logsOffset ?? 0),
     })),
-    e2bAssignTags: tags,
-    e2bRemoveTags: tags,
-    e2bListTags: tags,
   };
 }
 

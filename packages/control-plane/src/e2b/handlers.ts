@@ -8,6 +8,7 @@ import { clockHandlers } from "./clock.ts";
 import { connectHandlers } from "./connect.ts";
 import { copyHandlers } from "./copies.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
+import { tagHandlers } from "./tags.ts";
 import { templateHandlers } from "./templates.ts";
 import { refuse } from "./unsupported.ts";
 
@@ -25,6 +26,7 @@ export function e2bHandlers(services: Services): E2bHandlers {
     ...copyHandlers(services),
     ...templateHandlers(services),
     ...buildHandlers(services),
+    ...tagHandlers(services),
     e2bListVolumes: unsupported("volumes"),
     e2bCreateVolume: unsupported("volumes"),
     e2bListSecrets: unsupported("secrets"),

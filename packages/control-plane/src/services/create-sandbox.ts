@@ -3,6 +3,7 @@ import type { CreateSandboxRequest } from "@wrenn/api";
 import { BOUNDS, WrennError } from "@wrenn/core";
 import { insertSandboxes } from "../db/queries/sandbox-insert.ts";
 import { moveSandbox } from "../db/queries/sandbox-move.ts";
+import { referenceOf } from "../db/queries/template-reference.ts";
 import type { Isolation, OnTimeout, SandboxNetwork, SandboxRow, TemplateRow, TtlMode } from "../db/schema.ts";
 import type { Host } from "../hosts/host.ts";
 import { placeSandbox } from "../hosts/placement.ts";
@@ -78,7 +79,7 @@ async function changedContent(
 ): Promise<TemplateRow | undefined> {
   if (template.type === "base" || !(reason instanceof WrennError)) return undefined;
   if (reason.code !== "not_found" && reason.code !== "unavailable") return undefined;
-  const now = await templates.find(caller, template.name);
+  const now = await templates.find(caller, referenceOf(template));
   return now?.status === "ready" && now.store_name !== template.store_name ? now : undefined;
 }
 

@@ -2,6 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
+import type { Db } from "../db/connect.ts";
+import { namesOfStores } from "../db/queries/snapshots.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 
 const DELETE_TIMEOUT_MS = 30_000;
@@ -20,6 +22,22 @@ export function newStoreName(worker: number): string {
 export function makerOf(storeName: string): number | undefined {
   const match = STORE_NAME.exec(storeName);
   return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
+}
+
+/** Deletes those of these contents that no name stands for any more. Never throws. */
+export async function dropNameless(
+  { db, hosts, log }: { db: Db; hosts: HostDirectory; log: Logger },
+  storeNames: readonly string[],
+  requestId: string,
+): Promise<void> {
+  try {
+    const named = await namesOfStores(db, storeNames);
+    for (const store of new Set(storeNames)) {
+      if (!named.has(store)) await dropContent(hosts, store, { log, requestId });
+    }
+  } catch (err) {
+    log.warn({ err, contents: storeNames }, "could not look for the names of contents; the reconciler will");
+  }
 }
 
 /**

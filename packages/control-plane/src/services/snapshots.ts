@@ -14,7 +14,7 @@ import type { Caller } from "./caller.ts";
 import type { InFlight } from "./in-flight.ts";
 import { notOnHost } from "./not-on-host.ts";
 import type { SandboxService } from "./sandboxes.ts";
-import { dropContent, newStoreName } from "./snapshot-content.ts";
+import { dropContent, dropNameless, newStoreName } from "./snapshot-content.ts";
 
 /** Copying memory and disk of the largest sandbox on a slow disk. */
 const SNAPSHOT_TIMEOUT_MS = 300_000;
@@ -26,6 +26,13 @@ export interface SnapshotContext {
   inFlight: InFlight;
   log: Logger;
   worker: number;
+}
+
+export interface Naming {
+  /** Whether the name may stand for something already. */
+  overwrite: boolean;
+  /** `default`, the name itself, when left out. */
+  tags?: readonly string[];
 }
 
 export class SnapshotService {
@@ -40,11 +47,7 @@ export class SnapshotService {
    * content is made under a name of its own, and the caller's name moves to it in one transaction: whatever fails,
    * the name stands for the whole old content or the whole new one.
    */
-  async create(
-    caller: Caller,
-    request: CreateSnapshotRequest,
-    { overwrite }: { overwrite: boolean },
-  ): Promise<TemplateRow> {
+  async create(caller: Caller, request: CreateSnapshotRequest, naming: Naming): Promise<TemplateRow> {
     const { sandboxes, inFlight, worker, hosts } = this.#context;
     const sandbox = await sandboxes.get(caller, request.sandbox_id);
     if (sandbox.status !== "running" && sandbox.status !== "paused") {
@@ -54,11 +57,11 @@ export class SnapshotService {
       );
     }
     const name = request.name ?? `template-${randomBytes(4).toString("hex")}`;
-    await this.#assertFree(caller, name, overwrite);
+    await this.#assertFree(caller, name, naming.overwrite);
     const storeName = newStoreName(worker);
     const row = await inFlight.run(storeName, async () => {
       const made = await this.#take(caller, sandbox, { name, storeName, leave: request.leave });
-      return await this.#record(caller, newSnapshot(sandbox, made, { name, storeName }), overwrite);
+      return await this.#record(caller, newSnapshot(sandbox, made, { name, storeName }), naming);
     });
     await recordAudit(this.#context.db, {
       action: "snapshot.create",
@@ -104,15 +107,13 @@ export class SnapshotService {
     }
   }
 
-  async #record(caller: Caller, snapshot: NewSnapshot, overwrite: boolean): Promise<TemplateRow> {
-    const { db, hosts, log } = this.#context;
+  async #record(caller: Caller, snapshot: NewSnapshot, naming: Naming): Promise<TemplateRow> {
+    const { db } = this.#context;
     const { requestId } = caller;
-    const recorded = await recordSnapshot(db, snapshot, { overwrite });
-    if (!recorded) {
-      await dropContent(hosts, snapshot.storeName, { log, requestId });
-      throw taken(snapshot.name);
-    }
-    if (recorded.replaced !== undefined) await dropContent(hosts, recorded.replaced, { log, requestId });
+    const recorded = await recordSnapshot(db, snapshot, naming);
+    const garbage = recorded ? recorded.replaced : [snapshot.storeName];
+    await dropNameless(this.#context, garbage, requestId);
+    if (!recorded) throw taken(snapshot.name);
     return recorded.row;
   }
 }

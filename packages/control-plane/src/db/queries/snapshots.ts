@@ -1,7 +1,8 @@
 // Snapshots: templates that belong to an owner. A row names content on a host; content that no row names is garbage.
-import { sql } from "kysely";
+import { type Insertable, sql } from "kysely";
 import type { Db } from "../connect.ts";
-import type { TemplateRow } from "../schema.ts";
+import type { Database, TemplateRow } from "../schema.ts";
+import { DEFAULT_TAG } from "./template-reference.ts";
 
 export interface NewSnapshot {
   owner: string;
@@ -15,61 +16,137 @@ export interface NewSnapshot {
   sizeBytes: number;
 }
 
-/** `replaced`: what the name stood for before; its content is garbage now. */
-export type Recorded = { row: TemplateRow; replaced?: string };
+/** `replaced`: what its names stood for before; it is garbage unless another name stands for it. */
+export type Recorded = { row: TemplateRow; replaced: string[] };
 
 /**
- * Lets a name stand for content that a host has made; with `overwrite`, in place of what it stood for. One
- * transaction: whoever looks meanwhile finds the old content or the new. Nothing when the name is taken.
+ * Lets a name, with each of the tags, stand for content that a host has made; with `overwrite`, in place of what it
+ * stood for. One transaction: whoever looks meanwhile finds the old content or the new. Nothing when the name is taken.
  */
 export async function recordSnapshot(
   db: Db,
   snapshot: NewSnapshot,
-  { overwrite }: { overwrite: boolean },
+  { overwrite, tags = [DEFAULT_TAG] }: { overwrite: boolean; tags?: readonly string[] },
 ): Promise<Recorded | undefined> {
   const { storeName: store_name, sizeBytes: size_bytes, ...rest } = snapshot;
   const values = { ...rest, store_name, size_bytes, type: "snapshot" as const, status: "ready" as const };
   return await db.transaction().execute(async (tx) => {
-    for (;;) {
-      const row = await tx
-        .insertInto("templates")
-        .values(values)
-        .onConflict((conflict) => conflict.columns(["owner", "name"]).doNothing())
-        .returningAll()
-        .executeTakeFirst();
-      if (row) return { row };
-      if (!overwrite) return undefined;
-      const old = await tx
-        .selectFrom("templates")
-        .select("store_name")
-        .where("owner", "=", snapshot.owner)
-        .where("name", "=", snapshot.name)
-        .forUpdate()
-        .executeTakeFirst();
-      // Deleted a moment ago: the name is free again.
-      if (!old) continue;
-      const now = sql<Date>`now()`;
-      const replaced = await tx
-        .updateTable("templates")
-        .set({ ...values, created_at: now, last_updated: now })
-        .where("store_name", "=", old.store_name)
-        .returningAll()
-        .executeTakeFirstOrThrow();
-      return { row: replaced, replaced: old.store_name };
+    const replaced: string[] = [];
+    const rows: TemplateRow[] = [];
+    // In one order, so that two that want the same names wait for each other and not each for the other.
+    for (const tag of [...tags].sort()) {
+      const written = await put(tx, { ...values, tag }, overwrite);
+      if (!written) return undefined;
+      rows.push(written.row);
+      if (written.old !== undefined) replaced.push(written.old);
     }
+    const row = rows.find(({ tag }) => tag === tags[0]) ?? rows[0];
+    return row && { row, replaced };
   });
 }
 
-/** Takes a snapshot's name away. Returns what it stood for; nothing when there was none. */
-export async function forgetSnapshot(db: Db, owner: string, name: string): Promise<string | undefined> {
-  const row = await db
-    .deleteFrom("templates")
+/** Writes one name's row. Nothing when there is one that may not be overwritten. */
+async function put(
+  tx: Db,
+  values: Insertable<Database["templates"]> & { owner: string; tag: string },
+  overwrite: boolean,
+): Promise<{ row: TemplateRow; old?: string } | undefined> {
+  for (;;) {
+    const row = await tx
+      .insertInto("templates")
+      .values(values)
+      .onConflict((conflict) => conflict.columns(["owner", "name", "tag"]).doNothing())
+      .returningAll()
+      .executeTakeFirst();
+    if (row) return { row };
+    if (!overwrite) return undefined;
+    const named = tx
+      .selectFrom("templates")
+      .select("store_name")
+      .where("owner", "=", values.owner)
+      .where("name", "=", values.name)
+      .where("tag", "=", values.tag);
+    const old = await named.forUpdate().executeTakeFirst();
+    // Deleted a moment ago: the name is free again.
+    if (!old) continue;
+    const now = sql<Date>`now()`;
+    const replaced = await tx
+      .updateTable("templates")
+      .set({ ...values, created_at: now, last_updated: now })
+      .where("owner", "=", values.owner)
+      .where("name", "=", values.name)
+      .where("tag", "=", values.tag)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return { row: replaced, old: old.store_name };
+  }
+}
+
+/** Lets tags of a name stand for what `source` stands for. Returns what they stood for before, or nothing without it. */
+export async function assignTags(
+  db: Db,
+  { owner, name, source, tags }: { owner: string; name: string; source: string; tags: readonly string[] },
+): Promise<Recorded | undefined> {
+  return await db.transaction().execute(async (tx) => {
+    const row = await tx
+      .selectFrom("templates")
+      .selectAll()
+      .where("owner", "=", owner)
+      .where("name", "=", name)
+      .where("tag", "=", source)
+      .where("type", "=", "snapshot")
+      .forUpdate()
+      .executeTakeFirst();
+    if (!row) return undefined;
+    const replaced: string[] = [];
+    const { created_at: _, last_updated: __, ...values } = row;
+    for (const tag of [...tags].sort()) {
+      if (tag === source) continue;
+      const written = await put(tx, { ...values, owner, tag }, true);
+      if (written?.old !== undefined) replaced.push(written.old);
+    }
+    return { row, replaced };
+  });
+}
+
+/** The names that a snapshot has, the newest first. */
+export async function tagsOf(db: Db, owner: string, name: string): Promise<TemplateRow[]> {
+  return await db
+    .selectFrom("templates")
+    .selectAll()
     .where("owner", "=", owner)
     .where("name", "=", name)
     .where("type", "=", "snapshot")
-    .returning("store_name")
-    .executeTakeFirst();
-  return row?.store_name;
+    .orderBy("created_at", "desc")
+    .orderBy("tag")
+    .execute();
+}
+
+/** Takes a snapshot's names away: all of them, or these tags. Returns what they stood for; nothing when there were none. */
+export async function forgetSnapshot(
+  db: Db,
+  owner: string,
+  name: string,
+  tags?: readonly string[],
+): Promise<string[]> {
+  return await db.transaction().execute(async (tx) => {
+    // Whoever is giving it another tag holds this lock: the deletion sees that tag, too.
+    await tx
+      .selectFrom("templates")
+      .select("tag")
+      .where("owner", "=", owner)
+      .where("name", "=", name)
+      .forUpdate()
+      .execute();
+    let query = tx
+      .deleteFrom("templates")
+      .where("owner", "=", owner)
+      .where("name", "=", name)
+      .where("type", "=", "snapshot");
+    if (tags) query = query.where("tag", "in", [...tags]);
+    const rows = await query.returning("store_name").execute();
+    return rows.map((row) => row.store_name);
+  });
 }
 
 /** Which of these contents have a name, and whose. */
@@ -82,6 +159,7 @@ export async function namesOfStores(
     .selectFrom("templates")
     .select(["store_name", "owner", "name"])
     .where("store_name", "in", storeNames)
+    .orderBy("created_at", "desc")
     .execute();
   return new Map(rows.map(({ store_name, owner, name }) => [store_name, { owner, name }]));
 }

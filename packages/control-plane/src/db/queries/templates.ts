@@ -4,6 +4,7 @@ import type { Db } from "../connect.ts";
 import type { TemplateRow, TemplateType } from "../schema.ts";
 import { workerIsGone } from "../worker.ts";
 import type { Position } from "./sandbox-find.ts";
+import { DEFAULT_TAG, splitReference } from "./template-reference.ts";
 
 /** What a host says about a base template. */
 export interface BaseTemplate {
@@ -15,9 +16,18 @@ export interface BaseTemplate {
   createdAt: Date;
 }
 
-/** The template that the owner means by a name: their own before one that all share. */
-export async function findTemplate(db: Db, owner: string, name: string): Promise<TemplateRow | undefined> {
-  return await visible(db, owner).where("name", "=", name).orderBy(sql`owner nulls last`).executeTakeFirst();
+/** The template that the owner means by `name` or `name:tag`: their own before one that all share. */
+export async function findTemplate(
+  db: Db,
+  owner: string,
+  reference: string,
+): Promise<TemplateRow | undefined> {
+  const { name, tag } = splitReference(reference);
+  return await visible(db, owner)
+    .where("name", "=", name)
+    .where("tag", "=", tag)
+    .orderBy(sql`owner nulls last`)
+    .executeTakeFirst();
 }
 
 export interface TemplateFilter {
@@ -26,6 +36,8 @@ export interface TemplateFilter {
   name?: string | undefined;
   /** Only snapshots of this sandbox. */
   sandboxId?: string | undefined;
+  /** Whether names with a tag are listed, too. */
+  tagged?: boolean | undefined;
   after?: Position | undefined;
   limit?: number | undefined;
 }
@@ -33,12 +45,13 @@ export interface TemplateFilter {
 /** Ready templates, newest first. */
 export async function listTemplates(
   db: Db,
-  { owner, type, name, sandboxId, after, limit }: TemplateFilter,
+  { owner, type, name, sandboxId, tagged = false, after, limit }: TemplateFilter,
 ): Promise<TemplateRow[]> {
   let query = visible(db, owner)
     .where("status", "=", "ready")
     .orderBy("created_at", "desc")
     .orderBy("name", "desc");
+  if (!tagged) query = query.where("tag", "=", DEFAULT_TAG);
   if (type) query = query.where("type", "=", type);
   if (name !== undefined) query = query.where("name", "=", name);
   if (sandboxId !== undefined) query = query.where("sandbox_id", "=", sandboxId);
@@ -60,7 +73,7 @@ export async function claimBuild(
     .values({ name, type: "base", status: "building", store_name: name, build_started: now, ...defaults })
     .onConflict((conflict) =>
       conflict
-        .columns(["owner", "name"])
+        .columns(["owner", "name", "tag"])
         .doUpdateSet({
           status: "building",
           worker: defaults.worker,
@@ -92,7 +105,7 @@ export async function recordBaseTemplate(db: Db, template: BaseTemplate): Promis
     .values({ ...values, name: template.name, type: "base", store_name: template.name })
     .onConflict((conflict) =>
       conflict
-        .columns(["owner", "name"])
+        .columns(["owner", "name", "tag"])
         .doUpdateSet({ ...values, last_updated: sql<Date>`now()` })
         .where((eb) => eb.or([eb("templates.status", "<>", "building"), workerIsGone("templates")])),
     )
@@ -152,7 +165,7 @@ export async function dropAbsentBaseTemplates(db: Db, present: readonly string[]
     .execute();
 }
 
-/** Takes the name of a template away. */
+/** Takes the name of a base template away, or of whatever else has it. */
 export async function deleteTemplate(db: Db, owner: string | null, name: string): Promise<void> {
   await db
     .deleteFrom("templates")

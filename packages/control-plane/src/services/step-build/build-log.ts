@@ -21,14 +21,17 @@ export class StepBuildRecord {
   readonly id: string;
   readonly owner: string;
   readonly template: string;
+  /** What the template is to be called behind its name's colon; `default` for the name itself. */
+  readonly tags: readonly string[];
   status: "waiting" | "building" | "ready" | "error" = "waiting";
   failure: Failure | undefined;
   readonly #entries: LogEntry[] = [];
 
-  constructor({ id, owner, template }: { id: string; owner: string; template: string }) {
-    this.id = id;
-    this.owner = owner;
-    this.template = template;
+  constructor(of: Pick<StepBuildRecord, "id" | "owner" | "template" | "tags">) {
+    this.id = of.id;
+    this.owner = of.owner;
+    this.template = of.template;
+    this.tags = of.tags;
   }
 
   get over(): boolean {

@@ -72,7 +72,7 @@ export async function carryOut(
       site.guest.close();
     }
     const request = { sandbox_id: sandbox.id, name: record.template };
-    await context.snapshots.create(caller, request, { overwrite: true });
+    await context.snapshots.create(caller, request, { overwrite: true, tags: record.tags });
     record.log("info", `template ${record.template} is ready`, step);
   } catch (reason) {
     const { message } = WrennError.from(

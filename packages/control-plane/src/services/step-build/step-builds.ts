@@ -23,8 +23,12 @@ export class StepBuildService {
   }
 
   /** Asks for a build; nothing happens yet. Throws `unavailable` when too many are under way. */
-  request(caller: Caller, template: string, size: BuildSize): StepBuildRecord {
-    assertName(template);
+  request(
+    caller: Caller,
+    { name, tags }: { name: string; tags: readonly string[] },
+    size: BuildSize,
+  ): StepBuildRecord {
+    assertName(name);
     for (const [id, { record }] of this.#builds) {
       if (this.#builds.size < MAX_REMEMBERED) break;
       if (record.over) this.#builds.delete(id);
@@ -32,7 +36,7 @@ export class StepBuildService {
     if (this.#builds.size >= MAX_REMEMBERED) {
       throw new WrennError("unavailable", "too many builds are under way; try again", { retryAfterSec: 30 });
     }
-    const record = new StepBuildRecord({ id: randomUUID(), owner: caller.owner, template });
+    const record = new StepBuildRecord({ id: randomUUID(), owner: caller.owner, template: name, tags });
     this.#builds.set(record.id, { record, size });
     return record;
   }
