@@ -23,6 +23,8 @@ export class FakeSandboxes {
   readonly snapshots = new Map<string, { vcpus: number; memoryMb: number }>();
   /** Saved memory is of no use here: why. */
   incompatible: string | undefined;
+  /** The token of every guest, where it is not one made of its id. */
+  token: string | undefined;
   /** What guests have printed on their consoles. */
   readonly printed = new Map<string, string>();
   /** What they have used, and when (milliseconds). */
@@ -148,7 +150,7 @@ export class FakeSandboxes {
 
   access(sandboxId: string) {
     if (!this.all.has(sandboxId)) throw hostError("not_found", Code.NotFound, `no sandbox ${sandboxId}`);
-    return { accessToken: `token of ${sandboxId}`, envdVersion: "0.6.4" };
+    return { accessToken: this.token ?? `token of ${sandboxId}`, envdVersion: "0.6.4" };
   }
 
   console(sandboxId: string) {

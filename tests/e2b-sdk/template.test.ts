@@ -17,7 +17,7 @@ describe("E2B's client builds templates", () => {
   it("with files, variables, users, directories, commands, and a program that runs already", async () => {
     const template = Template({ fileContextPath: CONTEXT })
       .fromTemplate("base")
-      .setEnvs({ COLOUR: 'it\'s "blue" & $green' })
+      .setEnvs({ COLOUR: 'it\'s "blue" & $green', PATH: "/opt/bin:$PATH" })
       .runCmd("echo building in $(pwd) as $(whoami)")
       .copy("one.txt", "/opt/renamed.txt", { user: "root", mode: 0o600 })
       .copy("dir", "copied")
@@ -45,7 +45,25 @@ describe("E2B's client builds templates", () => {
     );
     assert.equal(asRoot.stdout, "by root\nroot 600\nuser\n");
     assert.equal(await (await e2b.fetchFrom(sandbox, 8123, "/two.txt")).text(), "two\n");
+    // Without a shell, and with a path of its own in a shell that logs in.
+    const { stdout: bare } = await e2b.platform.client.sandboxes.exec(sandbox.sandboxId, { cmd: "env" });
+    assert.match(bare, /^COLOUR=it's "blue" & \$green$/m);
+    const { stdout: path } = await sandbox.commands.run("echo $PATH");
+    assert.match(path, /^\/opt\/bin:\/usr\/local\/sbin:/);
+    const more = await e2b.sandbox({ template: "built", envs: { OTHER: "1" } });
+    assert.equal((await more.commands.run('echo "$OTHER $COLOUR"')).stdout, '1 it\'s "blue" & $green\n');
+    await more.kill();
     await sandbox.kill();
+    const again: string[] = [];
+    await Template.build(template, "built:again", {
+      ...e2b.options,
+      onBuildLogs: ({ message }) => again.push(message),
+    });
+    const steps = again.filter((message) => /\[\d+\/\d+\]/.test(message));
+    assert.ok(steps.length > 0 && steps.every((message) => message.startsWith("CACHED")), again.join("\n"));
+    const tagged = await e2b.sandbox({ template: "built:again" });
+    assert.equal(await tagged.files.read("/home/user/copied/deep.txt"), "deep\n");
+    await tagged.kill();
     assert.equal(await Sandbox.deleteSnapshot("built", e2b.options), true);
     assert.deepEqual(await Sandbox.list(e2b.options).nextItems(), []);
   });

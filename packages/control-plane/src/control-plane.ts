@@ -1,7 +1,7 @@
 // One control plane, put together: database, hosts, services, server, background work.
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { Scope } from "@wrenn/core";
+import { MIB, Scope } from "@wrenn/core";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { Reconciler } from "./background/reconciler.ts";
@@ -32,6 +32,7 @@ import { SandboxLogService } from "./services/sandbox-log/sandbox-log.ts";
 import { SandboxService } from "./services/sandboxes.ts";
 import type { Services } from "./services/services.ts";
 import { SnapshotService } from "./services/snapshots.ts";
+import { Layers } from "./services/step-build/layers.ts";
 import { StepBuildService } from "./services/step-build/step-builds.ts";
 import { Uploads } from "./services/step-build/uploads.ts";
 import { StorageService } from "./services/storage.ts";
@@ -175,7 +176,16 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
     streams: new ExecStreams({ hosts, activity, log, stallMs, onStale, onCount }),
     tickets: new TicketService({ db, keys, allowedOrigins }),
     snapshots,
-    stepBuilds: new StepBuildService({ hosts, sandboxes, snapshots, access, uploads, inFlight }),
+    stepBuilds: new StepBuildService({
+      hosts,
+      sandboxes,
+      templates,
+      snapshots,
+      layers: new Layers({ db, hosts, snapshots, log, maxBytes: config.layerCacheMb * MIB }),
+      access,
+      uploads,
+      inFlight,
+    }),
     uploads,
     storage: new StorageService({ db, hosts }),
     builds: new BuildService({ db, hosts, inFlight, log, worker }),

@@ -90,6 +90,23 @@ test("a child's environment is made from nothing: user, guest, request", async (
   });
 });
 
+test("what a template gives its guests is there again after the agent's next start", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "wrenn-envd-"));
+  const args = ["--defaults", join(dir, "defaults.json")];
+  const envsOf = async (agent: RunningEnvd) => (await agent.fetch("/envs")).json();
+  try {
+    await using first = await RunningEnvd.start({ args, init: { envVars: { A: "1" } } });
+    const defaults = { envVars: { B: "2" }, defaultUser: "root", defaultWorkdir: "/tmp", keepDefaults: true };
+    assert.equal((await first.init(defaults, TOKEN)).status, 200);
+    assert.deepEqual(await envsOf(first), { A: "1", B: "2" });
+    await using second = await RunningEnvd.start({ args, init: { envVars: { B: "3" } } });
+    assert.deepEqual(await envsOf(second), { A: "1", B: "3" });
+    assert.equal((await run(second.process, ["pwd"])).stdout, "/tmp\n");
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
 test("/metrics tells what the machine uses", async () => {
   const metrics = (await (await envd.fetch("/metrics")).json()) as Record<string, number>;
   assert.ok(Math.abs((metrics["ts"] as number) - Date.now() / 1000) < 5);

@@ -1,6 +1,7 @@
 // The guest agent's program.
 import type { Server } from "node:net";
 import { parseArgs } from "node:util";
+import { DEFAULTS_FILE, readDefaults } from "./agent/defaults-file.ts";
 import { Log } from "./agent/log.ts";
 import { AgentState } from "./agent/state.ts";
 import { createHandler } from "./http/handler.ts";
@@ -23,6 +24,7 @@ const USAGE = `envd ${ENVD_VERSION}, the guest agent
                        (guest for the compiled agent, foreign when run from source)
   --cgroup-root DIR    cgroup v2 to put processes into (${CGROUP_ROOT})
   --stall-ms N         time after which a reader that takes nothing is cut off (60000)
+  --defaults FILE      what the template gives each of its guests (${DEFAULTS_FILE})
   --version            print the version
 `;
 
@@ -39,6 +41,7 @@ function main(): void {
       machine: { type: "string", default: COMPILED ? "guest" : "foreign" },
       "cgroup-root": { type: "string", default: CGROUP_ROOT },
       "stall-ms": { type: "string", default: "60000" },
+      defaults: { type: "string", default: DEFAULTS_FILE },
       version: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -49,12 +52,28 @@ function main(): void {
   }
   const log = new Log();
   const state = new AgentState();
+  try {
+    state.take(readDefaults(values.defaults) ?? {});
+  } catch (cause) {
+    log.write("warn", "the template's defaults could not be read", { cause: String(cause) });
+  }
   const groups = ControlGroups.open(values["cgroup-root"]);
   const stallMs = natural("stall-ms", values["stall-ms"]);
+  const defaultsFile = values.defaults;
   const table = new ProcessTable(state, groups, stallMs);
   const machine = values.machine === "guest" ? guestMachine : foreignMachine;
   const open = { attachments: new Attachments(), streams: new OpenStreams() };
-  const agent = { state, users: new UserDirectory(), table, machine, log, fileBody, stallMs, ...open };
+  const agent = {
+    state,
+    users: new UserDirectory(),
+    table,
+    machine,
+    log,
+    fileBody,
+    stallMs,
+    ...open,
+    defaultsFile,
+  };
   const server = serve({
     port: natural("port", values.port),
     hostname: values.host,

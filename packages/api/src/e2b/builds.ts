@@ -38,7 +38,7 @@ export const E2bBuildSteps = Type.Object(
     fromImage: Type.Optional(Text("Image to begin with; any but E2B's own: 501.", 1024, "e2bdev/base")),
     fromImageRegistry: Type.Optional(Type.Unknown({ description: "How to get at the image: 501." })),
     force: Type.Optional(
-      Type.Boolean({ description: "Accepted; every step is carried out.", examples: [false] }),
+      Type.Boolean({ description: "Carry every step out, cached or not.", examples: [false] }),
     ),
     steps: Type.Optional(
       Type.Array(
@@ -53,6 +53,12 @@ export const E2bBuildSteps = Type.Object(
               }),
             ),
             filesHash: Type.Optional(Text("Hash of what is copied.", 128, "0".repeat(64))),
+            force: Type.Optional(
+              Type.Boolean({
+                description: "Carry it and what follows out, cached or not.",
+                examples: [false],
+              }),
+            ),
           },
           { description: "One step." },
         ),

@@ -28,6 +28,8 @@ export interface Config {
   createTimeoutMs: number;
   /** How long a reader or a sender may stand still before it is cut off. */
   stallMs: number;
+  /** What cached layers of template builds may take, all owners together, `MiB`; 0: none is kept. */
+  layerCacheMb: number;
   /** Other web origins that may open exec streams with a ticket. */
   allowedOrigins: string[];
   auditDays: number;
@@ -59,6 +61,7 @@ export function readConfig(env: Environment): Config {
     }),
     stallMs: integer(env, "WRENN_STALL_MS", { default: 60_000, min: 100, max: 3_600_000 }),
     allowedOrigins: list(env["WRENN_ALLOWED_ORIGINS"] ?? "").map(origin),
+    layerCacheMb: integer(env, "WRENN_LAYER_CACHE_MB", { default: 8_192, min: 0, max: 2 ** 24 }),
     auditDays: integer(env, "WRENN_AUDIT_DAYS", { default: 30, min: 1, max: 3_650 }),
   };
 }

@@ -5,7 +5,7 @@ import type { ColumnType, Generated, GeneratedAlways, Insertable, Selectable } f
 export type Isolation = "kvm" | "tcg";
 export type OnTimeout = "pause" | "destroy";
 export type TtlMode = "inactivity" | "deadline";
-export type TemplateType = "base" | "snapshot";
+export type TemplateType = "base" | "snapshot" | "layer";
 export type TemplateStatus = "building" | "ready" | "error";
 
 type Json<T> = ColumnType<T, string, string>;
@@ -44,6 +44,12 @@ interface HostsTable {
   created_at: Generated<Date>;
 }
 
+/** Where builds that begin with a template go on. */
+export interface TemplateConfig {
+  user?: string;
+  workdir?: string;
+}
+
 interface TemplatesTable {
   name: string;
   /** `default` for the name itself; others are what stands behind a colon. */
@@ -59,6 +65,7 @@ interface TemplatesTable {
   size_bytes: Generated<number>;
   rootfs_sha256: string | null;
   error: string | null;
+  config: Json<TemplateConfig> | null;
   worker: number | null;
   build_started: Date | null;
   build_finished: Date | null;

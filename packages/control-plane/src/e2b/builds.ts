@@ -6,7 +6,7 @@ import { WrennError } from "@wrenn/core";
 import { handler } from "../http/handler.ts";
 import type { Services } from "../services/services.ts";
 import type { StepBuildRecord } from "../services/step-build/build-log.ts";
-import { planSteps } from "../services/step-build/plan.ts";
+import { planSteps, START } from "../services/step-build/plan.ts";
 import { templateName } from "./aliases.ts";
 import { tagsOfBuild } from "./tags.ts";
 import { asks, refuse } from "./unsupported.ts";
@@ -59,12 +59,18 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
       return {};
     }),
     e2bStartBuild: handler<E2bBuildSteps>(async ({ caller, params, body }) => {
-      const { startCmd, readyCmd, steps = [], fromImageRegistry } = body;
+      const { startCmd, readyCmd, steps = [], fromImageRegistry, force = false } = body;
       refuse({ "images of a registry that asks for a password": asks(fromImageRegistry) });
-      const plan = planSteps(steps.map(({ type, args = [], filesHash }) => ({ type, args, filesHash })));
+      const parent = parentOf(body);
+      const { config } = (await templates.find(caller, parent)) ?? {};
+      const plan = planSteps(
+        steps.map(({ args = [], ...step }) => ({ ...step, args })),
+        { ...START, ...config },
+      );
       stepBuilds.start(caller, params["build"] ?? "", {
-        parent: parentOf(body),
+        parent,
         plan,
+        force,
         startCommand: startCmd,
         readyCommand: readyCmd,
       });

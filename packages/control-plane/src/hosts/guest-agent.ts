@@ -33,9 +33,16 @@ export class GuestAgent {
     this.process = createClient(Process, transport);
   }
 
-  /** Tells the agent who runs programs, and where, when a caller does not say. Throws when it does not take it. */
-  async setDefaults(defaults: { defaultUser: string; defaultWorkdir: string }): Promise<void> {
-    const body = JSON.stringify(defaults);
+  /**
+   * Tells the agent with which variables programs run, and who runs them where when a caller does not say. It writes that
+   * down for boots to come. Throws when it does not take it.
+   */
+  async setDefaults(defaults: {
+    envVars: Readonly<Record<string, string>>;
+    defaultUser: string;
+    defaultWorkdir: string;
+  }): Promise<void> {
+    const body = JSON.stringify({ ...defaults, keepDefaults: true });
     const headers = {
       "content-type": "application/json",
       "content-length": Buffer.byteLength(body),

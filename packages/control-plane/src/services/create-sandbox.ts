@@ -23,6 +23,8 @@ export interface CreateOptions extends CreateSandboxRequest {
   /** What traffic to its ports has to show. */
   traffic_token?: string;
   network?: SandboxNetwork;
+  /** What to begin with when that has no name; `template` is what people see then. */
+  origin?: TemplateRow;
 }
 
 const DEFAULT_TEMPLATE = "minimal";
@@ -34,7 +36,8 @@ export async function createSandbox(
   request: CreateOptions,
 ): Promise<SandboxRow> {
   checkMetadata(request.metadata);
-  const template = await context.templates.usable(caller, request.template ?? DEFAULT_TEMPLATE);
+  const name = request.template ?? DEFAULT_TEMPLATE;
+  const template = request.origin ?? (await context.templates.usable(caller, name));
   try {
     return await createFrom(context, { caller, request, template });
   } catch (reason) {
@@ -77,7 +80,7 @@ async function changedContent(
   caller: Caller,
   { template, reason }: { template: TemplateRow; reason: unknown },
 ): Promise<TemplateRow | undefined> {
-  if (template.type === "base" || !(reason instanceof WrennError)) return undefined;
+  if (template.type !== "snapshot" || !(reason instanceof WrennError)) return undefined;
   if (reason.code !== "not_found" && reason.code !== "unavailable") return undefined;
   const now = await templates.find(caller, referenceOf(template));
   return now?.status === "ready" && now.store_name !== template.store_name ? now : undefined;
@@ -98,7 +101,7 @@ function sizeOf(template: TemplateRow, request: CreateSandboxRequest): Size {
   };
   const size = { ...defaults };
   for (const field of ["vcpus", "memory_mb", "disk_mb"] as const) {
-    const fixed = template.type === "snapshot" ? template[field] : null;
+    const fixed = template.type === "base" ? null : template[field];
     const asked = request[field];
     if (fixed !== null && asked !== undefined && asked !== fixed) {
       throw new WrennError("invalid_argument", `snapshot ${template.name} fixes ${field} at ${fixed}`, {
@@ -123,7 +126,7 @@ async function insertRow(
         id,
         owner: caller.owner,
         status: "pending",
-        template: template.name,
+        template: request.origin ? (request.template ?? DEFAULT_TEMPLATE) : template.name,
         host_id: host.id,
         isolation: host.isolation,
         timeout_sec: request.timeout_sec ?? BOUNDS.timeout_sec.default,

@@ -6,9 +6,9 @@ import type { CreateSnapshotResponse } from "@wrenn/rpc/hostagent";
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { type NewSnapshot, recordSnapshot } from "../db/queries/snapshots.ts";
+import { type Naming, type NewSnapshot, recordSnapshot } from "../db/queries/snapshots.ts";
 import { findTemplate } from "../db/queries/templates.ts";
-import type { SandboxRow, TemplateRow } from "../db/schema.ts";
+import type { SandboxRow, TemplateConfig, TemplateRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Caller } from "./caller.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -28,11 +28,9 @@ export interface SnapshotContext {
   worker: number;
 }
 
-export interface Naming {
-  /** Whether the name may stand for something already. */
-  overwrite: boolean;
-  /** `default`, the name itself, when left out. */
-  tags?: readonly string[];
+/** What is said of a snapshot beside its name. */
+export interface SnapshotOptions extends Naming {
+  config?: TemplateConfig;
 }
 
 export class SnapshotService {
@@ -47,7 +45,11 @@ export class SnapshotService {
    * content is made under a name of its own, and the caller's name moves to it in one transaction: whatever fails,
    * the name stands for the whole old content or the whole new one.
    */
-  async create(caller: Caller, request: CreateSnapshotRequest, naming: Naming): Promise<TemplateRow> {
+  async create(
+    caller: Caller,
+    request: CreateSnapshotRequest,
+    naming: SnapshotOptions,
+  ): Promise<TemplateRow> {
     const { sandboxes, inFlight, worker, hosts } = this.#context;
     const sandbox = await sandboxes.get(caller, request.sandbox_id);
     if (sandbox.status !== "running" && sandbox.status !== "paused") {
@@ -57,18 +59,23 @@ export class SnapshotService {
       );
     }
     const name = request.name ?? `template-${randomBytes(4).toString("hex")}`;
-    await this.#assertFree(caller, name, naming.overwrite);
+    const isLayer = naming.type === "layer";
+    if (!isLayer) await this.#assertFree(caller, name, naming.overwrite);
     const storeName = newStoreName(worker);
     const row = await inFlight.run(storeName, async () => {
-      const made = await this.#take(caller, sandbox, { name, storeName, leave: request.leave });
-      return await this.#record(caller, newSnapshot(sandbox, made, { name, storeName }), naming);
+      const { leave } = request;
+      const made = await this.#take(caller, sandbox, { name, storeName, leave, seldom: isLayer });
+      const snapshot = { ...newSnapshot(sandbox, made, { name, storeName }), config: naming.config };
+      return await this.#record(caller, snapshot, naming);
     });
-    await recordAudit(this.#context.db, {
-      action: "snapshot.create",
-      subject: name,
-      by: caller,
-      detail: { sandbox: sandbox.id },
-    });
+    if (!isLayer) {
+      await recordAudit(this.#context.db, {
+        action: "snapshot.create",
+        subject: name,
+        by: caller,
+        detail: { sandbox: sandbox.id },
+      });
+    }
     await hosts.refresh();
     return row;
   }
@@ -82,14 +89,19 @@ export class SnapshotService {
   async #take(
     caller: Caller,
     sandbox: SandboxRow,
-    { name, storeName, leave }: { name: string; storeName: string; leave: string | undefined },
+    {
+      name,
+      storeName,
+      leave,
+      seldom,
+    }: { name: string; storeName: string; leave: string | undefined; seldom: boolean },
   ): Promise<CreateSnapshotResponse> {
     const { sandboxes, hosts, log } = this.#context;
     const pauses = leave === "paused" && sandbox.status === "running";
     const take = () =>
       hosts.get(sandbox.host_id).client.call(
         "createSnapshot",
-        { sandboxId: sandbox.id, name: storeName, leave: pauses ? "paused" : "running" },
+        { sandboxId: sandbox.id, name: storeName, leave: pauses ? "paused" : "running", seldom },
         {
           attempted: `taking snapshot ${name} of sandbox ${sandbox.id}`,
           requestId: caller.requestId,

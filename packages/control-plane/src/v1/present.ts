@@ -31,7 +31,8 @@ export function presentSandbox(row: SandboxRow, lastActive = 0): Sandbox {
 }
 
 export function presentTemplate(row: TemplateRow): Template {
-  const { name, type, vcpus, memory_mb, size_bytes } = row;
+  const { name, vcpus, memory_mb, size_bytes } = row;
+  const type = row.type === "base" ? "base" : "snapshot";
   return { name, type, vcpus, memory_mb, size_bytes, created_at: row.created_at.toISOString() };
 }
 

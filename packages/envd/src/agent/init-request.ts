@@ -2,7 +2,7 @@
 import { LIMITS, WrennError } from "@wrenn/core";
 
 export interface InitRequest {
-  /** Replaces the environment of the guest. */
+  /** Variables for every process of the guest; others that it has already stay. */
   envVars?: Record<string, string>;
   accessToken?: string;
   /** Milliseconds since 1970. */
@@ -15,6 +15,8 @@ export interface InitRequest {
   entropy?: Uint8Array;
   /** Close every other connection: they belong to the time before a snapshot. */
   dropConnections?: boolean;
+  /** Write variables, user and directory down, so that a boot from this disk has them, too. */
+  keepDefaults?: boolean;
 }
 
 const HOSTNAME = /^(?=.{1,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i;
@@ -37,6 +39,7 @@ const FIELDS: { [K in keyof InitRequest]-?: (value: unknown) => InitRequest[K] |
   machineId: (value) => (typeof value === "string" && MACHINE_ID.test(value) ? value : undefined),
   entropy: (value) => (typeof value === "string" ? parseEntropy(value) : undefined),
   dropConnections: (value) => (typeof value === "boolean" ? value : undefined),
+  keepDefaults: (value) => (typeof value === "boolean" ? value : undefined),
 };
 
 /** Reads the body; `invalid_argument` naming the first field that is wrong. `null` counts as absent. */

@@ -1,4 +1,5 @@
 // What `/init` tells the agent, kept for the life of the guest (and so across a pause).
+import type { Defaults } from "./defaults-file.ts";
 
 export class AgentState {
   /** Environment of every process, below what its own request sets. */
@@ -6,6 +7,21 @@ export class AgentState {
   defaultUser: string | undefined;
   defaultWorkdir: string | undefined;
   #token: string | undefined;
+
+  /** Variables are added to those that there are; what is not said stays. */
+  take({ envVars, defaultUser, defaultWorkdir }: Defaults): void {
+    if (envVars !== undefined) this.envs = { ...this.envs, ...envVars };
+    if (defaultUser !== undefined) this.defaultUser = defaultUser;
+    if (defaultWorkdir !== undefined) this.defaultWorkdir = defaultWorkdir;
+  }
+
+  get defaults(): Defaults {
+    return {
+      envVars: this.envs,
+      ...(this.defaultUser !== undefined && { defaultUser: this.defaultUser }),
+      ...(this.defaultWorkdir !== undefined && { defaultWorkdir: this.defaultWorkdir }),
+    };
+  }
 
   get hasToken(): boolean {
     return this.#token !== undefined;

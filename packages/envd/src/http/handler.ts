@@ -45,6 +45,8 @@ export interface Agent {
   streams: OpenStreams;
   /** Milliseconds after which a reader that takes nothing is cut off. */
   stallMs: number;
+  /** See `defaults-file.ts`. */
+  defaultsFile: string;
   /** A response body that the server sends from a file without copying. */
   fileBody: (path: string) => Blob;
 }

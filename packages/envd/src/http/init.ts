@@ -1,5 +1,6 @@
 // POST /init: who and where this guest is.
 import { WrennError } from "@wrenn/core";
+import { writeDefaults } from "../agent/defaults-file.ts";
 import { type InitRequest, parseInitRequest } from "../agent/init-request.ts";
 import type { Log } from "../agent/log.ts";
 import type { AgentState } from "../agent/state.ts";
@@ -14,6 +15,8 @@ export interface InitOptions {
   attachments: Attachments;
   connections: Connections;
   log: Log;
+  /** Where defaults are written down; see `defaults-file.ts`. */
+  defaultsFile: string;
 }
 
 /** What the machine is once everything is done, as the kernel and the file system tell it. */
@@ -36,9 +39,12 @@ export async function handleInit(request: Request, options: InitOptions): Promis
   const { state, attachments, connections } = options;
   const init = parseInitRequest(await readJson(request, "/init"));
   const reseeded = changeMachine(init, options);
-  if (init.envVars !== undefined) state.envs = init.envVars;
-  if (init.defaultUser !== undefined) state.defaultUser = init.defaultUser;
-  if (init.defaultWorkdir !== undefined) state.defaultWorkdir = init.defaultWorkdir;
+  state.take(init);
+  if (init.keepDefaults === true) {
+    attempt("keepDefaults", "write the defaults down", () =>
+      writeDefaults(options.defaultsFile, state.defaults),
+    );
+  }
   if (init.accessToken !== undefined) state.token = init.accessToken;
   if (init.dropConnections === true) {
     attachments.detachAll(new WrennError("unavailable", "the connection is from before a snapshot"));

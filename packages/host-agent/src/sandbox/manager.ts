@@ -155,7 +155,7 @@ export class SandboxManager {
   /** Keeps the present moment of a sandbox under a name. A paused one stays paused; a running one goes on, or is paused. */
   async snapshot(
     id: string,
-    { name, leave }: { name: string; leave: "running" | "paused" },
+    { name, leave, seldom }: { name: string; leave: "running" | "paused"; seldom: boolean },
   ): Promise<{ template: SnapshotTemplate; sandbox: Sandbox }> {
     const sandbox = this.get(id);
     const context = this.#context;
@@ -167,7 +167,7 @@ export class SandboxManager {
           : await freezeMoment(context, sandbox, "snapshot", log);
       try {
         const template = await nameMoment(context, this.#templates.registry, { moment: moment.id, name });
-        flattenSoon(context, moment.id, log);
+        if (!seldom) flattenSoon(context, moment.id, log);
         return { template, sandbox };
       } finally {
         moment.release();

@@ -58,7 +58,8 @@ export function lifecycleMethods({ manager, templates, storage, dataDir }: Servi
         });
       }
       const leave = oneOf("leave", request.leave, ["running", "paused"]);
-      const { template, sandbox } = await manager.snapshot(request.sandboxId, { name: request.name, leave });
+      const options = { name: request.name, leave, seldom: request.seldom };
+      const { template, sandbox } = await manager.snapshot(request.sandboxId, options);
       const { name, vcpus, memoryMb } = template;
       return { name, vcpus, memoryMb, sizeBytes: BigInt(template.sizeBytes), status: sandbox.status };
     },

@@ -1,7 +1,7 @@
 // Snapshots: templates that belong to an owner. A row names content on a host; content that no row names is garbage.
 import { type Insertable, sql } from "kysely";
 import type { Db } from "../connect.ts";
-import type { Database, TemplateRow } from "../schema.ts";
+import type { Database, TemplateConfig, TemplateRow } from "../schema.ts";
 import { DEFAULT_TAG } from "./template-reference.ts";
 
 export interface NewSnapshot {
@@ -14,6 +14,15 @@ export interface NewSnapshot {
   memory_mb: number;
   disk_mb: number;
   sizeBytes: number;
+  config?: TemplateConfig | undefined;
+}
+
+export interface Naming {
+  /** Whether the name may stand for something already. */
+  overwrite: boolean;
+  /** `default`, the name itself, when left out. */
+  tags?: readonly string[];
+  type?: "snapshot" | "layer";
 }
 
 /** `replaced`: what its names stood for before; it is garbage unless another name stands for it. */
@@ -26,10 +35,11 @@ export type Recorded = { row: TemplateRow; replaced: string[] };
 export async function recordSnapshot(
   db: Db,
   snapshot: NewSnapshot,
-  { overwrite, tags = [DEFAULT_TAG] }: { overwrite: boolean; tags?: readonly string[] },
+  { overwrite, tags = [DEFAULT_TAG], type = "snapshot" }: Naming,
 ): Promise<Recorded | undefined> {
-  const { storeName: store_name, sizeBytes: size_bytes, ...rest } = snapshot;
-  const values = { ...rest, store_name, size_bytes, type: "snapshot" as const, status: "ready" as const };
+  const { storeName: store_name, sizeBytes: size_bytes, config, ...rest } = snapshot;
+  const status = "ready" as const;
+  const values = { ...rest, store_name, size_bytes, type, status, config: asJson(config) };
   return await db.transaction().execute(async (tx) => {
     const replaced: string[] = [];
     const rows: TemplateRow[] = [];
@@ -99,7 +109,8 @@ export async function assignTags(
       .executeTakeFirst();
     if (!row) return undefined;
     const replaced: string[] = [];
-    const { created_at: _, last_updated: __, ...values } = row;
+    const { created_at: _, last_updated: __, ...rest } = row;
+    const values = { ...rest, config: asJson(row.config ?? undefined) };
     for (const tag of [...tags].sort()) {
       if (tag === source) continue;
       const written = await put(tx, { ...values, owner, tag }, true);
@@ -162,4 +173,8 @@ export async function namesOfStores(
     .orderBy("created_at", "desc")
     .execute();
   return new Map(rows.map(({ store_name, owner, name }) => [store_name, { owner, name }]));
+}
+
+function asJson(config: TemplateConfig | undefined): string | null {
+  return config ? JSON.stringify(config) : null;
 }

@@ -178,5 +178,6 @@ function visible(db: Db, owner: string) {
   return db
     .selectFrom("templates")
     .selectAll()
+    .where("type", "<>", "layer")
     .where((eb) => eb.or([eb("owner", "is", null), eb("owner", "=", owner)]));
 }

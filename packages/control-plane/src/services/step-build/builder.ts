@@ -9,10 +9,12 @@ import type { AccessService } from "../access.ts";
 import type { Caller } from "../caller.ts";
 import type { SandboxService } from "../sandboxes.ts";
 import type { SnapshotService } from "../snapshots.ts";
+import type { TemplateService } from "../templates.ts";
+import { begin } from "./begin.ts";
 import type { StepBuildRecord } from "./build-log.ts";
 import { copyIntoGuest } from "./copy.ts";
-import { environmentCommand } from "./environment.ts";
 import { CommandFailed, runInGuest, startInGuest } from "./guest-shell.ts";
+import type { Layers } from "./layers.ts";
 import { BUILD_SEC, type Plan, type PlannedStep } from "./plan.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -28,12 +30,16 @@ export interface BuildOrder {
   plan: Plan;
   startCommand: string | undefined;
   readyCommand: string | undefined;
+  /** Every step is carried out, cached or not. */
+  force: boolean;
 }
 
 export interface BuilderContext {
   hosts: HostDirectory;
   sandboxes: SandboxService;
+  templates: TemplateService;
   snapshots: SnapshotService;
+  layers: Layers;
   access: AccessService;
   uploads: Uploads;
 }
@@ -51,20 +57,18 @@ export async function carryOut(
   try {
     record.status = "building";
     record.log("info", `FROM ${order.parent}`, step);
-    sandbox = await sandboxes.create(caller, {
-      template: order.parent,
-      timeout_sec: BUILD_SEC,
-      ttl_mode: "deadline",
-      ...(order.vcpus !== undefined && { vcpus: order.vcpus }),
-      ...(order.memoryMb !== undefined && { memory_mb: order.memoryMb }),
-      metadata: { "wrenn.build": record.id },
-    });
+    const begun = await begin({ context, caller, record, order });
+    sandbox = begun.sandbox;
+    const { steps, surroundings } = order.plan;
     const site = await openSite(context, caller, sandbox);
     try {
-      for (const [at, planned] of order.plan.steps.entries()) {
+      for (const [at, planned] of steps.entries()) {
         step = String(at + 1);
-        record.log("info", `[${step}/${order.plan.steps.length}] ${planned.title}`, step);
+        const cached = at < begun.done;
+        record.log("info", `${cached ? "CACHED " : ""}[${step}/${steps.length}] ${planned.title}`, step);
+        if (cached || !planned.action) continue;
         await carryOutStep({ context, caller, record, site, planned, step });
+        await context.layers.keep(caller, sandbox, begun.keys[at] ?? "");
       }
       step = "finalize";
       await finalize(site, record, order);
@@ -72,7 +76,12 @@ export async function carryOut(
       site.guest.close();
     }
     const request = { sandbox_id: sandbox.id, name: record.template };
-    await context.snapshots.create(caller, request, { overwrite: true, tags: record.tags });
+    const { user, workdir } = surroundings;
+    await context.snapshots.create(caller, request, {
+      overwrite: true,
+      tags: record.tags,
+      config: { user, workdir },
+    });
     record.log("info", `template ${record.template} is ready`, step);
   } catch (reason) {
     const { message } = WrennError.from(
@@ -131,8 +140,8 @@ async function finalize(
   { plan, startCommand, readyCommand }: BuildOrder,
 ): Promise<void> {
   const { surroundings } = plan;
-  await guest.setDefaults({ defaultUser: surroundings.user, defaultWorkdir: surroundings.workdir });
-  await runInGuest(guest, environmentCommand(surroundings.envs), () => undefined);
+  const { user: defaultUser, workdir: defaultWorkdir, envs: envVars } = surroundings;
+  await guest.setDefaults({ envVars, defaultUser, defaultWorkdir });
   if (startCommand) {
     record.log("info", `starting: ${startCommand}`, "finalize");
     await startInGuest(guest, { script: startCommand, surroundings });

@@ -72,3 +72,24 @@ test("a working directory of any name stays one word of the shell", () => {
     }),
   );
 });
+
+test("a path may be named in terms of the one before; login shells are told of it, and nothing else is replaced", () => {
+  const { steps, surroundings } = planSteps([
+    { type: "ENV", args: ["PATH", "/opt/bin:$PATH", "A", "$PATH $HOME"] },
+    { type: "ENV", args: ["PATH", ["/more:$", "{PATH}:$PATHS"].join("")] },
+    { type: "ENV", args: ["B", "1"] },
+  ]);
+  const usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  assert.equal(surroundings.envs["A"], "$PATH $HOME");
+  assert.equal(surroundings.envs["PATH"], `/more:/opt/bin:${usual}:$PATHS`);
+  const commands = steps.map(({ action }) => (action?.type === "run" ? action.command : undefined));
+  assert.ok(commands[0]?.includes(`/opt/bin:${usual}`) && commands[0].includes("/etc/profile.d/"));
+  assert.ok(commands[1]?.includes("/more:/opt/bin:"));
+  assert.equal(commands[2], undefined);
+});
+
+test("a build goes on where the template that it begins with has ended", () => {
+  const start = { user: "app", workdir: "/srv", envs: {} };
+  const { steps } = planSteps([{ type: "RUN", args: ["x"] }], start);
+  assert.deepEqual(steps[0]?.action, { type: "run", command: "x", surroundings: start });
+});

@@ -8,6 +8,8 @@ export interface Step {
   args: string[];
   /** Of what COPY copies: names an upload. */
   filesHash?: string | undefined;
+  /** To be carried out although it is cached. */
+  force?: boolean | undefined;
 }
 
 /** What later steps, and at the end the template's sandboxes, inherit. */
@@ -26,6 +28,8 @@ export interface PlannedStep {
   title: string;
   /** Nothing for a step that only changes the surroundings. */
   action: Action | undefined;
+  /** To be carried out although it is cached; and so all that follow. */
+  force: boolean;
 }
 
 export interface Plan {
@@ -33,7 +37,8 @@ export interface Plan {
   surroundings: Surroundings;
 }
 
-const START: Surroundings = { user: "user", workdir: "/home/user", envs: {} };
+/** Where a build begins that is told nothing else. */
+export const START: Surroundings = { user: "user", workdir: "/home/user", envs: {} };
 const MAX_STEPS = 256;
 const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/;
 const MODE = /^[0-7]{3,4}$/;
@@ -42,16 +47,16 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
 const MAX_TITLE = 200;
 
 /** Throws `invalid_argument` with the number of the step that is wrong; the first is 1. */
-export function planSteps(steps: readonly Step[]): Plan {
+export function planSteps(steps: readonly Step[], start: Surroundings = START): Plan {
   if (steps.length > MAX_STEPS)
     throw new WrennError("too_large", `at most ${MAX_STEPS} steps`, { field: "steps" });
-  let surroundings = START;
+  let surroundings = start;
   const planned = steps.map((step, at) => {
     const wrong = (why: string) =>
       new WrennError("invalid_argument", `step ${at + 1} (${step.type}): ${why}`, { field: `steps[${at}]` });
     const { action, after } = planStep(step, surroundings, wrong);
     surroundings = after;
-    return { title: titleOf(step), action };
+    return { title: titleOf(step), action, force: step.force === true };
   });
   return { steps: planned, surroundings };
 }
@@ -90,10 +95,13 @@ function planStep(
       for (let i = 0; i < args.length; i += 2) {
         const name = args[i] ?? "";
         if (!VARIABLE.test(name)) throw wrong(`${name} is no name of a variable`);
-        envs[name] = args[i + 1] ?? "";
+        const value = args[i + 1] ?? "";
+        envs[name] = name === "PATH" ? extendedPath(value, before.envs["PATH"]) : value;
       }
       if (Object.keys(envs).length > LIMITS.envs) throw wrong(`at most ${LIMITS.envs} variables`);
-      return { action: undefined, after: { ...before, envs } };
+      const { PATH } = envs;
+      const changes = PATH !== undefined && PATH !== before.envs["PATH"];
+      return { action: changes ? pathForLogins(PATH) : undefined, after: { ...before, envs } };
     }
     case "WORKDIR": {
       if (first === "") throw wrong("no directory");
@@ -108,6 +116,21 @@ function planStep(
     default:
       throw wrong("it must be RUN, COPY, ENV, WORKDIR or USER");
   }
+}
+
+/** What Debian's login shells begin with. */
+const USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A path may be named in terms of the one before it, as everybody does; nothing else in a value is replaced. */
+function extendedPath(value: string, before = USUAL_PATH): string {
+  return value.replaceAll(/\$\{PATH\}|\$PATH(?![A-Za-z0-9_])/g, () => before);
+}
+
+/** Login shells set their path anew, whatever they are given; this is where they may be told. */
+function pathForLogins(path: string): Action {
+  const line = shellWord(`export PATH=${shellWord(path)}`);
+  const command = `mkdir -p /etc/profile.d && printf '%s\\n' ${line} > /etc/profile.d/wrenn-path.sh`;
+  return { type: "run", command, surroundings: { user: "root", workdir: "/", envs: {} } };
 }
 
 function userOf(name: string, wrong: Wrong): string {
