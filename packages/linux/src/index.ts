@@ -102,4 +102,4 @@ export type { GuestDevice } from "./slot/commands.ts";
 export { hasLink, hasNetns, listLinks, listNetns } from "./slot/links.ts";
 export { SlotPool, type SlotPoolOptions } from "./slot/pool.ts";
 export { type CreateSlotOptions, createSlot, destroySlot } from "./slot/slot.ts";
-export { connectUnix, listenUnix } from "./socket/unix-listener.ts";
+export { connectUnix, connectUntrustedUnix, listenUnix } from "./socket/unix-listener.ts";

@@ -1,5 +1,14 @@
-// @wrenn/vmm: the port for virtual machine monitors, the QEMU driver, and the proof of an accelerator.
+// @wrenn/vmm: the port for virtual machine monitors, the QEMU and Firecracker drivers, and the proof of an accelerator.
 export { CONSOLE_MAX_BYTES, printable, readConsoleTail, trimConsole } from "./console.ts";
+export {
+  FIRECRACKER_GUIDE,
+  FIRECRACKER_VARIABLE,
+  type FirecrackerBinary,
+  findFirecracker,
+  inspectFirecracker,
+} from "./firecracker/binary.ts";
+export type { Rate, Rates } from "./firecracker/boot.ts";
+export { type FirecrackerOptions, FirecrackerVmm } from "./firecracker/driver.ts";
 export {
   type Proof,
   type ProofOptions,

@@ -31,8 +31,13 @@ export interface MachineNetwork {
 /**
  * Where a guest's memory comes from. An image is a descriptor of this process that holds the whole memory and that
  * nobody can write any more (a sealed memfd): every machine started from it shares its pages until it writes them.
+ * Served memory comes page by page, as it is touched, from a server that listens on a Unix socket which the machine's user
+ * may connect to: it is handed the machine's userfaultfd and where its memory lies.
  */
-export type MemorySource = { kind: "fresh" } | { kind: "image"; fd: number };
+export type MemorySource =
+  | { kind: "fresh" }
+  | { kind: "image"; fd: number }
+  | { kind: "served"; socket: string };
 
 /** Everything a VMM needs to know to run one guest. */
 export interface MachineSpec {
@@ -71,7 +76,7 @@ export interface GuestMemory {
   readonly bytes: number;
   /**
    * The pages that the machine does not share with its memory source: for an image all that were written since, for
-   * fresh memory all that were ever touched. Sorted page numbers.
+   * fresh memory all that were ever touched. Sorted page numbers. Asked after {@link Machine.saveDevices}.
    */
   privatePages(): Promise<Uint32Array>;
   read(offset: number, into: Uint8Array): void;
@@ -105,7 +110,10 @@ export interface Machine {
   pause(): Promise<void>;
   /** Lets them go on. Idempotent. */
   resume(): Promise<void>;
-  /** Writes processors and devices, not memory, to a new file of mode 0600 at `path`. The machine stands still. */
+  /**
+   * Writes processors and devices, not memory, to a new file of mode 0600 at `path`. The machine stands still, and
+   * {@link memory} gives what belongs to that state until it goes on.
+   */
   saveDevices(path: string): Promise<void>;
   /**
    * Puts a new writable layer (an empty qcow2 file in the machine's own directory) on top of a disk. All layers below it
@@ -116,9 +124,14 @@ export interface Machine {
   onDiskError(listener: (error: { diskId: string; enospc: boolean }) => void): void;
 }
 
-/** A driver: `qemu`, later `firecracker`. */
+/** A driver: `qemu` or `firecracker`. */
 export interface Vmm {
   readonly name: string;
+  /**
+   * Whether {@link SavedState.fillMemory} works. Where it does not, a machine's memory source has to be the memory of the
+   * very state that it continues from.
+   */
+  readonly fillsMemory: boolean;
   /** Version of the binary as it prints it. */
   version(): Promise<string>;
   /** Starts the process. Resolves once it runs confined; rejects with what it printed when it did not get there. */

@@ -16,6 +16,7 @@ export const libc = {
   fcntl: define("int fcntl(int fd, int command, ...)"),
   ftruncate: define("int ftruncate(int fd, int64_t bytes)"),
   fallocate: define("int fallocate(int fd, int mode, int64_t offset, int64_t bytes)"),
+  lseek: define("int64_t lseek(int fd, int64_t offset, int whence)"),
   mknod: define("int mknod(const char *path, uint32_t mode, uint64_t device)"),
   socket: define("int socket(int domain, int type, int protocol)"),
   bind: define("int bind(int fd, const void *address, uint32_t bytes)"),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { fstatSync, ftruncateSync, openSync, readdirSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, writeSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { MemoryFile } from "./memory-file.ts";
@@ -43,6 +43,51 @@ describe("MemoryFile", () => {
     data[5 * PAGE] = 1;
     file.write(16 * PAGE, data);
     assert.equal(fstatSync(file.fd).blocks * 512, PAGE);
+    file.close();
+  });
+
+  it("knows which pages it holds", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat(63)), (pages) => {
+        const file = MemoryFile.create("wrenn-test", 64 * PAGE);
+        try {
+          for (const page of pages) file.write(page * PAGE, new Uint8Array(PAGE).fill(page + 1));
+          assert.deepEqual(
+            [...file.heldPages()],
+            pages.toSorted((a, b) => a - b),
+          );
+        } finally {
+          file.close();
+        }
+      }),
+    );
+  });
+
+  it("keeps its size once that is fixed, and can still be written", () => {
+    const file = MemoryFile.create("wrenn-test", 2 * PAGE);
+    file.fixSize();
+    for (const bytes of [0, PAGE, 3 * PAGE])
+      assert.throws(() => ftruncateSync(file.fd, bytes), { code: "EPERM" });
+    ftruncateSync(file.fd, 2 * PAGE);
+    file.write(PAGE, new Uint8Array(PAGE).fill(7));
+    assert.deepEqual([...file.heldPages()], [1]);
+    file.close();
+  });
+
+  it("can be had from another process that has it, and nothing else can", () => {
+    const file = MemoryFile.create("wrenn-test", 2 * PAGE);
+    file.write(0, new Uint8Array(PAGE).fill(9));
+    const again = MemoryFile.openOf(process.pid, file.fd, 2 * PAGE);
+    assert.equal(contentOf(again)[PAGE - 1], 9);
+    again.close();
+    const other = openSync("/dev/null", "r");
+    for (const [fd, bytes] of [
+      [file.fd, PAGE],
+      [other, 0],
+      [99_999, PAGE],
+    ] as const)
+      assert.throws(() => MemoryFile.openOf(process.pid, fd, bytes), { code: "not_found" });
+    closeSync(other);
     file.close();
   });
 

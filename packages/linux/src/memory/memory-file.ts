@@ -1,5 +1,5 @@
 // A file that exists in memory only, written once and then sealed: nobody who gets its descriptor can change it.
-import { closeSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, writeSync } from "node:fs";
 import { WrennError } from "@wrenn/core";
 import { checked, libc } from "../libc/libc.ts";
 
@@ -16,6 +16,9 @@ const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8 };
 /** linux/falloc.h */
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
+/** unistd.h */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 /**
  * See memfd_create(2). Its memory counts against whoever writes a page first, and is free again when the last
@@ -46,6 +49,25 @@ export class MemoryFile {
     }
   }
 
+  /**
+   * The memory file that another process has as its descriptor `fd`. Throws `not_found` when there is none of that size:
+   * what else that process may have put in its place is not opened.
+   */
+  static openOf(pid: number, fd: number, bytes: number): MemoryFile {
+    const path = `/proc/${pid}/fd/${fd}`;
+    let opened: number | undefined;
+    try {
+      if (!readlinkSync(path).startsWith("/memfd:")) throw new Error("it is no memory file");
+      opened = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+      const stat = fstatSync(opened);
+      if (!stat.isFile() || stat.size !== bytes) throw new Error(`it is no file of ${bytes} bytes`);
+      return new MemoryFile(opened, bytes);
+    } catch (cause) {
+      if (opened !== undefined) closeSync(opened);
+      throw new WrennError("not_found", `process ${pid} has no memory file of ${bytes} bytes`, { cause });
+    }
+  }
+
   /** Writes at an offset. Whole pages of zeros, counted from `offset`, take no memory. Throws once sealed (EPERM). */
   write(offset: number, data: Uint8Array): void {
     this.#assertInside(offset, data);
@@ -61,6 +83,28 @@ export class MemoryFile {
     for (let done = 0; done < into.length; ) {
       done += readSync(this.fd, into, done, into.length - done, offset + done);
     }
+  }
+
+  /**
+   * Numbers of the pages that the file holds, sorted; the others are holes, which read as zeros. Somebody may be writing
+   * meanwhile: then pages may be missing.
+   */
+  heldPages(): Uint32Array {
+    const pages: number[] = [];
+    for (let at = 0; at < this.bytes; ) {
+      const start = libc.lseek(this.fd, at, SEEK_DATA);
+      if (start < 0) break; // ENXIO: nothing but a hole up to the end
+      const end = checked(libc.lseek(this.fd, start, SEEK_HOLE), "looking through a memory file");
+      for (let page = Math.floor(start / PAGE_BYTES); page * PAGE_BYTES < end; page++) pages.push(page);
+      at = Math.max(end, at + 1);
+    }
+    return Uint32Array.from(pages);
+  }
+
+  /** From here on its size stays as it is; what is in it may still be written. */
+  fixSize(): void {
+    const seals = SEALS.shrink | SEALS.grow;
+    checked(libc.fcntl(this.fd, F_ADD_SEALS, "int", seals), "fixing the size of a memory file");
   }
 
   /** From here on nobody can write, shrink, grow or unseal it: neither through this descriptor nor by opening it again. */

@@ -1,6 +1,6 @@
 // A listening Unix socket as a bare descriptor, to be handed to a program that then serves it. Its name can lie where
 // that program cannot write, so that whoever connects by the name knows who answers.
-import { chmodSync, closeSync, constants, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, constants, fstatSync, openSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { endianness } from "node:os";
 import { basename, dirname } from "node:path";
@@ -40,6 +40,23 @@ export function listenUnix(path: string): number {
 export function connectUnix(path: string): Socket {
   // The name is resolved while connect() is called: the directory need not stay open.
   return withShortPath(path, (short) => connect(short));
+}
+
+/** linux/fcntl.h: names a file without opening it. */
+const O_PATH = 0o10000000;
+
+/**
+ * Starts connecting to a socket that lies in somebody else's directory: its name must be the socket itself. A link, which
+ * could lead to any other socket of this machine, is refused. Throws what open(2) says, ENOENT when there is none.
+ */
+export function connectUntrustedUnix(path: string): Socket {
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  try {
+    if (!fstatSync(fd).isSocket()) throw new WrennError("unavailable", `${path} is no socket`);
+    return connect(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The same file by way of an open descriptor of its directory, whose name always fits into a socket address. */

@@ -1,9 +1,9 @@
 // The QEMU driver: a microvm in a process that is confined as if its guest had already broken out.
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { debuglog } from "node:util";
-import { MIB, Scope, WrennError } from "@wrenn/core";
+import { Scope, WrennError } from "@wrenn/core";
 import {
   type Cgroups,
   CommandError,
@@ -16,8 +16,9 @@ import {
   run,
   spawnConfined,
 } from "@wrenn/linux";
+import { assertIsMachine, exitOf } from "../adopt.ts";
+import { imageHoles } from "../memory-image.ts";
 import type { Machine, MachineSpec, SavedState, Vmm } from "../vmm.ts";
-import { assertIsMachine, exitOf } from "./adopt.ts";
 import { INSIDE, qemuArguments } from "./arguments.ts";
 import { machineConfinement, machineDevices, machineLimits } from "./confinement.ts";
 import { qemuFingerprint } from "./fingerprint.ts";
@@ -31,6 +32,7 @@ const log = debuglog("wrenn-vmm");
 
 export class QemuVmm implements Vmm {
   readonly name = "qemu";
+  readonly fillsMemory = true;
   readonly #cgroups: Cgroups;
   #version: Promise<string> | undefined;
 
@@ -77,7 +79,8 @@ export class QemuVmm implements Vmm {
     const session = new QmpSession({ path: controlSocket(spec), isAlive: () => isAlive(process) });
     try {
       await session.execute("query-status", undefined, { timeoutMs: ADOPT_TIMEOUT_MS });
-      const machine = new QemuMachine({ spec, cgroup, process, session, exited: exitOf(process, session) });
+      const exited = exitOf(process, (look) => session.on("close", look));
+      const machine = new QemuMachine({ spec, cgroup, process, session, exited });
       await machine.openMemory();
       return machine;
     } catch (cause) {
@@ -99,6 +102,8 @@ export class QemuVmm implements Vmm {
   /** Starts the process, with a saved state to wait for when `devices` is given. */
   async #launch(spec: MachineSpec, devices: number | undefined): Promise<QemuMachine> {
     await using scope = new Scope();
+    if (spec.memory?.kind === "served")
+      throw new WrennError("not_implemented", "QEMU takes no memory from such a server");
     const image = spec.memory?.kind === "image" ? spec.memory.fd : undefined;
     const cgroup = await scope.take(
       "cgroup",
@@ -151,19 +156,6 @@ function openState(path: string): number {
   } catch (cause) {
     throw new WrennError("not_found", `the saved state ${path} cannot be read`, { cause });
   }
-}
-
-/** Bytes of an image that take no memory yet. Throws `invalid_argument` when it is not as large as the guest's memory. */
-function imageHoles(spec: MachineSpec, fd: number | undefined): number {
-  if (fd === undefined) return 0;
-  const { size, blocks } = fstatSync(fd);
-  if (size !== spec.memoryMb * MIB) {
-    throw new WrennError(
-      "invalid_argument",
-      `a memory image of ${size} bytes is not one of ${spec.memoryMb} MiB`,
-    );
-  }
-  return Math.max(0, size - blocks * 512);
 }
 
 /** What the caller is told, with QEMU's own words. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { hostCpu, qemuFingerprint } from "./fingerprint.ts";
+import { hostCpu } from "../host-processor.ts";
+import { qemuFingerprint } from "./fingerprint.ts";
 
 const CPUINFO = `processor	: 0
 vendor_id	: GenuineIntel

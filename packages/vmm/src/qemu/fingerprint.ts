@@ -1,7 +1,7 @@
 // What QEMU's saved states depend on besides their machine's own description.
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { release } from "node:os";
+import { hostCpu } from "../host-processor.ts";
 import type { MachineSpec } from "../vmm.ts";
 import { cpuModel, DEVICE_SET } from "./arguments.ts";
 
@@ -23,12 +23,4 @@ export async function qemuFingerprint(
   if (accelerator === "tcg") return common;
   const cpuinfo = await readFile("/proc/cpuinfo", "latin1");
   return { ...common, hostCpu: hostCpu(cpuinfo), hostKernel: release() };
-}
-
-/** Model and features of the first processor in `/proc/cpuinfo`; the features as a hash, since they fill a page. */
-export function hostCpu(cpuinfo: string): string {
-  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, "m").exec(cpuinfo)?.[1] ?? "unknown";
-  const identity = ["vendor_id", "cpu family", "model", "stepping"].map(field).join(" ");
-  const features = createHash("sha256").update(field("flags")).digest("hex").slice(0, 16);
-  return `${identity} ${features}`;
 }

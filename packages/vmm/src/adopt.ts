@@ -1,12 +1,11 @@
-// Taking over a QEMU that this process did not start.
+// Taking over a machine that this process did not start.
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { WrennError } from "@wrenn/core";
 import { type Cgroup, isAlive, type ProcessIdentity } from "@wrenn/linux";
-import type { MachineExit, MachineSpec } from "../vmm.ts";
-import type { QmpSession } from "./session.ts";
+import type { MachineExit, MachineSpec } from "./vmm.ts";
 
-/** How often a process that is nobody's child is looked at, when its control connection does not tell sooner, `ms`. */
+/** How often a process that is nobody's child is looked at, when nothing tells sooner, `ms`. */
 const LOOK_EVERY_MS = 100;
 
 /** Throws `not_found` unless the process is this machine's: alive, under its user, in its control group. */
@@ -22,10 +21,16 @@ export function assertIsMachine(spec: MachineSpec, process: ProcessIdentity, cgr
   throw new WrennError("not_found", `process ${process.pid} is not the machine of ${spec.id}: ${why}`);
 }
 
-/** Resolves when the process has ended; with what status, only its parent would be told. */
-export async function exitOf(process: ProcessIdentity, session: QmpSession): Promise<MachineExit> {
+/**
+ * Resolves when the process has ended; with what status, only its parent would be told. `onHint` registers what tells that
+ * now is a good time to look.
+ */
+export async function exitOf(
+  process: ProcessIdentity,
+  onHint?: (look: () => void) => void,
+): Promise<MachineExit> {
   let look = new AbortController();
-  session.on("close", () => look.abort());
+  onHint?.(() => look.abort());
   while (isAlive(process)) {
     look = new AbortController();
     await delay(LOOK_EVERY_MS, undefined, { signal: look.signal }).catch(() => {});

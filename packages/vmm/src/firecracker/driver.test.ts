@@ -1,0 +1,385 @@
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, beforeEach, describe, it } from "node:test";
+import { MIB, type WrennError } from "@wrenn/core";
+import { isAlive, kill, MemoryFile } from "@wrenn/linux";
+import { type Machine, PAGE_BYTES } from "../vmm.ts";
+import { apiSocket, INSIDE } from "./layout.ts";
+import { BOOT_PAGES, type Fault, FIRST_LATER_PAGE, STATE_START } from "./testing/fake-firecracker.ts";
+import { FakeWorld, MEMORY_MB } from "./testing/world.ts";
+
+const world = new FakeWorld();
+after(() => world[Symbol.dispose]());
+beforeEach(() => {
+  world.calls();
+  world.cgroups.groups.clear();
+});
+
+/** A saved state, and the image of its memory. */
+function saved(): { devicesPath: string; image: MemoryFile } {
+  const devicesPath = join(world.dir, "saved.state");
+  writeFileSync(devicesPath, `${STATE_START} ${MEMORY_MB * 256}`);
+  const image = MemoryFile.create("wrenn-test", MEMORY_MB * MIB);
+  image.seal();
+  return { devicesPath, image };
+}
+
+async function withFault<T>(fault: Fault, work: () => Promise<T>): Promise<T> {
+  world.fault = fault;
+  try {
+    return await work();
+  } finally {
+    world.fault = undefined;
+  }
+}
+
+/** Nothing is left of a machine that could not be made. */
+function assertNothingLeft(): void {
+  assert.deepEqual(world.cgroups.list(), []);
+}
+
+const names = () => world.calls().map(({ name, status }) => (status < 300 ? name : `${name} ${status}`));
+
+describe("a machine that boots", () => {
+  it("is described call by call, and runs", async () => {
+    const spec = world.spec("boots");
+    const machine = await world.vmm().start(spec);
+    const calls = world.calls();
+    assert.deepEqual(
+      calls.map(({ name, status }) => [name, status]),
+      [
+        ...["machine", "bootSource", "drive", "drive", "network", "entropy", "action"].map((name) => [
+          name,
+          204,
+        ]),
+      ],
+    );
+    const bodies = calls.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+    assert.deepEqual(bodies[0], {
+      vcpu_count: 1,
+      mem_size_mib: MEMORY_MB,
+      smt: false,
+      track_dirty_pages: true,
+    });
+    assert.match(String(bodies[1]?.["boot_args"]), /^console=ttyS0 .*reboot=k/);
+    assert.deepEqual(
+      bodies.slice(2, 4).map((body) => [body["drive_id"], body["path_on_host"], body["is_read_only"]]),
+      [
+        ["root", "/img/root", false],
+        ["agent", "/img/agent", true],
+      ],
+    );
+    assert.equal(bodies[4]?.["host_dev_name"], "tap0");
+    assert.deepEqual(world.argv.slice(0, 5), [INSIDE.binary, "--id", "boots", "--api-sock", INSIDE.api]);
+    assert.match(await machine.consoleTail(), /fake Firecracker/);
+    await machine.kill();
+    assert.equal(isAlive(machine.process), false);
+    assertNothingLeft();
+  });
+
+  it("has paths of its own only outside: inside they are the same for every machine and each life", async () => {
+    const seen: unknown[] = [];
+    for (const id of ["one", "other"]) {
+      const machine = await world.vmm().start(world.spec(id));
+      const { ro, rw = [] } = world.confinement?.binds ?? { ro: [] };
+      const inside = [...ro, ...rw].map((bind) => (typeof bind === "string" ? bind : bind.to));
+      seen.push([inside, world.calls().map(({ name, body }) => [name, body])]);
+      await machine.kill();
+    }
+    assert.deepEqual(seen[0], seen[1]);
+  });
+
+  it("is limited as its host wants, also after it was saved elsewhere", async () => {
+    const rates = {
+      disk: { bytesPerSec: 50_000_000 },
+      network: { bytesPerSec: 10_000_000, opsPerSec: 5000 },
+    };
+    const vmm = world.vmm({ rates });
+    const machine = await vmm.start(world.spec("limited"));
+    const bodies = world.calls().map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+    const none = { size: 0, refill_time: 0 };
+    const disk = { bandwidth: { size: 5_000_000, refill_time: 100 }, ops: none };
+    const network = {
+      bandwidth: { size: 1_000_000, refill_time: 100 },
+      ops: { size: 500, refill_time: 100 },
+    };
+    assert.deepEqual(bodies[2]?.["rate_limiter"], disk);
+    assert.deepEqual([bodies[4]?.["rx_rate_limiter"], bodies[4]?.["tx_rate_limiter"]], [network, network]);
+    await machine.kill();
+    const { devicesPath, image } = saved();
+    const memory = { kind: "image", fd: image.fd } as const;
+    for (const [each, limiter] of [
+      [vmm, disk],
+      [world.vmm(), { bandwidth: none, ops: none }],
+    ] as const) {
+      const restored = await each.restore(world.spec("limited", { memory }), { devicesPath });
+      const updates = world.calls().filter(({ name }) => name === "updateDrive");
+      assert.deepEqual(
+        updates.map(({ body }) => JSON.parse(body)),
+        ["root", "agent"].map((id) => ({ drive_id: id, rate_limiter: limiter })),
+      );
+      await restored.kill();
+    }
+    image.close();
+  });
+
+  it("cannot be emulated, nor have disks of several layers or formats, nor memory that was somebody's", async () => {
+    const vmm = world.vmm();
+    const qcow2 = [{ id: "root", layers: [{ path: "/x", format: "qcow2" as const }], readOnly: false }];
+    const layered = [
+      { id: "root", layers: [0, 1].map(() => ({ path: "/x", format: "raw" as const })), readOnly: false },
+    ];
+    const wrong = [
+      [{ accelerator: "tcg" }, "unavailable"],
+      [{ disks: qcow2 }, "invalid_argument"],
+      [{ disks: layered }, "invalid_argument"],
+      [{ memory: { kind: "served", socket: "/x" } }, "invalid_argument"],
+    ] as const;
+    for (const [further, code] of wrong)
+      await assert.rejects(vmm.start(world.spec("wrong", further)), { code }, JSON.stringify(further));
+    assert.deepEqual(names(), []);
+    assertNothingLeft();
+  });
+});
+
+describe("a machine that is saved", () => {
+  const pagesOf = async ({ memory }: Machine) => [...(await memory.privatePages())];
+  const byteOf = ({ memory }: Machine, page: number) => {
+    const bytes = Buffer.alloc(PAGE_BYTES);
+    memory.read(page * PAGE_BYTES, bytes);
+    return bytes[17];
+  };
+
+  it("writes devices and the pages it has written, all since it was started", async () => {
+    const spec = world.spec("saved");
+    const machine = await world.vmm().start(spec);
+    const path = join(world.dir, "first.state");
+    await assert.rejects(machine.saveDevices(path), { code: "invalid_state" }, "it runs");
+    await machine.pause();
+    await machine.pause();
+    await assert.rejects(machine.memory.privatePages(), { code: "invalid_state" }, "not saved yet");
+    await machine.saveDevices(path);
+    assert.match(readFileSync(path, "utf8"), new RegExp(`^${STATE_START}`));
+    assert.deepEqual(await pagesOf(machine), BOOT_PAGES);
+    assert.equal(byteOf(machine, 100), 100);
+    assert.throws(() => machine.memory.write(0, Buffer.alloc(1)), { code: "not_implemented" });
+    await machine.resume();
+    await assert.rejects(machine.memory.privatePages(), { code: "invalid_state" }, "it ran since");
+    await machine.pause();
+    await machine.saveDevices(join(world.dir, "second.state"));
+    assert.deepEqual(
+      await pagesOf(machine),
+      [...BOOT_PAGES, FIRST_LATER_PAGE],
+      "the earlier ones are still there",
+    );
+    await assert.rejects(machine.saveDevices(path), { code: "already_exists" });
+    const kinds = world.calls().filter(({ name }) => name === "createSnapshot");
+    assert.ok(kinds.every(({ body }) => JSON.parse(body).snapshot_type === "Diff"));
+    await machine.kill();
+    assert.throws(() => machine.memory.read(0, Buffer.alloc(1)), { code: "invalid_state" });
+  });
+
+  it("writes all of its memory where the written pages are not tracked", async () => {
+    const machine = await world.vmm({ trackDirtyPages: false }).start(world.spec("full"));
+    await machine.pause();
+    await machine.saveDevices(join(world.dir, "full.state"));
+    assert.equal((await machine.memory.privatePages()).length, MEMORY_MB * 256);
+    const bodies = world.calls().map(({ body }) => (body === "" ? {} : JSON.parse(body)));
+    assert.equal(bodies[0].track_dirty_pages, false);
+    assert.equal(bodies.at(-1).snapshot_type, "Full");
+    await machine.kill();
+  });
+});
+
+describe("a machine that continues", () => {
+  it("loads devices and memory in one step, stands still, and goes on when told", async () => {
+    const { devicesPath, image } = saved();
+    const spec = world.spec("continues", { memory: { kind: "image", fd: image.fd } });
+    const machine = await world.vmm().restore(spec, { devicesPath });
+    const [load] = world.calls();
+    assert.equal(load?.name, "loadSnapshot");
+    assert.deepEqual(JSON.parse(load?.body ?? ""), {
+      snapshot_path: INSIDE.savedState,
+      mem_backend: { backend_type: "File", backend_path: "/proc/self/fd/6" },
+      track_dirty_pages: true,
+      resume_vm: false,
+      network_overrides: [{ iface_id: "eth0", host_dev_name: "tap0" }],
+    });
+    await machine.resume();
+    assert.deepEqual(names(), ["vm"]);
+    await machine.pause();
+    await machine.saveDevices(join(world.dir, "continued.state"));
+    assert.deepEqual([...(await machine.memory.privatePages())], [FIRST_LATER_PAGE], "none of the image's");
+    await machine.kill();
+    image.close();
+  });
+
+  it("hands its memory to the server that it is served by", async () => {
+    const { devicesPath } = saved();
+    const socket = join(world.dir, "pages.sock");
+    const heard = Promise.withResolvers<string>();
+    const server = createServer((peer) => peer.on("data", (data) => heard.resolve(data.toString()))).listen(
+      socket,
+    );
+    const spec = world.spec("served", { memory: { kind: "served", socket } });
+    const machine = await world.vmm().restore(spec, { devicesPath });
+    assert.deepEqual(JSON.parse(await heard.promise)[0].offset, 0);
+    const [load] = world.calls();
+    assert.deepEqual(JSON.parse(load?.body ?? "").mem_backend, {
+      backend_type: "Uffd",
+      backend_path: INSIDE.pages,
+    });
+    const devices = world.confinement?.binds.devices?.map((bind) =>
+      typeof bind === "string" ? bind : bind.to,
+    );
+    assert.ok(devices?.includes("/dev/userfaultfd"));
+    await machine.kill();
+    server.close();
+  });
+
+  it("refuses memory in pieces, of another size, and states that are none", async () => {
+    const { devicesPath, image } = saved();
+    const memory = { kind: "image", fd: image.fd } as const;
+    const vmm = world.vmm();
+    const fillMemory = async () => {};
+    await assert.rejects(vmm.restore(world.spec("r", { memory }), { devicesPath, fillMemory }), {
+      code: "not_implemented",
+    });
+    await assert.rejects(vmm.restore(world.spec("r"), { devicesPath }), { code: "invalid_argument" });
+    await assert.rejects(vmm.restore(world.spec("r", { memory, memoryMb: 8 }), { devicesPath }), {
+      code: "invalid_argument",
+    });
+    writeFileSync(devicesPath, "something else");
+    await assert.rejects(vmm.restore(world.spec("r", { memory }), { devicesPath }), (reason: Error) =>
+      /did not take its saved state: .*Failed to load snapshot/.test(reason.message),
+    );
+    assert.deepEqual(names(), ["loadSnapshot 400"]);
+    assertNothingLeft();
+    image.close();
+  });
+});
+
+describe("a Firecracker that fails", () => {
+  it("is killed, with its reason and its last words in the error", async () => {
+    for (const at of ["machine", "bootSource", "drive", "network", "entropy", "action"]) {
+      await withFault({ at, how: "refuses" }, () =>
+        assert.rejects(world.vmm().start(world.spec(`refuses-${at}`)), (reason: WrennError) => {
+          assert.equal(reason.code, "internal");
+          assert.match(reason.message, /did not start: Firecracker refused .*: not today\nfake Firecracker$/);
+          return true;
+        }),
+      );
+      assertNothingLeft();
+    }
+  });
+
+  it("that ends on the way is seen to", async () => {
+    for (const at of ["listening", "machine", "action"]) {
+      await withFault({ at, how: "dies" }, () =>
+        assert.rejects(world.vmm().start(world.spec(`dies-${at}`)), { code: "unavailable" }, at),
+      );
+      assertNothingLeft();
+    }
+    const { devicesPath, image } = saved();
+    const memory = { kind: "image", fd: image.fd } as const;
+    await withFault({ at: "loadSnapshot", how: "dies" }, () =>
+      assert.rejects(world.vmm().restore(world.spec("dies-load", { memory }), { devicesPath }), {
+        code: "unavailable",
+      }),
+    );
+    assertNothingLeft();
+    image.close();
+  });
+
+  it("that never listens is given up", async () => {
+    await withFault({ at: "listening", how: "never" }, () =>
+      assert.rejects(world.vmm({ listenTimeoutMs: 300 }).start(world.spec("never")), {
+        code: "deadline_exceeded",
+      }),
+    );
+    assertNothingLeft();
+  });
+
+  it("that dies later says how, and every call says so", async () => {
+    const machine = await world.vmm().start(world.spec("dies-later"));
+    kill(machine.process, "SIGKILL");
+    assert.deepEqual(await machine.exited, { status: 137 });
+    for (const call of [() => machine.pause(), () => machine.resume(), () => machine.saveDevices("/x")])
+      await assert.rejects(call(), { code: "unavailable" });
+    await machine.kill();
+    assertNothingLeft();
+  });
+
+  it("that dies, refuses or talks nonsense while it is saved leaves no state behind", async () => {
+    const cases = [
+      [{ at: "createSnapshot", how: "dies" }, "unavailable"],
+      [{ at: "createSnapshot", how: "refuses" }, "internal"],
+      [{ at: "describe", how: "nonsense" }, "internal"],
+      [{ at: "describe", how: "endless" }, "internal"],
+    ] as const;
+    for (const [index, [fault, code]] of cases.entries()) {
+      const path = join(world.dir, `fails-${index}.state`);
+      await withFault(fault, async () => {
+        const machine = await world.vmm().start(world.spec(`fails-${index}`));
+        await assert.rejects(
+          async () => {
+            await machine.pause();
+            await machine.saveDevices(path);
+          },
+          { code },
+          JSON.stringify(fault),
+        );
+        await assert.rejects(machine.memory.privatePages(), { code: "invalid_state" });
+        await machine.kill();
+      });
+      assert.throws(() => readFileSync(path), { code: "ENOENT" });
+    }
+  });
+
+  it("and puts a link in the place of its socket leads nowhere", async () => {
+    const spec = world.spec("link");
+    const victim = await world.vmm().start(world.spec("victim"));
+    const machine = await world.vmm().start(spec);
+    rmSync(apiSocket(spec));
+    symlinkSync(apiSocket(world.spec("victim")), apiSocket(spec));
+    await assert.rejects(machine.pause(), { code: "unavailable" });
+    world.calls();
+    await machine.kill();
+    assert.deepEqual(names(), [], "the other one was not spoken to");
+    await victim.kill();
+  });
+});
+
+describe("a machine that an earlier process has started", () => {
+  it("is taken over with all that it has written, and watched", async () => {
+    const spec = world.spec("earlier");
+    const first = await world.vmm().start(spec);
+    await first.pause();
+    await first.saveDevices(join(world.dir, "earlier.state"));
+    await first.resume();
+    const second = await world.vmm().adopt(spec, first.process);
+    await second.pause();
+    await second.saveDevices(join(world.dir, "later.state"));
+    assert.deepEqual([...(await second.memory.privatePages())], [...BOOT_PAGES, FIRST_LATER_PAGE]);
+    kill(first.process, "SIGKILL");
+    assert.deepEqual(await second.exited, { status: null });
+    await second.kill();
+  });
+
+  it("is not taken over when it is another's, or does not answer", async () => {
+    const spec = world.spec("strange");
+    const machine = await world.vmm().start(spec);
+    const vmm = world.vmm();
+    await assert.rejects(vmm.adopt({ ...spec, cgroup: "fc-test/none" }, machine.process), {
+      code: "not_found",
+    });
+    await assert.rejects(vmm.adopt({ ...spec, uid: 12345 }, machine.process), { code: "not_found" });
+    await assert.rejects(vmm.adopt({ ...spec, memoryMb: 8 }, machine.process), { code: "not_found" });
+    rmSync(apiSocket(spec));
+    await assert.rejects(vmm.adopt(spec, machine.process), { code: "not_found" });
+    assert.equal(isAlive(machine.process), true, "that is the caller's to decide");
+    await machine.kill();
+  });
+});
