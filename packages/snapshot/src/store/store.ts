@@ -25,8 +25,11 @@ export interface Snapshot {
 /** What a machine continued from when the snapshot was begun. */
 export type Origin =
   | { kind: "booted"; memoryMb: number }
-  /** `base`: the snapshot whose memory image the machine was started from. */
-  | { kind: "continued"; parent: string; base: string };
+  /**
+   * `base`: the snapshot whose memory image later machines are started from, with the differences written in; null = they
+   * are started from the new snapshot's own.
+   */
+  | { kind: "continued"; parent: string; base: string | null };
 
 /** One line of `wrenn storage`. */
 export interface Usage {
@@ -131,7 +134,7 @@ export class SnapshotStore implements Disposable {
     }
     const { parent, base } = origin;
     using holds = new DisposableStack();
-    holds.use(this.hold(base));
+    if (base !== null) holds.use(this.hold(base));
     holds.use(this.hold(parent));
     const { generation, memoryMb } = this.get(parent).manifest;
     const lineage = { parent, base, replaces: null, generation: generation + 1, memoryMb };
