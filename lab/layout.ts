@@ -44,6 +44,8 @@ export const INSIDE = {
   cache: "/srv/cache",
   data: "/srv/data",
   tls: "/srv/tls",
+  /** What tests bring along. */
+  tests: "/srv/tests",
   agentLog: "/srv/host-agent.log",
   agentSocket: "/run/wrenn/0/agent.sock",
 } as const;
