@@ -1,18 +1,20 @@
 // The snapshots of one machine: what is there, what is being made, what may go.
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MIB, WrennError } from "@wrenn/core";
+import { type LazyPagesRef, MIB, type PageRange, WrennError } from "@wrenn/core";
 import { decodeHeader } from "../header/header.ts";
 import { type Manifest, newSnapshotId } from "../manifest/manifest.ts";
 import { PAGE_BYTES, type PageMap, zeroMap } from "../mapping/page-map.ts";
 import { BuildFiles } from "../pages/build-files.ts";
 import { PageSource } from "../pages/page-source.ts";
+import { lazyPagesRef } from "../serve/snapshot-pages.ts";
 import { Draft, type Lineage } from "./draft.ts";
 import { fileSum } from "./file-sum.ts";
 import { Holds } from "./holds.ts";
 import { Inventory } from "./inventory.ts";
 import { StoreLayout } from "./layout.ts";
 import { type Need, needsOf, noNeed, type Root } from "./needs.ts";
+import { readWorkingSet, writeWorkingSet } from "./working-set-file.ts";
 
 /** A finished snapshot. Nothing of it ever changes. */
 export interface Snapshot {
@@ -104,6 +106,29 @@ export class SnapshotStore implements Disposable {
   /** Its whole memory, for reading. The caller holds it. */
   async pages(id: string): Promise<PageSource> {
     return new PageSource(await this.map(id), this.#files);
+  }
+
+  /**
+   * Its whole memory for a machine that runs while it arrives, together with its recorded working set. The caller holds
+   * the snapshot for as long as that is open.
+   */
+  async lazyPages(id: string): Promise<LazyPagesRef> {
+    const map = await this.map(id);
+    const workingSet = await readWorkingSet(this.layout.file(id, "workingSet"), map.pages);
+    return lazyPagesRef({
+      map,
+      paths: map.builds.map((build) => this.layout.file(build, "memory")),
+      workingSet,
+    });
+  }
+
+  /**
+   * Keeps what a machine that continued from it has touched up to its first exec, in that order; what was kept before
+   * goes. Its descendants that are saved from now on start with it. Throws `not_found`, `no_space`.
+   */
+  async recordWorkingSet(id: string, touched: Iterable<PageRange>): Promise<void> {
+    using _hold = this.hold(id);
+    await writeWorkingSet(this.layout.file(id, "workingSet"), touched, pagesOf(this.get(id).manifest));
   }
 
   /** Pages through another map, whose builds the caller holds. */
