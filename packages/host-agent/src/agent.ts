@@ -140,7 +140,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
   const leftDisks = await rootfs.sweep();
   if (leftDisks.length > 0) log.warn({ devices: leftDisks }, "removed disks that an earlier run left behind");
-  storage.collect();
+  storage.start();
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());

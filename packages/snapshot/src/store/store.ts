@@ -91,6 +91,14 @@ export class SnapshotStore implements Disposable {
     return this.#holds.take(id);
   }
 
+  /**
+   * Whoever collects: told each time a snapshot is held by nobody any more. What lost its last user while it was held is
+   * not collected by any earlier call.
+   */
+  onReleased(listener: () => void): void {
+    this.#holds.released = listener;
+  }
+
   /** Where all its pages are. Read and checked once, then kept for a while. */
   async map(id: string): Promise<PageMap> {
     const { manifest } = this.get(id);
