@@ -10,7 +10,7 @@ import {
   type GuestArtifacts,
   prepareGuest,
 } from "@wrenn/template";
-import { buildCode, type CodeOptions } from "./code.ts";
+import { buildCode } from "./code.ts";
 import { buildStore } from "./store.ts";
 import { buildSystem } from "./system.ts";
 
@@ -35,15 +35,12 @@ export async function prepareImages(options: BuildOptions): Promise<LabImages> {
 }
 
 /** Makes the disk with the sources as they are now, at `image`. */
-export async function makeCodeDisk(
-  image: string,
-  options: Pick<CodeOptions, "firecracker" | "signal">,
-): Promise<void> {
+export async function makeCodeDisk(image: string, signal?: AbortSignal): Promise<void> {
   const scratch = `${image}.tree`;
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true, mode: 0o755 });
   try {
-    await buildCode({ scratch, image, ...options });
+    await buildCode({ scratch, image, signal });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

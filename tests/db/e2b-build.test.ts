@@ -11,6 +11,11 @@ import { RunningEnvd, TOKEN } from "../../packages/envd/src/testing/running-envd
 import { eventually } from "./eventually.ts";
 import { type TestService, testService } from "./service.ts";
 
+interface BuildImage {
+  name: string;
+  image: { reference: string; password: string };
+}
+
 describe("template builds", () => {
   let dir = "";
   let envd: RunningEnvd;
@@ -154,6 +159,59 @@ describe("template builds", () => {
     assert.deepEqual([kept.defaultUser, kept.defaultWorkdir], ["root", dir]);
     await build(Template().fromTemplate("parent").runCmd(`pwd >> ${trace}; whoami >> ${trace}`), "child");
     assert.deepEqual(await done(), [dir, "root"]);
+  });
+
+  it("an image is made a template of for one build, and is a layer from then on", async () => {
+    const digest = `sha256:${"1".repeat(64)}`;
+    service.host.images.set("oci:app:v1", { digest, envs: { FROM_IMAGE: "yes" } });
+    const template = () =>
+      Template()
+        .fromImage("oci:app:v1", { username: "somebody", password: "a secret of the test" })
+        .setUser("root")
+        .setWorkdir(dir)
+        .runCmd(`echo $FROM_IMAGE >> ${trace}`);
+    const log = await build(template(), "of-image");
+    assert.ok(log.includes("layer 1 of 1"), log.join("\n"));
+    assert.deepEqual(await done(), ["yes"]);
+    const [built] = service.host.callsOf("buildImage").map(({ message }) => message as never as BuildImage);
+    assert.match(built?.name ?? "", /^image-/);
+    assert.equal(built?.image.reference, `oci:app@${digest}`);
+    assert.equal(built?.image.password, "a secret of the test");
+    const creates = service.host
+      .callsOf("createSandbox")
+      .map(({ message }) => message as { template: string });
+    assert.equal(creates.at(-1)?.template, built?.name);
+    assert.equal(service.host.templates.has(built?.name ?? ""), false, "its name is gone");
+    const headers = { "x-api-key": options.apiKey };
+    const listed = await (await fetch(`${service.url}/templates`, { headers })).text();
+    assert.doesNotMatch(listed, /"image-/);
+    assert.match(listed, /"of-image"/);
+
+    assert.ok(cached(await build(template(), "of-image")) > 0);
+    await build(Template().fromImage("oci:app:v1").setUser("root").setWorkdir(dir).runCmd("true"), "other");
+    assert.equal(service.host.callsOf("buildImage").length, 1, "the image's layer is enough");
+    service.host.images.set("oci:app:v1", { digest: digest.replaceAll("1", "2"), envs: {} });
+    await build(template(), "of-image");
+    assert.equal(service.host.callsOf("buildImage").length, 2, "the name stands for another image now");
+
+    const dump = await service.database.db.selectFrom("templates").selectAll().execute();
+    const audit = await service.database.db.selectFrom("audit_events").selectAll().execute();
+    assert.doesNotMatch(JSON.stringify([dump, audit, log]), /secret of the test/);
+    await assert.rejects(build(Template().fromImage("oci:nothing"), "none"), /no image oci:nothing/);
+    const aws = Template().fromAWSRegistry("x.example/y", {
+      accessKeyId: "a",
+      secretAccessKey: "b",
+      region: "c",
+    });
+    await assert.rejects(build(aws, "none"), /501.*not supported/);
+  });
+
+  it("what a build that died has left of an image goes", async () => {
+    const left = `image-7ffffffe-${"0".repeat(24)}`;
+    service.host.templates.add(left);
+    await eventually(async () => !service.host.templates.has(left) || undefined);
+    const { body } = await service.call("GET", "/v1/snapshots");
+    assert.doesNotMatch(JSON.stringify(body), /image-7/);
   });
 
   it("a failed step is the build's failure, and what came before it is cached", async () => {

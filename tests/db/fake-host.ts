@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { HostAgentService, type SendExecInputRequest } from "@wrenn/rpc/hostagent";
+import { type BuildImageRequest, HostAgentService, type SendExecInputRequest } from "@wrenn/rpc/hostagent";
 import { answerExec, streamScript } from "./fake-exec.ts";
 import { type FakeSandbox, FakeSandboxes } from "./fake-sandboxes.ts";
 import { FakeTunnels } from "./fake-tunnel.ts";
@@ -31,6 +31,8 @@ export class FakeHost implements AsyncDisposable {
   readonly files = new Map<string, Buffer>();
   reports: FakeReport[] = [];
   readonly templates: Set<string> = this.machines.templates;
+  /** What names of images stand for. */
+  readonly images = new Map<string, { digest: string; envs: Record<string, string> }>();
   isolation = "tcg";
   /** Calls by method, oldest first. */
   readonly calls: { method: string; requestId: string; message: unknown }[] = [];
@@ -193,6 +195,18 @@ export class FakeHost implements AsyncDisposable {
         return { templates: [...bases, ...machines.snapshotInfos()] };
       },
       buildTemplate: (request, context) => this.#build(request.name, request.recipe, context),
+      resolveImage: (request, context) =>
+        this.#on("resolveImage", request, {
+          context,
+          work: () => {
+            const reference = request.image?.reference ?? "";
+            const image = this.images.get(reference);
+            if (!image)
+              throw hostError("not_found", Code.NotFound, `there is no image ${reference}`, "fromImage");
+            return { ...image, pinned: `${reference.split(":").slice(0, 2).join(":")}@${image.digest}` };
+          },
+        }),
+      buildImage: (request, context) => this.#buildImage(request, context),
       deleteTemplate: async (request, context) => {
         await this.#called("deleteTemplate", request, context);
         this.templates.delete(request.name);
@@ -265,6 +279,13 @@ export class FakeHost implements AsyncDisposable {
     yield { event: { case: "step", value: { name: "install", done: true, millis: 5n } } } as const;
     this.templates.add(name);
     yield { event: { case: "ready", value: templateInfo(name) } } as const;
+  }
+
+  async *#buildImage(request: BuildImageRequest, context: HandlerContext) {
+    await this.#called("buildImage", request, context);
+    yield { event: { case: "log", value: "layer 1 of 1" } } as const;
+    this.templates.add(request.name);
+    yield { event: { case: "ready", value: templateInfo(request.name) } } as const;
   }
 
   async #raw(request: IncomingMessage, response: ServerResponse): Promise<void> {

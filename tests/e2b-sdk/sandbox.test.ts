@@ -12,7 +12,7 @@ describe("E2B's client in a sandbox", () => {
   let e2b: E2bPlatform;
   let sandbox: Sandbox;
   before(async () => {
-    e2b = await startE2b();
+    e2b = await startE2b({ WRENN_SAMPLE_INTERVAL_MS: "500" });
     sandbox = await e2b.sandbox({ envs: { GREETING: "hello" }, metadata: { run: "sdk" } });
   });
   after(() => e2b?.platform.stop());
@@ -159,13 +159,40 @@ describe("E2B's client in a sandbox", () => {
   });
 
   it("measures itself, and is found by its labels", async () => {
-    const [sample] = await sandbox.getMetrics();
+    await sandbox.commands.run("for i in $(seq 10); do sleep 0.3; done");
+    const samples = await sandbox.getMetrics();
+    const [sample] = samples;
     assert.ok(sample && sample.memTotal > 100 * MIB && sample.memUsed > 0 && sample.diskTotal > 0);
+    const times = samples.map(({ timestamp }) => timestamp.getTime());
+    assert.ok(times.length >= 3, `${times.length} samples of what it has done`);
+    assert.deepEqual(times, times.toSorted());
+    const [middle] = times.slice(1);
+    const until = await sandbox.getMetrics({ start: new Date(0), end: new Date(middle ?? 0) });
+    assert.ok(until.length >= 1 && until.length < times.length, `${until.length} of ${times.length}`);
     const found = await Sandbox.list({ ...e2b.options, query: { metadata: { run: "sdk" } } }).nextItems();
     assert.deepEqual(
       found.map(({ sandboxId }) => sandboxId),
       [sandbox.sandboxId],
     );
+  });
+
+  it("tells what was done to it, and what its agent says", async () => {
+    await sandbox.commands.run("true");
+    const read = async (query: string) => {
+      const headers = { "x-api-key": e2b.options.apiKey };
+      const url = `${e2b.options.apiUrl}/v2/sandboxes/${sandbox.sandboxId}/logs?${query}`;
+      const { logs } = (await (await fetch(url, { headers })).json()) as {
+        logs: { message: string; timestamp: string; fields: Record<string, string> }[];
+      };
+      return logs;
+    };
+    const logs = await read("");
+    assert.ok(
+      logs.some(({ message, fields }) => message === "sandbox.create" && fields["source"] === "platform"),
+    );
+    const [start] = await read("search=Start&direction=backward&limit=1");
+    assert.equal(start?.fields["source"], "agent");
+    assert.ok(Math.abs(Date.parse(start?.timestamp ?? "") - Date.now()) < 60_000);
   });
 
   it("ends when its time is over although it is busy, and says so", async () => {

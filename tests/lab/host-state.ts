@@ -2,7 +2,6 @@
 
 import type { LabGuest } from "../../lab/guest/lab-guest.ts";
 import { INSIDE } from "../../lab/layout.ts";
-import { ANY_MACHINE, sandboxOf } from "./machines.ts";
 
 export interface HostHoldings {
   /** Device-mapper devices. */
@@ -11,7 +10,7 @@ export interface HostHoldings {
   loops: string[];
   /** Directories of lives below the data directory. */
   files: string[];
-  /** Sandboxes whose VMM runs. */
+  /** Names of running VMMs: QEMU's `-name`. */
   machines: string[];
 }
 
@@ -37,12 +36,12 @@ export class HostState {
       "-type",
       "d",
     );
-    const machines = await lines("pgrep", "--list-full", "--full", ANY_MACHINE);
+    const machines = await lines("pgrep", "--list-full", "--full", "^/usr/bin/qemu-system");
     return {
       devices: devices.filter((name) => name !== "No devices found"),
       loops: loops.map((file) => file.trim()),
       files,
-      machines: machines.flatMap((line) => sandboxOf(line) ?? []),
+      machines: machines.flatMap((line) => / -name (\S+)/.exec(line)?.[1] ?? []),
     };
   }
 }

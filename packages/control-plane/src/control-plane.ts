@@ -185,6 +185,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
       access,
       uploads,
       inFlight,
+      worker,
     }),
     uploads,
     storage: new StorageService({ db, hosts }),

@@ -14,7 +14,8 @@ import {
   sweepBlock,
 } from "@wrenn/linux";
 import { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
-import { prepareGuest } from "@wrenn/template";
+import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
+import { type Accelerator, proveAccelerator, QemuVmm } from "@wrenn/vmm";
 import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
@@ -34,9 +35,9 @@ import { Compactor } from "./storage/compactor.ts";
 import { Storage } from "./storage/storage.ts";
 import { TemplateBuilds } from "./template/builds.ts";
 import { readGuestFile } from "./template/guest-file.ts";
+import { ImageBuilds } from "./template/images.ts";
 import { TemplateRegistry } from "./template/registry.ts";
 import { WarmTemplates } from "./template/warm.ts";
-import { chooseVmm } from "./vmm/choose.ts";
 
 /**
  * Starts the agent. Machines of an earlier run of this block that still run are taken over; everything else that it left
@@ -55,22 +56,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
 
   const registry = await TemplateRegistry.open(config.dataDir, images);
   const guest = await prepareBootParts({ config, registry, log });
-  const blanks = join(config.dataDir, "blank");
-  await mkdir(blanks, { recursive: true, mode: 0o700 });
-  const rootfs = await chooseRootfs({
-    setting: config.rootfs,
-    block: config.block,
-    dataDir: config.dataDir,
-    blankDir: blanks,
-    log,
-  });
-  const { vmm, accelerator, commandLine, tscKhz } = await chooseVmm({
-    config,
-    cgroups,
-    guest: { kernel: images.path(guest.kernel), initramfs: images.path(guest.initramfs) },
-    disks: rootfs.name,
-    log,
-  });
+  const vmm = new QemuVmm({ cgroups });
+  const { accelerator, commandLine, khz } = await chooseAccelerator({ config, vmm, images, guest, log });
 
   const reports = await ReportLog.open(config.dataDir);
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
@@ -103,6 +90,15 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
       }),
     (held) => held[Symbol.dispose](),
   );
+  const blanks = join(config.dataDir, "blank");
+  await mkdir(blanks, { recursive: true, mode: 0o700 });
+  const rootfs = await chooseRootfs({
+    setting: config.rootfs,
+    block: config.block,
+    dataDir: config.dataDir,
+    blankDir: blanks,
+    log,
+  });
   const storage = new Storage({ snapshots, images, memory, log });
   const compactor = new Compactor({
     snapshots,
@@ -121,7 +117,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     vmm,
     accelerator,
     commandLine,
-    tscKhz,
+    tscKhz: khz,
     slots,
     capacity,
     rootfs,
@@ -140,7 +136,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
   const leftDisks = await rootfs.sweep();
   if (leftDisks.length > 0) log.warn({ devices: leftDisks }, "removed disks that an earlier run left behind");
-  storage.start();
+  storage.collect();
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());
@@ -152,21 +148,35 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
 
   const builds = new TemplateBuilds({ registry, warm, storage, cacheDir: config.cacheDir, log });
   scope.defer("template builds", () => builds.close());
+  const imageBuilds = new ImageBuilds({
+    registry,
+    storage,
+    cacheDir: config.cacheDir,
+    sources: config.images,
+    log,
+  });
+  scope.defer("images", () => imageBuilds.close());
   const host = new HostInfo({
     hostId: `${hostname()}-${config.block}`,
     isolation: accelerator,
     vmm: `${vmm.name} ${await vmm.version()}`,
     capacity,
   });
-  const { dataDir } = config;
-  const service = { manager, templates: registry, builds, reports, storage, samples, dataDir, host };
+  const service = {
+    manager,
+    templates: registry,
+    builds,
+    images: imageBuilds,
+    reports,
+    storage,
+    samples,
+    dataDir: config.dataDir,
+    host,
+  };
   const onSocket = await listenOnSocket(service, { path: config.socket, owner: config.socketOwner, log });
   scope.defer("socket", onSocket);
   if (config.tls) scope.defer("TLS", await listenOnTls(service, { ...config.tls, tls: config.tls, log }));
-  log.info(
-    { socket: config.socket, isolation: accelerator, vmm: vmm.name, disks: rootfs.name },
-    "host agent is ready",
-  );
+  log.info({ socket: config.socket, isolation: accelerator, disks: rootfs.name }, "host agent is ready");
   return scope.move();
 }
 
@@ -190,4 +200,31 @@ async function prepareBootParts({
         })
       : await readGuestFile(config.guestFile);
   return await registry.setGuest(artifacts);
+}
+
+/** The accelerator that a guest has run on, and the guests' kernel command line. */
+async function chooseAccelerator(parts: {
+  config: Config;
+  vmm: QemuVmm;
+  images: ImageStore;
+  guest: { kernel: string; initramfs: string };
+  log: Logger;
+}): Promise<{ accelerator: Accelerator; commandLine: string; khz: number }> {
+  const { config, vmm, images, guest, log } = parts;
+  const plan = planBlock(config.block);
+  const khz = await tscKhz();
+  const commandLine = kernelCommandLine({ tscKhz: khz });
+  const { accelerator, reason } = await proveAccelerator({
+    vmm,
+    kernel: images.path(guest.kernel),
+    initramfs: images.path(guest.initramfs),
+    commandLine,
+    dir: join(config.dataDir, "proof"),
+    uid: plan.vmmUids.last,
+    cgroup: `${plan.cgroup}/proof`,
+    cacheFile: join(config.runDir, "accelerator.json"),
+    deadlineMs: config.proofDeadlineMs,
+  });
+  if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
+  return { accelerator, commandLine, khz };
 }

@@ -12,5 +12,6 @@ export const HOST_PACKAGES: readonly string[] = [
   "erofs-utils",
   "lz4",
   "mmdebstrap",
+  "umoci",
   "util-linux",
 ];

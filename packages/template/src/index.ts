@@ -9,6 +9,9 @@ export {
 export { HOST_PACKAGES } from "./host-packages.ts";
 export { type CommandLineOptions, kernelCommandLine } from "./kernel/command-line.ts";
 export { tscKhz } from "./kernel/tsc.ts";
+export { type ImageRootfsOptions, withImageRootfs } from "./oci/image-rootfs.ts";
+export { type ImageSources, type OpenImage, openImage, parseRegistries } from "./oci/open-image.ts";
+export { type ResolvedImage, resolveImage } from "./oci/pull.ts";
 export type { BuildOptions, BuildStep } from "./progress.ts";
 export { builtinRecipe, builtinRecipes } from "./recipe/builtin.ts";
 export { parseRecipe } from "./recipe/parse.ts";

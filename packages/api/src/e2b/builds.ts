@@ -35,8 +35,12 @@ export type E2bBuildRequest = Static<typeof E2bBuildRequest>;
 export const E2bBuildSteps = Type.Object(
   {
     fromTemplate: Type.Optional(Text("Template to begin with.", 256, "base")),
-    fromImage: Type.Optional(Text("Image to begin with; any but E2B's own: 501.", 1024, "e2bdev/base")),
-    fromImageRegistry: Type.Optional(Type.Unknown({ description: "How to get at the image: 501." })),
+    fromImage: Type.Optional(
+      Text("Image to begin with, from where the operator lets images come.", 1024, "e2bdev/base"),
+    ),
+    fromImageRegistry: Type.Optional(
+      Type.Unknown({ description: '`{type: "registry", username, password}` for the image; others: 501.' }),
+    ),
     force: Type.Optional(
       Type.Boolean({ description: "Carry every step out, cached or not.", examples: [false] }),
     ),

@@ -9,7 +9,7 @@ import { liveWorkers } from "../db/worker.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
 import type { InFlight } from "../services/in-flight.ts";
-import { makerOf } from "../services/snapshot-content.ts";
+import { makerOf } from "../services/store-name.ts";
 import { type Correction, GONE, planCorrections, planStrays } from "./plan.ts";
 import type { ReportCollector } from "./report-collector.ts";
 import { Strays } from "./strays.ts";
@@ -144,7 +144,7 @@ export class Reconciler {
   /** Content of snapshots that were overwritten, deleted, or never got their name. */
   async #dropNamelessContent(host: Host): Promise<void> {
     const { db, inFlight, log, worker } = this.#options;
-    const made = [...host.snapshots].filter((name) => makerOf(name) !== undefined);
+    const made = [...host.snapshots, ...host.passing].filter((name) => makerOf(name) !== undefined);
     if (made.length === 0) return;
     const named = await namesOfStores(db, made);
     const alive = await liveWorkers(db);
@@ -155,7 +155,7 @@ export class Reconciler {
     });
     for (const name of this.#strays.ripe(`snapshots of ${host.id}`, nameless)) {
       await host.client.call(
-        "deleteSnapshot",
+        host.passing.has(name) ? "deleteTemplate" : "deleteSnapshot",
         { name },
         call(host, `deleting content ${name}`, DESTROY_TIMEOUT_MS),
       );

@@ -6,6 +6,7 @@ import { WrennError } from "@wrenn/core";
 import { handler } from "../http/handler.ts";
 import type { Services } from "../services/services.ts";
 import type { StepBuildRecord } from "../services/step-build/build-log.ts";
+import type { ImageOrder } from "../services/step-build/builder.ts";
 import { planSteps, START } from "../services/step-build/plan.ts";
 import { templateName } from "./aliases.ts";
 import { tagsOfBuild } from "./tags.ts";
@@ -59,17 +60,17 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
       return {};
     }),
     e2bStartBuild: handler<E2bBuildSteps>(async ({ caller, params, body }) => {
-      const { startCmd, readyCmd, steps = [], fromImageRegistry, force = false } = body;
-      refuse({ "images of a registry that asks for a password": asks(fromImageRegistry) });
+      const { startCmd, readyCmd, force = false } = body;
       const parent = parentOf(body);
-      const { config } = (await templates.find(caller, parent)) ?? {};
-      const plan = planSteps(
-        steps.map(({ args = [], ...step }) => ({ ...step, args })),
-        { ...START, ...config },
-      );
+      const { config } = (typeof parent === "string" && (await templates.find(caller, parent))) || {};
+      const start = { ...START, ...config };
+      const steps = (body.steps ?? []).map(({ args = [], ...step }) => ({ ...step, args }));
+      // What is wrong is said at once, not in the build's log.
+      planSteps(steps, start);
       stepBuilds.start(caller, params["build"] ?? "", {
         parent,
-        plan,
+        steps,
+        start,
         force,
         startCommand: startCmd,
         readyCommand: readyCmd,
@@ -82,15 +83,24 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
   };
 }
 
-function parentOf({ fromTemplate, fromImage }: E2bBuildSteps): string {
+/** A template's name, or an image. E2B's own images have counterparts here. */
+function parentOf({ fromTemplate, fromImage, fromImageRegistry }: E2bBuildSteps): string | ImageOrder {
   if (fromTemplate !== undefined) return templateName(fromTemplate);
-  const image = (fromImage ?? "e2bdev/base").replace(/:latest$/, "");
-  if (Object.hasOwn(IMAGES, image)) return templateName(IMAGES[image] as string);
-  throw new WrennError(
-    "not_implemented",
-    `beginning with the image ${image} is not supported by this platform; begin with a template`,
-    { field: "fromImage" },
-  );
+  const plain = (fromImage ?? "e2bdev/base").replace(/:latest$/, "");
+  if (Object.hasOwn(IMAGES, plain)) return templateName(IMAGES[plain] as string);
+  return { reference: fromImage ?? "", ...credentialsOf(fromImageRegistry) };
+}
+
+function credentialsOf(registry: unknown): { username: string; password: string } {
+  if (!asks(registry)) return { username: "", password: "" };
+  const { type, username, password } = registry as Record<string, unknown>;
+  refuse({ "credentials of that kind (aws, gcp)": type !== "registry" });
+  if (typeof username !== "string" || typeof password !== "string" || username.includes(":")) {
+    throw new WrennError("invalid_argument", "fromImageRegistry needs a username and a password", {
+      field: "fromImageRegistry",
+    });
+  }
+  return { username, password };
 }
 
 function present(record: StepBuildRecord, offset: number): E2bBuildStatus {

@@ -4,6 +4,7 @@ import type { Db } from "../db/connect.ts";
 import { recordHost } from "../db/queries/hosts.ts";
 import { recordBaseTemplate } from "../db/queries/templates.ts";
 import type { Isolation } from "../db/schema.ts";
+import { isPassing } from "../services/store-name.ts";
 import { baseTemplate } from "./base-template.ts";
 import { openEndpoint, type TlsFiles } from "./endpoint.ts";
 import type { Host } from "./host.ts";
@@ -128,7 +129,8 @@ export class HostDirectory {
       vmm: facts.vmm,
     });
     for (const template of templates) {
-      if (template.type === "base") await recordBaseTemplate(this.#db, baseTemplate(template));
+      if (template.type === "base" && !isPassing(template.name))
+        await recordBaseTemplate(this.#db, baseTemplate(template));
     }
     return {
       id: facts.hostId,
@@ -139,6 +141,7 @@ export class HostDirectory {
       maxSandboxes: facts.maxSandboxes,
       templates: new Set(templates.map(({ name }) => name)),
       snapshots: new Set(templates.filter(({ type }) => type === "snapshot").map(({ name }) => name)),
+      passing: new Set(templates.map(({ name }) => name).filter(isPassing)),
     };
   }
 }

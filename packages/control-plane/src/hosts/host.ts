@@ -13,4 +13,6 @@ export interface Host {
   templates: ReadonlySet<string>;
   /** Those among them that are snapshots. */
   snapshots: ReadonlySet<string>;
+  /** Those that were made of images, for one build each. */
+  passing: ReadonlySet<string>;
 }

@@ -1,5 +1,4 @@
-// The content behind a snapshot's name: what hosts call it, and how it goes.
-import { randomBytes } from "node:crypto";
+// The content behind a snapshot's name, and how it goes.
 import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
@@ -7,22 +6,6 @@ import { namesOfStores } from "../db/queries/snapshots.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 
 const DELETE_TIMEOUT_MS = 30_000;
-
-const STORE_NAME = /^snap-([0-9a-f]{8})-[0-9a-f]{24}$/;
-
-/**
- * A name that only this platform gives. Names of snapshots belong to owners, so hosts know another one; it carries
- * the control plane that asked for it, so that content in the making can be told from content that was left over.
- */
-export function newStoreName(worker: number): string {
-  return `snap-${worker.toString(16).padStart(8, "0")}-${randomBytes(12).toString("hex")}`;
-}
-
-/** The control plane that made up a name; nothing for a name that is none of ours. */
-export function makerOf(storeName: string): number | undefined {
-  const match = STORE_NAME.exec(storeName);
-  return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
-}
 
 /** Deletes those of these contents that no name stands for any more. Never throws. */
 export async function dropNameless(

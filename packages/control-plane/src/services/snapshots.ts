@@ -14,7 +14,8 @@ import type { Caller } from "./caller.ts";
 import type { InFlight } from "./in-flight.ts";
 import { notOnHost } from "./not-on-host.ts";
 import type { SandboxService } from "./sandboxes.ts";
-import { dropContent, dropNameless, newStoreName } from "./snapshot-content.ts";
+import { dropContent, dropNameless } from "./snapshot-content.ts";
+import { newStoreName } from "./store-name.ts";
 
 /** Copying memory and disk of the largest sandbox on a slow disk. */
 const SNAPSHOT_TIMEOUT_MS = 300_000;

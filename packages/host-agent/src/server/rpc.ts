@@ -14,8 +14,10 @@ import type { Samples } from "../sandbox/samples.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { TemplateBuilds } from "../template/builds.ts";
+import type { ImageBuilds } from "../template/images.ts";
 import type { TemplateRegistry } from "../template/registry.ts";
 import { execStream, sendExecInput } from "./exec-stream.ts";
+import { buildImage, resolveImage } from "./image-rpc.ts";
 import { lifecycleMethods } from "./lifecycle-rpc.ts";
 import { buildTemplate, templateInfo } from "./template-rpc.ts";
 import { assertCommand, assertGuestPath, assertIsolation, oneOf } from "./validate.ts";
@@ -25,6 +27,7 @@ export interface ServiceContext {
   manager: SandboxManager;
   templates: TemplateRegistry;
   builds: TemplateBuilds;
+  images: ImageBuilds;
   reports: ReportLog;
   storage: Storage;
   samples: Samples;
@@ -39,7 +42,7 @@ export interface Router {
 
 /** Registers the service on a router. */
 export function hostAgentRoutes(context: ServiceContext): (router: Router) => void {
-  const { manager, templates, builds, storage, reports, host } = context;
+  const { manager, templates, builds, images, storage, reports, host } = context;
   return (router) => {
     router.service(HostAgentService, {
       // Not tied to the caller's lifetime: a create that was asked for is finished, the control plane finds it by its id.
@@ -177,6 +180,8 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
         return { templates: templates.list().map(templateInfo) };
       },
       buildTemplate: (request) => buildTemplate(builds, request),
+      resolveImage: (request, call) => resolveImage(images, request, call.signal),
+      buildImage: (request, call) => buildImage(images, request, call.signal),
       async deleteTemplate(request) {
         await templates.remove(request.name, "base");
         storage.collect();

@@ -11,19 +11,17 @@ import { checked, libc } from "../libc/libc.ts";
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 const BACKLOG = 4;
 /** `sun_path` with its NUL, unix(7). */
 const SUN_PATH_BYTES = 108;
 
 /**
  * Binds and listens at a path of any length; what was there goes. Only this user may connect. Returns the descriptor,
- * which the caller closes; the name is the caller's to remove. `nonBlocking`: for who polls it, blocking by default.
+ * which the caller closes; the name is the caller's to remove.
  */
-export function listenUnix(path: string, { nonBlocking = false } = {}): number {
+export function listenUnix(path: string): number {
   rmSync(path, { force: true });
-  const type = SOCK_STREAM | SOCK_CLOEXEC | (nonBlocking ? SOCK_NONBLOCK : 0);
-  const fd = checked(libc.socket(AF_UNIX, type, 0), "making a Unix socket");
+  const fd = checked(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "making a Unix socket");
   try {
     withShortPath(path, (short) => {
       const address = unixAddress(short);

@@ -7,6 +7,7 @@ import { GuestAgent } from "../../hosts/guest-agent.ts";
 import type { HostClient } from "../../hosts/host-client.ts";
 import type { AccessService } from "../access.ts";
 import type { Caller } from "../caller.ts";
+import type { InFlight } from "../in-flight.ts";
 import type { SandboxService } from "../sandboxes.ts";
 import type { SnapshotService } from "../snapshots.ts";
 import type { TemplateService } from "../templates.ts";
@@ -15,19 +16,28 @@ import type { StepBuildRecord } from "./build-log.ts";
 import { copyIntoGuest } from "./copy.ts";
 import { CommandFailed, runInGuest, startInGuest } from "./guest-shell.ts";
 import type { Layers } from "./layers.ts";
-import { BUILD_SEC, type Plan, type PlannedStep } from "./plan.ts";
+import { BUILD_SEC, type PlannedStep, type Step, type Surroundings } from "./plan.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** How often, and how long, a template's start command is asked whether it is ready. */
 const READY_EVERY_MS = 2_000;
 const READY_MS = 10 * 60_000;
 
+/** An image to begin with. */
+export interface ImageOrder {
+  reference: string;
+  username: string;
+  password: string;
+}
+
 export interface BuildOrder {
-  /** Name of a template or snapshot that the caller may use. */
-  parent: string;
+  /** Name of a template or snapshot that the caller may use, or an image. */
+  parent: string | ImageOrder;
   vcpus?: number | undefined;
   memoryMb?: number | undefined;
-  plan: Plan;
+  steps: readonly Step[];
+  /** What the first step finds. */
+  start: Surroundings;
   startCommand: string | undefined;
   readyCommand: string | undefined;
   /** Every step is carried out, cached or not. */
@@ -35,6 +45,8 @@ export interface BuildOrder {
 }
 
 export interface BuilderContext {
+  inFlight: InFlight;
+  worker: number;
   hosts: HostDirectory;
   sandboxes: SandboxService;
   templates: TemplateService;
@@ -56,10 +68,14 @@ export async function carryOut(
   let step: string | undefined = "base";
   try {
     record.status = "building";
-    record.log("info", `FROM ${order.parent}`, step);
+    record.log(
+      "info",
+      `FROM ${typeof order.parent === "string" ? order.parent : order.parent.reference}`,
+      step,
+    );
     const begun = await begin({ context, caller, record, order });
     sandbox = begun.sandbox;
-    const { steps, surroundings } = order.plan;
+    const { steps, surroundings } = begun.plan;
     const site = await openSite(context, caller, sandbox);
     try {
       for (const [at, planned] of steps.entries()) {
@@ -71,7 +87,7 @@ export async function carryOut(
         await context.layers.keep(caller, sandbox, begun.keys[at] ?? "");
       }
       step = "finalize";
-      await finalize(site, record, order);
+      await finalize(site, record, { ...order, surroundings });
     } finally {
       site.guest.close();
     }
@@ -137,9 +153,12 @@ async function carryOutStep(parts: {
 async function finalize(
   { guest, endsAt }: Site,
   record: StepBuildRecord,
-  { plan, startCommand, readyCommand }: BuildOrder,
+  {
+    surroundings,
+    startCommand,
+    readyCommand,
+  }: Pick<BuildOrder, "startCommand" | "readyCommand"> & { surroundings: Surroundings },
 ): Promise<void> {
-  const { surroundings } = plan;
   const { user: defaultUser, workdir: defaultWorkdir, envs: envVars } = surroundings;
   await guest.setDefaults({ envVars, defaultUser, defaultWorkdir });
   if (startCommand) {

@@ -4,7 +4,7 @@ import { layerKeys } from "./layer-key.ts";
 import { planSteps, type Step } from "./plan.ts";
 
 const HASH = "a".repeat(64);
-const keys = (steps: Step[], origin = "parent") => layerKeys(origin, planSteps(steps).steps);
+const keys = (steps: Step[], origin = "parent") => layerKeys(origin, planSteps(steps).steps).keys;
 const run = (command: string): Step => ({ type: "RUN", args: [command] });
 
 test("a key is the same for the same history, and another after any difference", () => {

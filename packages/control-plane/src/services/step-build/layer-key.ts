@@ -6,15 +6,17 @@ import type { Action, PlannedStep } from "./plan.ts";
 const FORMAT = 1;
 
 /**
- * The key after each step. A step that only changes the surroundings of later ones leaves no trace in the guest and
+ * The key of what the build begins with, and the key after each step. A step that only changes the surroundings of later ones leaves no trace in the guest and
  * shares the key of the one before it. `origin` stands for what the build begins with.
  */
-export function layerKeys(origin: string, steps: readonly PlannedStep[]): string[] {
-  let key = hash([FORMAT, origin]);
-  return steps.map(({ action }) => {
+export function layerKeys(origin: string, steps: readonly PlannedStep[]): { first: string; keys: string[] } {
+  const first = hash([FORMAT, origin]);
+  let key = first;
+  const keys = steps.map(({ action }) => {
     if (action) key = hash([key, canonical(action)]);
     return key;
   });
+  return { first, keys };
 }
 
 /** The order in which variables were named changes nothing in what is run. */

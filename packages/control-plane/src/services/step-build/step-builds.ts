@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import { assertName, WrennError } from "@wrenn/core";
 import type { Caller } from "../caller.ts";
-import type { InFlight } from "../in-flight.ts";
 import { StepBuildRecord } from "./build-log.ts";
 import { type BuilderContext, type BuildOrder, carryOut } from "./builder.ts";
 
@@ -15,10 +14,10 @@ export interface BuildSize {
 }
 
 export class StepBuildService {
-  readonly #context: BuilderContext & { inFlight: InFlight };
+  readonly #context: BuilderContext;
   readonly #builds = new Map<string, { record: StepBuildRecord; size: BuildSize }>();
 
-  constructor(context: BuilderContext & { inFlight: InFlight }) {
+  constructor(context: BuilderContext) {
     this.#context = context;
   }
 
