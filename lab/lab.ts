@@ -18,6 +18,8 @@ export interface StartLabOptions {
   say?: (line: string) => void;
   /** Further settings of the host agent. */
   settings?: Record<string, string>;
+  /** A Firecracker of this machine, which the host agent then uses unless its settings say otherwise. */
+  firecracker?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -29,7 +31,7 @@ export interface Lab {
 
 /** Builds what is missing, boots, and starts the host agent. On failure nothing keeps running. */
 export async function startLab(options: StartLabOptions): Promise<Lab> {
-  const { dir, cacheDir, say = () => undefined, settings = {}, signal } = options;
+  const { dir, cacheDir, say = () => undefined, settings = {}, firecracker, signal } = options;
   const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     const began = performance.now();
     const result = await work();
@@ -41,7 +43,7 @@ export async function startLab(options: StartLabOptions): Promise<Lab> {
   const images = await timed<LabImages>("images", () => prepareImages({ cacheDir, onStep, signal }));
   await timed("code", async () => {
     await makeCertificates(layout.tls);
-    await makeCodeDisk(layout.code, signal);
+    await makeCodeDisk(layout.code, { firecracker, signal });
   });
   const record = await timed("boot", () => bootLab(dir, images, signal));
   try {

@@ -35,6 +35,8 @@ export function labLayout(dir: string): LabLayout {
 export const INSIDE = {
   /** The sources' own place: the read-only disk with the bundled programs. */
   code: "/opt/wrenn",
+  /** There where FIRECRACKER_BIN names one outside. */
+  firecracker: "/opt/wrenn/bin/firecracker",
   /** The large disk: build cache, guest parts and the host agent's data, on one file system so that files can be linked. */
   store: "/srv",
   node: "/srv/bin/node",
@@ -42,6 +44,8 @@ export const INSIDE = {
   cache: "/srv/cache",
   data: "/srv/data",
   tls: "/srv/tls",
+  /** What tests bring along. */
+  tests: "/srv/tests",
   agentLog: "/srv/host-agent.log",
   agentSocket: "/run/wrenn/0/agent.sock",
 } as const;

@@ -15,6 +15,8 @@ const USAGE = `usage: ./wrenn lab [up]         build what is missing, boot, star
        ./wrenn lab status
        ./wrenn lab down
 
+FIRECRACKER_BIN names a Firecracker to be used inside.
+
   --dir DIR   where the lab keeps its files (default ${DEFAULT_LAB_DIR}, or WRENN_LAB_DIR)
 `;
 
@@ -58,6 +60,7 @@ async function up(dir: string): Promise<number> {
     dir,
     cacheDir: resolve(process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn"),
     say: (line) => process.stderr.write(`lab: ${line}\n`),
+    firecracker: process.env["FIRECRACKER_BIN"] || undefined,
     signal: interrupted.signal,
   });
   await describe(record);

@@ -45,7 +45,12 @@ export async function startHostAgent(
   settings: Record<string, string> = {},
 ): Promise<number> {
   await guest.run(["mkdir", "-p", "/run/wrenn/0"]);
-  const pid = await spawnInLab(guest, { ...SETTINGS, ...settings });
+  const hasFirecracker = (await guest.attempt(["test", "-f", INSIDE.firecracker])).exitCode === 0;
+  const pid = await spawnInLab(guest, {
+    ...SETTINGS,
+    ...(hasFirecracker && { FIRECRACKER_BIN: INSIDE.firecracker }),
+    ...settings,
+  });
   const running = async () => (await guest.attempt(["test", "-d", `/proc/${pid}`])).exitCode === 0;
   let alive = true;
   const ready = await until(

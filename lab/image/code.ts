@@ -1,8 +1,8 @@
 // The lab's second disk: this repository as it is now. Made anew for each lab; it takes a moment.
-import { cp, mkdir, stat } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
-import { REPOSITORY } from "../layout.ts";
+import { INSIDE, REPOSITORY } from "../layout.ts";
 import { bundle, UNBUNDLED } from "./bundle.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -14,11 +14,13 @@ export interface CodeOptions {
   /** Directory for the work; it is left as it is. */
   scratch: string;
   image: string;
+  /** A Firecracker to take along. */
+  firecracker: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** An erofs image with the bundles, and with the sources for what a bundle reads beside itself. */
-export async function buildCode({ scratch, image, signal }: CodeOptions): Promise<void> {
+export async function buildCode({ scratch, image, firecracker, signal }: CodeOptions): Promise<void> {
   await mkdir(join(scratch, "packages"), { recursive: true, mode: 0o755 });
   await bundle("packages/host-agent/src/main.ts", join(scratch, HOST_AGENT));
   await cp(join(REPOSITORY, "packages"), join(scratch, "packages"), {
@@ -29,6 +31,11 @@ export async function buildCode({ scratch, image, signal }: CodeOptions): Promis
     const from = join(REPOSITORY, "node_modules", name);
     const present = await stat(from).catch(() => undefined);
     if (present) await cp(from, join(scratch, "node_modules", name), { recursive: true });
+  }
+  if (firecracker !== undefined) {
+    const to = join(scratch, INSIDE.firecracker.slice(INSIDE.code.length));
+    await copyFile(firecracker, to);
+    await chmod(to, 0o755);
   }
   await run(["mkfs.erofs", "--quiet", "--all-root", image, scratch], { timeoutMs: TIMEOUT_MS, signal });
 }

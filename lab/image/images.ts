@@ -10,7 +10,7 @@ import {
   type GuestArtifacts,
   prepareGuest,
 } from "@wrenn/template";
-import { buildCode } from "./code.ts";
+import { buildCode, type CodeOptions } from "./code.ts";
 import { buildStore } from "./store.ts";
 import { buildSystem } from "./system.ts";
 
@@ -35,12 +35,15 @@ export async function prepareImages(options: BuildOptions): Promise<LabImages> {
 }
 
 /** Makes the disk with the sources as they are now, at `image`. */
-export async function makeCodeDisk(image: string, signal?: AbortSignal): Promise<void> {
+export async function makeCodeDisk(
+  image: string,
+  options: Pick<CodeOptions, "firecracker" | "signal">,
+): Promise<void> {
   const scratch = `${image}.tree`;
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true, mode: 0o755 });
   try {
-    await buildCode({ scratch, image, signal });
+    await buildCode({ scratch, image, ...options });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

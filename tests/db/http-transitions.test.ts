@@ -237,6 +237,23 @@ describe("pause and resume", () => {
     assert.equal(service.host.sandboxes.has(id), false);
   });
 
+  test("a resume of what was deleted is refused, and it ended when it ended", async () => {
+    const id = await service.sandbox();
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
+    const ended = async () =>
+      await service.database.db
+        .selectFrom("sandboxes")
+        .select(["status", "stopped_at", "error"])
+        .where("id", "=", id)
+        .executeTakeFirstOrThrow();
+    const before = await ended();
+    for (const body of [{}, { start: "cold" }]) {
+      const answer = await service.call("POST", `/v1/sandboxes/${id}/resume`, { body });
+      assert.deepEqual([answer.status, answer.body.error.code], [409, "invalid_state"]);
+      assert.deepEqual(await ended(), before);
+    }
+  });
+
   test("a deletion frees what a paused sandbox had saved, at once or when the host is back", async () => {
     const [here, away] = [await paused(), await paused()];
     assert.equal((await service.call("DELETE", `/v1/sandboxes/${here}`)).status, 204);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { startHostAgent } from "../../lab/guest/host-agent.ts";
 import { HostState } from "./host-state.ts";
+import { machineOf } from "./machines.ts";
 import { type LabPlatform, labPlatform } from "./platform.ts";
 
 const SANDBOXES = 5;
@@ -23,7 +24,7 @@ describe("a host agent that is killed with sandboxes on the device mapper", () =
     const { guest, client } = platform;
     await client.sandboxes.exec(living[0] ?? "", { cmd: "sh", args: ["-c", "echo kept > /home/user/file"] });
     await guest.run(["pkill", "-KILL", "-f", "^wrenn-host-agent"]);
-    await guest.run(["pkill", "-KILL", "-f", `^/usr/bin/qemu-system.* -name ${dead}`]);
+    await guest.run(["pkill", "-KILL", "-f", machineOf(dead)]);
     const orphaned = await state.read();
     assert.equal(
       orphaned.devices.filter((name) => name.includes("sb-")).length,

@@ -2,6 +2,7 @@
 
 import type { LabGuest } from "../../lab/guest/lab-guest.ts";
 import { INSIDE } from "../../lab/layout.ts";
+import { ANY_MACHINE, sandboxOf } from "./machines.ts";
 
 export interface HostHoldings {
   /** Device-mapper devices. */
@@ -10,7 +11,7 @@ export interface HostHoldings {
   loops: string[];
   /** Directories of lives below the data directory. */
   files: string[];
-  /** Names of running VMMs: QEMU's `-name`. */
+  /** Sandboxes whose VMM runs. */
   machines: string[];
 }
 
@@ -36,12 +37,12 @@ export class HostState {
       "-type",
       "d",
     );
-    const machines = await lines("pgrep", "--list-full", "--full", "^/usr/bin/qemu-system");
+    const machines = await lines("pgrep", "--list-full", "--full", ANY_MACHINE);
     return {
       devices: devices.filter((name) => name !== "No devices found"),
       loops: loops.map((file) => file.trim()),
       files,
-      machines: machines.flatMap((line) => / -name (\S+)/.exec(line)?.[1] ?? []),
+      machines: machines.flatMap((line) => sandboxOf(line) ?? []),
     };
   }
 }

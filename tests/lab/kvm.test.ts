@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { connect } from "node:tls";
 import { describeHost } from "../../lab/guest/host-agent.ts";
+import { ANY_MACHINE, machineOf } from "./machines.ts";
 import { type LabPlatform, labPlatform } from "./platform.ts";
 
 describe("a host with KVM", () => {
@@ -14,7 +15,9 @@ describe("a host with KVM", () => {
   it("has been proven to have it, by a guest", async () => {
     const host = await describeHost(platform.lab);
     assert.equal(host.isolation, "kvm");
-    const proof = JSON.parse(await platform.guest.run(["cat", "/run/wrenn/accelerator.json"]));
+    const [name] = host.vmm.split(" ");
+    const file = name === "qemu" ? "accelerator" : `accelerator-${name}`;
+    const proof = JSON.parse(await platform.guest.run(["cat", `/run/wrenn/${file}.json`]));
     assert.equal(proof.accelerator, "kvm");
     assert.equal(proof.reason, undefined);
   });
@@ -34,8 +37,8 @@ describe("a host with KVM", () => {
     const { sandboxes } = platform.client;
     const made = await platform.sandbox({ min_isolation: "kvm" });
     assert.equal(made.isolation, "kvm");
-    const vmm = await platform.guest.run(["pgrep", "-a", "qemu-system"]);
-    assert.match(vmm, /-accel kvm/);
+    const vmm = await platform.guest.run(["pgrep", "--list-full", "--full", machineOf(made.id)]);
+    assert.match(vmm, /-accel kvm|\/fc\/firecracker/);
     assert.equal((await sandboxes.exec(made.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
     const where = await sandboxes.exec(made.id, {
       cmd: "cat",
@@ -43,13 +46,14 @@ describe("a host with KVM", () => {
     });
     assert.match(where.stdout, /hypervisor/);
     await sandboxes.delete(made.id);
-    assert.equal((await platform.guest.attempt(["pgrep", "qemu-system"])).exitCode, 1, "its VMM has gone");
+    const left = await platform.guest.attempt(["pgrep", "--full", ANY_MACHINE]);
+    assert.equal(left.exitCode, 1, "its VMM has gone");
   });
 
   it("sees a VMM that dies, and frees what the sandbox held", async () => {
     const { sandboxes } = platform.client;
     const { id } = await platform.sandbox();
-    await platform.guest.run(["pkill", "-KILL", "qemu-system"]);
+    await platform.guest.run(["pkill", "-KILL", "--full", machineOf(id)]);
     const deadline = Date.now() + 60_000;
     let status = "running";
     while (status === "running") {

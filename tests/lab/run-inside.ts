@@ -10,20 +10,25 @@ import { INSIDE } from "../../lab/layout.ts";
 import { labOfSuite } from "./platform.ts";
 
 const TIMEOUT_SEC = 300;
-const DIR = `${INSIDE.store}/tests`;
 
 /**
  * Bundles `file` (path in the repository), runs it in the lab with Node's test runner, and fails with its output when a
- * test in it fails or none is there.
+ * test in it fails or none is there. `files`: further ones that it finds in `INSIDE.tests`, by name.
  */
-export async function runInside(context: TestContext, file: string): Promise<void> {
+export async function runInside(
+  context: TestContext,
+  file: string,
+  files: Record<string, string> = {},
+): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "wrenn-inside-"));
   try {
     const bundled = join(scratch, "test.mjs");
     await bundle(file, bundled);
     using guest = new LabGuest(await labOfSuite());
-    const target = `${DIR}/${file.replaceAll("/", "-").replace(/\.ts$/, ".mjs")}`;
-    await guest.run(["mkdir", "-p", DIR]);
+    const target = `${INSIDE.tests}/${file.replaceAll("/", "-").replace(/\.ts$/, ".mjs")}`;
+    await guest.run(["mkdir", "-p", INSIDE.tests]);
+    for (const [name, path] of Object.entries(files))
+      await guest.write(`${INSIDE.tests}/${name}`, await readFile(path));
     // Packages that no bundle holds are found from here as well.
     await guest.run(["ln", "-sfn", `${INSIDE.code}/node_modules`, `${INSIDE.store}/node_modules`]);
     await guest.write(target, await readFile(bundled));

@@ -15,12 +15,13 @@ export async function withLab<T>(work: () => Promise<T>): Promise<T> {
   ]);
   const dir = await mkdtemp(join(tmpdir(), "wrenn-lab-"));
   const cacheDir = process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn";
+  const firecracker = process.env["FIRECRACKER_BIN"] || undefined;
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error("interrupted"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
   try {
     const say = (line: string) => void process.stdout.write(`lab: ${line}\n`);
-    const { record } = await startLab({ dir, cacheDir, say, signal: interrupted.signal });
+    const { record } = await startLab({ dir, cacheDir, say, firecracker, signal: interrupted.signal });
     process.env[DIR] = dir;
     const end = () => void endLab(record).finally(() => process.exit(1));
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);

@@ -12,7 +12,7 @@ import { type Disk, type Machine, type MachineSpec, QemuVmm } from "@wrenn/vmm";
 /** Shared with the platform, so that what it has prepared is used. */
 const CACHE_DIR = process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn";
 const WAIT_MS = 120_000;
-const DISK_BYTES = 64 * MIB;
+export const DISK_BYTES: number = 64 * MIB;
 /** Above every block's users. */
 const FIRST_UID = 1_999_900_000 + (process.pid % 4000) * 20;
 
@@ -127,7 +127,7 @@ export async function makeMachineDir({ dir, uid }: Pick<MachineSpec, "dir" | "ui
 }
 
 /** The platform's modules and busybox with another init: the kernel unpacks both archives, the later one on top. */
-async function makeInitramfs(base: string, dir: string): Promise<string> {
+export async function makeInitramfs(base: string, dir: string): Promise<string> {
   await writeFile(join(dir, "init"), INIT, { mode: 0o755 });
   const own = join(dir, "own.cpio");
   await run(["cpio", "--quiet", "-o", "-H", "newc", "-O", own], {

@@ -14,8 +14,7 @@ import {
   sweepBlock,
 } from "@wrenn/linux";
 import { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
-import { kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
-import { type Accelerator, proveAccelerator, QemuVmm } from "@wrenn/vmm";
+import { prepareGuest } from "@wrenn/template";
 import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
@@ -38,6 +37,7 @@ import { readGuestFile } from "./template/guest-file.ts";
 import { ImageBuilds } from "./template/images.ts";
 import { TemplateRegistry } from "./template/registry.ts";
 import { WarmTemplates } from "./template/warm.ts";
+import { chooseVmm } from "./vmm/choose.ts";
 
 /**
  * Starts the agent. Machines of an earlier run of this block that still run are taken over; everything else that it left
@@ -56,8 +56,22 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
 
   const registry = await TemplateRegistry.open(config.dataDir, images);
   const guest = await prepareBootParts({ config, registry, log });
-  const vmm = new QemuVmm({ cgroups });
-  const { accelerator, commandLine, khz } = await chooseAccelerator({ config, vmm, images, guest, log });
+  const blanks = join(config.dataDir, "blank");
+  await mkdir(blanks, { recursive: true, mode: 0o700 });
+  const rootfs = await chooseRootfs({
+    setting: config.rootfs,
+    block: config.block,
+    dataDir: config.dataDir,
+    blankDir: blanks,
+    log,
+  });
+  const { vmm, accelerator, commandLine, tscKhz } = await chooseVmm({
+    config,
+    cgroups,
+    guest: { kernel: images.path(guest.kernel), initramfs: images.path(guest.initramfs) },
+    disks: rootfs.name,
+    log,
+  });
 
   const reports = await ReportLog.open(config.dataDir);
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
@@ -90,15 +104,6 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
       }),
     (held) => held[Symbol.dispose](),
   );
-  const blanks = join(config.dataDir, "blank");
-  await mkdir(blanks, { recursive: true, mode: 0o700 });
-  const rootfs = await chooseRootfs({
-    setting: config.rootfs,
-    block: config.block,
-    dataDir: config.dataDir,
-    blankDir: blanks,
-    log,
-  });
   const storage = new Storage({ snapshots, images, memory, log });
   const compactor = new Compactor({
     snapshots,
@@ -117,7 +122,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     vmm,
     accelerator,
     commandLine,
-    tscKhz: khz,
+    tscKhz,
     slots,
     capacity,
     rootfs,
@@ -136,7 +141,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
   const leftDisks = await rootfs.sweep();
   if (leftDisks.length > 0) log.warn({ devices: leftDisks }, "removed disks that an earlier run left behind");
-  storage.collect();
+  storage.start();
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());
@@ -176,7 +181,10 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const onSocket = await listenOnSocket(service, { path: config.socket, owner: config.socketOwner, log });
   scope.defer("socket", onSocket);
   if (config.tls) scope.defer("TLS", await listenOnTls(service, { ...config.tls, tls: config.tls, log }));
-  log.info({ socket: config.socket, isolation: accelerator, disks: rootfs.name }, "host agent is ready");
+  log.info(
+    { socket: config.socket, isolation: accelerator, vmm: vmm.name, disks: rootfs.name },
+    "host agent is ready",
+  );
   return scope.move();
 }
 
@@ -200,31 +208,4 @@ async function prepareBootParts({
         })
       : await readGuestFile(config.guestFile);
   return await registry.setGuest(artifacts);
-}
-
-/** The accelerator that a guest has run on, and the guests' kernel command line. */
-async function chooseAccelerator(parts: {
-  config: Config;
-  vmm: QemuVmm;
-  images: ImageStore;
-  guest: { kernel: string; initramfs: string };
-  log: Logger;
-}): Promise<{ accelerator: Accelerator; commandLine: string; khz: number }> {
-  const { config, vmm, images, guest, log } = parts;
-  const plan = planBlock(config.block);
-  const khz = await tscKhz();
-  const commandLine = kernelCommandLine({ tscKhz: khz });
-  const { accelerator, reason } = await proveAccelerator({
-    vmm,
-    kernel: images.path(guest.kernel),
-    initramfs: images.path(guest.initramfs),
-    commandLine,
-    dir: join(config.dataDir, "proof"),
-    uid: plan.vmmUids.last,
-    cgroup: `${plan.cgroup}/proof`,
-    cacheFile: join(config.runDir, "accelerator.json"),
-    deadlineMs: config.proofDeadlineMs,
-  });
-  if (reason !== undefined) log.warn({ reason }, "KVM is not usable here: guests are emulated (tcg)");
-  return { accelerator, commandLine, khz };
 }

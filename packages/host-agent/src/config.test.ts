@@ -25,6 +25,32 @@ describe("readConfig()", () => {
     }
   });
 
+  it("leaves the choice of the VMM to the host unless one is asked for, and names its binary", () => {
+    const of = (env: NodeJS.ProcessEnv) => {
+      const { vmm, firecracker } = readConfig({ ...MINIMAL, ...env });
+      return [vmm, firecracker];
+    };
+    assert.deepEqual(of({}), ["auto", undefined]);
+    assert.deepEqual(of({ FIRECRACKER_BIN: "/x/fc" }), ["auto", "/x/fc"]);
+    assert.deepEqual(of({ FIRECRACKER_BIN: "/x/fc", WRENN_VMM: "firecracker" }), ["firecracker", "/x/fc"]);
+    assert.deepEqual(of({ WRENN_VMM: "qemu" }), ["qemu", undefined]);
+    assert.throws(() => of({ WRENN_VMM: "xen" }), {
+      message: /WRENN_VMM must be one of: auto, qemu, firecracker/,
+    });
+  });
+
+  it("bounds disks and network only when told to", () => {
+    assert.deepEqual(readConfig(MINIMAL).rates, { disk: undefined, network: undefined });
+    const rates = { WRENN_DISK_BYTES_PER_SEC: "1000", WRENN_NET_PACKETS_PER_SEC: "50" };
+    assert.deepEqual(readConfig({ ...MINIMAL, ...rates }).rates, {
+      disk: { bytesPerSec: 1000, opsPerSec: undefined },
+      network: { bytesPerSec: undefined, opsPerSec: 50 },
+    });
+    assert.throws(() => readConfig({ ...MINIMAL, WRENN_DISK_OPS_PER_SEC: "0" }), {
+      code: "invalid_argument",
+    });
+  });
+
   it("never listens on TCP without all three TLS files", () => {
     const tls = {
       WRENN_TLS_LISTEN: "[::1]:9000",

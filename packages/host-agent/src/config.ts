@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { isAbsolute } from "node:path";
 import { MIB, WrennError } from "@wrenn/core";
 import { type ImageSources, parseRegistries } from "@wrenn/template";
+import { FIRECRACKER_VARIABLE, findFirecracker, type Rate, type Rates } from "@wrenn/vmm";
 
 export interface Config {
   /** Private to root; sandboxes, templates and reports live below it. */
@@ -31,6 +32,12 @@ export interface Config {
   idleImagesMb: number;
   /** How disks are kept; `auto`: as device-mapper snapshots where that works, else as qcow2 files. */
   rootfs: "auto" | "qcow2" | "dm";
+  /** What runs the guests; `auto`: Firecracker where `FIRECRACKER_BIN` names one that works, else QEMU. */
+  vmm: "auto" | "qemu" | "firecracker";
+  /** Path of a Firecracker: `FIRECRACKER_BIN`, and where that one is asked for, one in the usual places. */
+  firecracker: string | undefined;
+  /** What each sandbox may use of the host's disks and network. */
+  rates: Rates;
   /** What becomes of running sandboxes when the agent is told to end. */
   onStop: "pause" | "destroy";
   bootDeadlineMs: number;
@@ -75,6 +82,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }),
     idleImagesMb: integer(env, "WRENN_IDLE_IMAGES_MB", { min: 0, max: 2 ** 24, fallback: 2048 }),
     rootfs: choice(env, "WRENN_ROOTFS", ["auto", "qcow2", "dm"]),
+    ...vmmSettings(env),
+    rates: {
+      disk: rate(env, "WRENN_DISK_BYTES_PER_SEC", "WRENN_DISK_OPS_PER_SEC"),
+      network: rate(env, "WRENN_NET_BYTES_PER_SEC", "WRENN_NET_PACKETS_PER_SEC"),
+    },
     onStop: choice(env, "WRENN_ON_STOP", ["pause", "destroy"]),
     bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
     proofDeadlineMs:
@@ -92,6 +104,21 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: env["WRENN_LOG_LEVEL"] ?? "info",
     tls: tlsListen === undefined ? undefined : { ...hostPort(tlsListen), ...tlsFiles(env) },
   };
+}
+
+function vmmSettings(env: NodeJS.ProcessEnv): Pick<Config, "vmm" | "firecracker"> {
+  const vmm = choice(env, "WRENN_VMM", ["auto", "qemu", "firecracker"]);
+  return {
+    vmm,
+    firecracker: vmm === "firecracker" ? findFirecracker(env) : env[FIRECRACKER_VARIABLE] || undefined,
+  };
+}
+
+/** Undefined when neither is set. */
+function rate(env: NodeJS.ProcessEnv, bytes: string, operations: string): Rate | undefined {
+  const perSec = (name: string) => (env[name] ? integer(env, name, { min: 1, max: 1e12 }) : undefined);
+  const found = { bytesPerSec: perSec(bytes), opsPerSec: perSec(operations) };
+  return found.bytesPerSec === undefined && found.opsPerSec === undefined ? undefined : found;
 }
 
 function imageSources(env: NodeJS.ProcessEnv): ImageSources {

@@ -31,7 +31,7 @@ export { merge } from "./mapping/merge.ts";
 export { isFlat, type PageMap, pageMap, type Segment, segments, zeroMap } from "./mapping/page-map.ts";
 export { PageSource, type Piece } from "./pages/page-source.ts";
 export type { ReadableMemory, StoredPages } from "./pages/store-pages.ts";
-export { lazyPagesRef, type SnapshotPagesData } from "./serve/snapshot-pages.ts";
+export { lazyPagesRef, openLazyPages, type SnapshotPagesData } from "./serve/snapshot-pages.ts";
 export type { Draft } from "./store/draft.ts";
 export type { Need, Root } from "./store/needs.ts";
 export { type Origin, type Snapshot, SnapshotStore, type Usage } from "./store/store.ts";

@@ -24,6 +24,8 @@ export interface HostAgentOptions extends Daemon {
   clientUid: number;
   /** The resolver that guests may ask; none when undefined. */
   resolver: string | undefined;
+  /** What runs the guests; left to the host agent when undefined. */
+  vmm: string | undefined;
 }
 
 export interface ControlPlaneOptions extends Daemon {
@@ -39,7 +41,7 @@ export interface ControlPlaneOptions extends Daemon {
  * them never serve one data directory.
  */
 export function hostAgent(options: HostAgentOptions): ManagedProcess {
-  const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, log, say } = options;
+  const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, vmm, log, say } = options;
   return new ManagedProcess({
     name: "host agent",
     log,
@@ -53,6 +55,7 @@ export function hostAgent(options: HostAgentOptions): ManagedProcess {
       WRENN_SOCKET: runtime.agentSocket,
       WRENN_SOCKET_OWNER: String(clientUid),
       ...(resolver !== undefined && { WRENN_DNS: resolver }),
+      ...(vmm !== undefined && { WRENN_VMM: vmm }),
     },
     command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")],
   });
@@ -121,7 +124,7 @@ function settingsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const passed = Object.entries(env).filter(
     ([name]) =>
       (name.startsWith("WRENN_") && !secret.has(name)) ||
-      /^(NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_FILE|TZ)$/.test(name),
+      /^(FIRECRACKER_BIN|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_FILE|TZ)$/.test(name),
   );
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -6,7 +6,8 @@ import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout, SOURCE
 import { parseListenAddress } from "./listen-address.ts";
 import { lineProgress } from "./progress.ts";
 
-const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--detach]
+const VMMS = ["auto", "qemu", "firecracker"] as const;
+const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--vmm VMM] [--detach]
        wrenn down   [--data-dir DIR]
        wrenn status [--data-dir DIR] [--json]
        wrenn logs   [--data-dir DIR] [-n LINES] [-f] [PROCESS]
@@ -15,6 +16,8 @@ const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns 
   --data-dir DIR   where the instance keeps everything (default ${DEFAULT_DATA_DIR}, or WRENN_DATA_DIR)
   --listen         address of the API (default ${DEFAULT_LISTEN}; port 0 takes a free one)
   --dns ADDRESS    resolver that sandboxes may use (default: the host's first)
+  --vmm VMM        what runs the guests: ${VMMS.join(", ")} (default ${VMMS[0]}: Firecracker where FIRECRACKER_BIN
+                   names one that works here, else QEMU)
   --detach         return when it is ready
 `;
 
@@ -61,9 +64,12 @@ async function upCommand(): Promise<number> {
       ...SHARED,
       ...LISTEN,
       dns: { type: "string" },
+      vmm: { type: "string" },
       detach: { type: "boolean", short: "d", default: false },
     },
   });
+  if (values.vmm !== undefined && !VMMS.some((name) => name === values.vmm))
+    throw new WrennError("invalid_argument", `--vmm ${values.vmm}: expected one of ${VMMS.join(", ")}`);
   requireRoot();
   const dataDir = dataDirOf(values);
   const options = {
@@ -72,6 +78,7 @@ async function upCommand(): Promise<number> {
     cacheDir: cacheDirOf(),
     listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
     dns: values.dns,
+    vmm: values.vmm,
     databaseUrl: process.env["DATABASE_URL"] || undefined,
   };
   // Each command loads its own code only: `up` stays in memory for as long as the instance runs.

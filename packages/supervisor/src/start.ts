@@ -34,6 +34,8 @@ export interface StartOptions {
   listen: ListenAddress;
   /** `--dns` as given. */
   dns: string | undefined;
+  /** `--vmm` as given. */
+  vmm: string | undefined;
   /** An external database; without it the instance runs its own. */
   databaseUrl: string | undefined;
   progress: Progress;
@@ -108,6 +110,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     runtime,
     clientUid: uid,
     resolver,
+    vmm: options.vmm,
     log: await logTo("host-agent"),
     say,
   });

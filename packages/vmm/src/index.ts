@@ -1,5 +1,8 @@
 // @wrenn/vmm: the port for virtual machine monitors, the QEMU and Firecracker drivers, and the proof of an accelerator.
 export { CONSOLE_MAX_BYTES, printable, readConsoleTail, trimConsole } from "./console.ts";
+export { FaultThreads, type FaultThreadsOptions } from "./faults/fault-threads.ts";
+export type { FaultCounts } from "./faults/tally.ts";
+export { type ServerEnd, UffdServer, type UffdServerOptions } from "./faults/uffd-server.ts";
 export {
   FIRECRACKER_GUIDE,
   FIRECRACKER_VARIABLE,

@@ -50,8 +50,9 @@ export async function transit(
       const error = WrennError.from(reason, `moving sandbox ${id} failed`);
       // Also when it is put back: a host that failed half-way may have left it elsewhere, and said so in its list.
       context.unsettled();
-      if (!isUncertain(error) && !(await moveSandbox(db, { id, from: [via], to: from })))
-        throw changed(id, via);
+      // A resume that is refused does not make a sandbox's end a later one.
+      const back: Move = { id, from: [via], to: from, set: { stopped_at: row.stopped_at } };
+      if (!isUncertain(error) && !(await moveSandbox(db, back))) throw changed(id, via);
       throw error;
     }
     const { to, set } = arrival;

@@ -31,7 +31,7 @@ export async function beginDraft(context: HostContext, { record, life }: Sandbox
   const { snapshot: parent, memoryMb } = record;
   return await context.snapshots.begin(
     parent !== null && life.base !== null
-      ? { kind: "continued", parent, base: life.base }
+      ? { kind: "continued", parent, base: context.vmm.fillsMemory ? life.base : null }
       : { kind: "booted", memoryMb },
   );
 }

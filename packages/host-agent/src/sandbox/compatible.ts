@@ -20,8 +20,19 @@ export async function misfits(context: HostContext, { manifest }: Snapshot): Pro
     return [`it was saved under ${accelerator}, and this host runs guests under ${context.accelerator}`];
   }
   const here = await context.vmm.fingerprint({ accelerator: context.accelerator });
+  const [theirs, ours] = [manifest.vmm, here].map(vmmName);
+  if (theirs !== ours) {
+    return [
+      `it was saved by ${theirs}, and this host runs guests with ${ours} (WRENN_VMM=${theirs} forces the other)`,
+    ];
+  }
   const names = [...new Set([...Object.keys(manifest.vmm), ...Object.keys(here)])].sort();
   return names
     .filter((name) => manifest.vmm[name] !== here[name])
     .map((name) => `${name} was ${manifest.vmm[name] ?? "unknown"} and is ${here[name] ?? "unknown"}`);
+}
+
+/** `qemu` or `firecracker`: the first word of what a fingerprint says. */
+function vmmName({ vmm }: Record<string, string>): string {
+  return /^[a-z]+/.exec(vmm ?? "")?.[0] ?? "an unknown VMM";
 }

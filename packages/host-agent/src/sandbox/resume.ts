@@ -64,13 +64,14 @@ export function assertPaused({ id, record }: Sandbox): string {
 
 /**
  * How a life begins from a snapshot: on the memory image that others share already, which is that of its base, with the
- * differences written in. Throws `snapshot_incompatible` when this host cannot continue it.
+ * differences written in; or on that of the snapshot itself, where the VMM takes no differences. Throws
+ * `snapshot_incompatible` when this host cannot continue it.
  */
 export async function fromSnapshot(context: HostContext, id: string): Promise<Beginning> {
   const snapshot = context.snapshots.get(id);
   await assertFits(context, snapshot);
   const { base, disk: layers, diskMb } = snapshot.manifest;
-  return { kind: "saved", snapshot, base: base ?? id, layers, diskMb };
+  return { kind: "saved", snapshot, base: context.vmm.fillsMemory ? (base ?? id) : id, layers, diskMb };
 }
 
 /** How a new sandbox begins from a snapshot: on the memory image of that very snapshot, which its siblings share. */

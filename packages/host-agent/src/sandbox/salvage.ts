@@ -17,7 +17,7 @@ export async function fromLeft(
   const { layers, diskMb, snapshot } = record;
   if (cold) return { kind: "cold", guest, layers, diskMb, onKept: true };
   // A template's snapshot is no generation of this sandbox's.
-  if (snapshot === null || context.snapshots.get(snapshot).manifest.base === null) {
+  if (snapshot === null || context.snapshots.get(snapshot).manifest.generation === 1) {
     throw new WrennError(
       "invalid_state",
       `sandbox ${record.id} ended before it was ever saved; boot it from its disk: {"start":"cold"}`,

@@ -33,12 +33,20 @@ export interface StorageOptions {
 export class Storage {
   readonly #options: StorageOptions;
   readonly #users: (() => User[])[] = [];
+  #started = false;
   #guarded = 0;
   #wanted = false;
   #collecting: Promise<void> | undefined;
 
   constructor(options: StorageOptions) {
     this.#options = options;
+    options.snapshots.onReleased(() => this.collect());
+  }
+
+  /** From here on all users are known, those of an earlier agent's sandboxes too. Nothing is removed before. */
+  start(): void {
+    this.#started = true;
+    this.collect();
   }
 
   /** Adds a source of users; asked at every collection. */
@@ -49,10 +57,7 @@ export class Storage {
   /** Keeps a snapshot while something is made of it; the returned function may be called more than once. */
   hold(id: string): () => void {
     const hold = this.#options.snapshots.hold(id);
-    return () => {
-      hold[Symbol.dispose]();
-      this.collect();
-    };
+    return () => hold[Symbol.dispose]();
   }
 
   /** Runs work that brings images in before their user is on record; nothing is collected meanwhile. */
@@ -70,7 +75,7 @@ export class Storage {
   /** Removes what nobody needs, in the background: now, or when what is under way permits. */
   collect(): void {
     this.#wanted = true;
-    if (this.#guarded > 0 || this.#collecting !== undefined) return;
+    if (!this.#started || this.#guarded > 0 || this.#collecting !== undefined) return;
     this.#wanted = false;
     this.#collecting = this.#collect()
       .catch((err: unknown) => this.#options.log.error({ err }, "could not remove what nobody needs"))

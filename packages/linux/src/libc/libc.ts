@@ -21,11 +21,35 @@ export const libc = {
   socket: define("int socket(int domain, int type, int protocol)"),
   bind: define("int bind(int fd, const void *address, uint32_t bytes)"),
   listen: define("int listen(int fd, int backlog)"),
+  accept4: define("int accept4(int fd, void *address, void *bytes, int flags)"),
+  getsockopt: define("int getsockopt(int fd, int level, int option, void *value, void *bytes)"),
+  recvmsg: define("int64_t recvmsg(int fd, uintptr_t message, int flags)"),
+  eventfd: define("int eventfd(unsigned int count, int flags)"),
+  close: define("int close(int fd)"),
+  /** Memory as plain addresses: these are called a hundred thousand times a second. */
+  poll: define("int poll(uintptr_t fds, uint64_t count, int timeoutMs)"),
+  read: define("int64_t read(int fd, uintptr_t into, uint64_t bytes)"),
+  ioctl: define("int ioctl(int fd, unsigned long request, uintptr_t argument)"),
 };
+
+/** Number of the error that the last call in this thread failed with, asm-generic/errno.h. */
+export function errno(): number {
+  return koffi.errno();
+}
+
+/** Where a buffer's bytes lie in this process, as long as it is referred to. Addresses of user space fit into a number. */
+export function addressOf(bytes: ArrayBufferView): number {
+  return Number(koffi.address(bytes));
+}
 
 /** Gives a result back unless it is -1: then throws `no_space` for ENOSPC and ENOMEM, else `internal`, with errno's name. */
 export function checked(result: number, what: string): number {
   if (result !== -1) return result;
   const name = getSystemErrorName(-koffi.errno());
   throw new WrennError(name === "ENOSPC" || name === "ENOMEM" ? "no_space" : "internal", `${what}: ${name}`);
+}
+
+/** Closes a descriptor that Node does not know of; nothing happens when it is negative. */
+export function closeDescriptor(fd: number): void {
+  if (fd >= 0) libc.close(fd);
 }

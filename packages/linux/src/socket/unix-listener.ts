@@ -11,17 +11,19 @@ import { checked, libc } from "../libc/libc.ts";
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
 const BACKLOG = 4;
 /** `sun_path` with its NUL, unix(7). */
 const SUN_PATH_BYTES = 108;
 
 /**
  * Binds and listens at a path of any length; what was there goes. Only this user may connect. Returns the descriptor,
- * which the caller closes; the name is the caller's to remove.
+ * which the caller closes; the name is the caller's to remove. `nonBlocking`: for who polls it, blocking by default.
  */
-export function listenUnix(path: string): number {
+export function listenUnix(path: string, { nonBlocking = false } = {}): number {
   rmSync(path, { force: true });
-  const fd = checked(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "making a Unix socket");
+  const type = SOCK_STREAM | SOCK_CLOEXEC | (nonBlocking ? SOCK_NONBLOCK : 0);
+  const fd = checked(libc.socket(AF_UNIX, type, 0), "making a Unix socket");
   try {
     withShortPath(path, (short) => {
       const address = unixAddress(short);

@@ -15,6 +15,7 @@ import { syncPath, writeFailure, writeSynced } from "./durable.ts";
 import { fileSum } from "./file-sum.ts";
 import { diskFile, FILES, type StoreLayout } from "./layout.ts";
 import type { Snapshot } from "./store.ts";
+import { copyWorkingSet } from "./working-set-file.ts";
 
 export type Lineage = Pick<Manifest, "parent" | "base" | "replaces" | "generation" | "memoryMb">;
 
@@ -116,6 +117,8 @@ export class Draft implements AsyncDisposable {
     try {
       const { id, layout, lineage, onCommit } = this.#options;
       const { generation, base } = lineage;
+      const model = lineage.replaces ?? lineage.parent;
+      if (model) await copyWorkingSet(layout.file(model, "workingSet"), join(this.dir, FILES.workingSet));
       await writeSynced(join(this.dir, FILES.header), encodeHeader({ generation, build: id, base, map }));
       const files = await this.#settle();
       faultPoint("snapshot-files-synced");

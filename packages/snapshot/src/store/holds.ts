@@ -2,6 +2,8 @@
 
 export class Holds {
   readonly #counts = new Map<string, number>();
+  /** Told when a snapshot's last hold has gone: until now no collection could take it. */
+  released: () => void = () => {};
 
   /** Holds a snapshot until the result is disposed of, which may happen more than once. */
   take(id: string): Disposable {
@@ -12,8 +14,12 @@ export class Holds {
         if (!held) return;
         held = false;
         const left = (this.#counts.get(id) ?? 1) - 1;
-        if (left === 0) this.#counts.delete(id);
-        else this.#counts.set(id, left);
+        if (left > 0) {
+          this.#counts.set(id, left);
+          return;
+        }
+        this.#counts.delete(id);
+        this.released();
       },
     };
   }

@@ -72,7 +72,9 @@ export class Inventory {
     }
     const unneeded = [FILES.header, FILES.devices, ...(parts.memory ? [] : [FILES.memory])];
     const goes = (name: string) =>
-      unneeded.some((file) => file === name) || (!parts.disk && isDiskFile(name));
+      unneeded.some((file) => file === name) ||
+      name.startsWith(FILES.workingSet) ||
+      (!parts.disk && isDiskFile(name));
     const names = await readdir(this.layout.dir(id));
     for (const name of names.filter(goes)) await rm(join(this.layout.dir(id), name), { force: true });
   }

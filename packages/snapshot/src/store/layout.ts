@@ -9,6 +9,8 @@ export const FILES = {
   header: "header.bin",
   devices: "devices.bin",
   manifest: "manifest.json",
+  /** What a machine needed first; may be missing, and may be recorded later. */
+  workingSet: "working-set.bin",
   /** What the manifest is called once the directory only holds pages or a disk layer of others. */
   remains: "remains.json",
 } as const;

@@ -147,6 +147,20 @@ describe("a store", () => {
 describe("collect()", () => {
   const continued = (parent: string, base: string) => ({ kind: "continued", parent, base }) as const;
 
+  it("keeps no ancestor as a whole of what machines are started from by itself", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const memory = new TrialMemory().set(1, 1);
+    const first = await save(store, { origin: BOOTED, memory });
+    const origin = { kind: "continued", parent: first.id, base: null } as const;
+    const second = await save(store, { origin, memory: memory.set(2, 2) });
+    assert.equal(second.manifest.base, null);
+    assert.deepEqual(second.manifest.builds.toSorted(), [first.id, second.id].toSorted());
+    assert.deepEqual(await store.collect([second.id]), [first.id], "stripped to its pages");
+    assert.deepEqual(await readdir(first.dir), ["memory.bin", "remains.json"]);
+    assert.ok((await restored(store, second.id)).equals(memory.bytes));
+  });
+
   it("keeps what roots and holders need, strips what is needed in part, removes the rest", async () => {
     using trial = new TrialStore();
     using store = await trial.open();

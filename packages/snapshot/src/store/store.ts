@@ -1,18 +1,20 @@
 // The snapshots of one machine: what is there, what is being made, what may go.
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MIB, WrennError } from "@wrenn/core";
+import { type LazyPagesRef, MIB, type PageRange, WrennError } from "@wrenn/core";
 import { decodeHeader } from "../header/header.ts";
 import { type Manifest, newSnapshotId } from "../manifest/manifest.ts";
 import { PAGE_BYTES, type PageMap, zeroMap } from "../mapping/page-map.ts";
 import { BuildFiles } from "../pages/build-files.ts";
 import { PageSource } from "../pages/page-source.ts";
+import { lazyPagesRef } from "../serve/snapshot-pages.ts";
 import { Draft, type Lineage } from "./draft.ts";
 import { fileSum } from "./file-sum.ts";
 import { Holds } from "./holds.ts";
 import { Inventory } from "./inventory.ts";
 import { StoreLayout } from "./layout.ts";
 import { type Need, needsOf, noNeed, type Root } from "./needs.ts";
+import { readWorkingSet, writeWorkingSet } from "./working-set-file.ts";
 
 /** A finished snapshot. Nothing of it ever changes. */
 export interface Snapshot {
@@ -25,8 +27,11 @@ export interface Snapshot {
 /** What a machine continued from when the snapshot was begun. */
 export type Origin =
   | { kind: "booted"; memoryMb: number }
-  /** `base`: the snapshot whose memory image the machine was started from. */
-  | { kind: "continued"; parent: string; base: string };
+  /**
+   * `base`: the snapshot whose memory image later machines are started from, with the differences written in; null = they
+   * are started from the new snapshot's own.
+   */
+  | { kind: "continued"; parent: string; base: string | null };
 
 /** One line of `wrenn storage`. */
 export interface Usage {
@@ -86,6 +91,14 @@ export class SnapshotStore implements Disposable {
     return this.#holds.take(id);
   }
 
+  /**
+   * Whoever collects: told each time a snapshot is held by nobody any more. What lost its last user while it was held is
+   * not collected by any earlier call.
+   */
+  onReleased(listener: () => void): void {
+    this.#holds.released = listener;
+  }
+
   /** Where all its pages are. Read and checked once, then kept for a while. */
   async map(id: string): Promise<PageMap> {
     const { manifest } = this.get(id);
@@ -101,6 +114,29 @@ export class SnapshotStore implements Disposable {
   /** Its whole memory, for reading. The caller holds it. */
   async pages(id: string): Promise<PageSource> {
     return new PageSource(await this.map(id), this.#files);
+  }
+
+  /**
+   * Its whole memory for a machine that runs while it arrives, together with its recorded working set. The caller holds
+   * the snapshot for as long as that is open.
+   */
+  async lazyPages(id: string): Promise<LazyPagesRef> {
+    const map = await this.map(id);
+    const workingSet = await readWorkingSet(this.layout.file(id, "workingSet"), map.pages);
+    return lazyPagesRef({
+      map,
+      paths: map.builds.map((build) => this.layout.file(build, "memory")),
+      workingSet,
+    });
+  }
+
+  /**
+   * Keeps what a machine that continued from it has touched up to its first exec, in that order; what was kept before
+   * goes. Its descendants that are saved from now on start with it. Throws `not_found`, `no_space`.
+   */
+  async recordWorkingSet(id: string, touched: Iterable<PageRange>): Promise<void> {
+    using _hold = this.hold(id);
+    await writeWorkingSet(this.layout.file(id, "workingSet"), touched, pagesOf(this.get(id).manifest));
   }
 
   /** Pages through another map, whose builds the caller holds. */
@@ -131,7 +167,7 @@ export class SnapshotStore implements Disposable {
     }
     const { parent, base } = origin;
     using holds = new DisposableStack();
-    holds.use(this.hold(base));
+    if (base !== null) holds.use(this.hold(base));
     holds.use(this.hold(parent));
     const { generation, memoryMb } = this.get(parent).manifest;
     const lineage = { parent, base, replaces: null, generation: generation + 1, memoryMb };

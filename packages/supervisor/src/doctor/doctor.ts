@@ -2,6 +2,7 @@
 import { type ProbeResult, probeHost } from "@wrenn/linux";
 import type { ListenAddress } from "../listen-address.ts";
 import { probeAccelerator } from "./accelerator.ts";
+import { probeFirecracker } from "./firecracker.ts";
 import { probePackages } from "./packages.ts";
 import { existingParent, probeDisk, probeMemory, probeNode, probePort } from "./resources.ts";
 
@@ -23,6 +24,7 @@ export async function runDoctor({ dataDir, cacheDir, listen }: DoctorOptions): P
     probeNode(),
     await probePackages(),
     await probeAccelerator(cacheDir),
+    await probeFirecracker(process.env),
     ...(await probeHost({ dataDir: existingParent(dataDir) })),
     await probeDisk(dataDir),
     probeMemory(),

@@ -10,5 +10,6 @@ process.exitCode = await up({
   cacheDir: `${dataDir}-cache`,
   listen: parseListenAddress(listen),
   dns: "192.0.2.1",
+  vmm: undefined,
   databaseUrl: undefined,
 });

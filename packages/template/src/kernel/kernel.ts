@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { cached } from "../cache/cached.ts";
+import { partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
 import { dependencies, fetchPackages, unpack } from "../debian/packages.ts";
 import { type BuildOptions, step } from "../progress.ts";
@@ -24,12 +25,14 @@ const CONCRETE = /^linux-image-(\d+\.\d+\.\d+-.*cloud-amd64)$/;
 
 /** The kernel of this machine's Debian release. Nothing is installed. */
 export async function prepareKernel(options: BuildOptions): Promise<GuestKernel> {
-  const dir = await cached({ ...options, name: `kernel/${META_PACKAGE}` }, async ({ scratch, path }) => {
+  // With other modules it is another thing.
+  const name = `kernel/${META_PACKAGE}-${partsSha256(GUEST_MODULES).slice(0, 8)}`;
+  const dir = await cached({ ...options, name }, async ({ scratch, path }) => {
     const names = await dependencies(META_PACKAGE, options.signal);
-    const name = names.find((candidate) => CONCRETE.test(candidate));
-    if (name === undefined)
+    const concrete = names.find((candidate) => CONCRETE.test(candidate));
+    if (concrete === undefined)
       throw new WrennError("internal", `${META_PACKAGE} depends on no kernel: ${names.join(", ")}`);
-    const packages = await fetchPackages([name], options);
+    const packages = await fetchPackages([concrete], options);
     await step(options, "unpack kernel", async () => {
       const files = join(scratch, "deb");
       for (const deb of packages) await unpack(deb, files, options.signal);

@@ -12,6 +12,8 @@ export const GUEST_MODULES: readonly string[] = [
   "net/core/failover.ko",
   "drivers/net/net_failover.ko",
   "drivers/net/virtio_net.ko",
+  // The source of randomness that a VMM may offer: the kernel draws on it by itself, also after a restore.
+  "drivers/char/hw_random/virtio-rng.ko",
   "lib/libcrc32c.ko",
   "fs/erofs/erofs.ko",
 ];

@@ -24,13 +24,15 @@ export interface Move {
     ttl_mode?: TtlMode;
     expires_at?: Date | null;
     error?: string | null;
+    /** When it ended, of one that goes back to `stopped`; otherwise it has ended now. */
+    stopped_at?: Date | null;
   };
 }
 
 /** The row after the change; nothing when it was not in a status to come from. */
 export async function moveSandbox(
   db: Db,
-  { id, to, from, unchangedSince, worker, set = {} }: Move,
+  { id, to, from, unchangedSince, worker, set: { stopped_at: endedAt, ...set } = {} }: Move,
 ): Promise<SandboxRow | undefined> {
   const sources = (from ?? predecessors(to)).filter((status) => canTransition(status, to));
   let query = db
@@ -38,7 +40,8 @@ export async function moveSandbox(
     .set({ ...set, status: to, worker: worker ?? null, last_updated: sql<Date>`now()` })
     .where("id", "=", id)
     .where("status", "in", sources);
-  if (to === "stopped") query = query.set({ stopped_at: sql<Date>`now()`, host_ip: null, guest_ip: null });
+  if (to === "stopped")
+    query = query.set({ stopped_at: endedAt ?? sql<Date>`now()`, host_ip: null, guest_ip: null });
   else query = query.set({ stopped_at: null });
   if (to === "running") {
     query = query.set({
