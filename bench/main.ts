@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { WrennClient } from "@wrenn/sdk";
 import { benchColdBoot } from "./cold-boot.ts";
 import { benchExec } from "./exec.ts";
+import { benchFaults } from "./faults.ts";
 import { benchFiles } from "./files.ts";
 import { benchBurst, benchForks } from "./fleet.ts";
 import { patternOf } from "./floor-machine.ts";
@@ -17,8 +18,10 @@ import { renderTable } from "./table.ts";
 import { GuestTarget } from "./target.ts";
 
 /** What can be measured by itself. */
-const PARTS = ["memory", "boot", "life", "burst", "fork", "exec"] as const;
+const PARTS = ["faults", "memory", "boot", "life", "burst", "fork", "exec"] as const;
 type Part = (typeof PARTS)[number];
+/** These need no platform. */
+const ALONE: readonly Part[] = ["faults"];
 
 const USAGE = `usage: ./wrenn bench [--check] [--slack N] [--quick] [--part NAME]... [--json] [--data-dir DIR]
 
@@ -48,6 +51,9 @@ interface Rounds {
   lives: number;
   bursts: number;
   forks: number;
+  faults: number;
+  /** Memory that faults load, `MiB`. */
+  faultsMib: number;
 }
 
 const FULL: Rounds = {
@@ -59,6 +65,8 @@ const FULL: Rounds = {
   lives: 8,
   bursts: 5,
   forks: 5,
+  faults: 9,
+  faultsMib: 256,
 };
 const QUICK: Rounds = {
   boots: 2,
@@ -69,6 +77,8 @@ const QUICK: Rounds = {
   lives: 2,
   bursts: 1,
   forks: 1,
+  faults: 1,
+  faultsMib: 64,
 };
 
 const { values } = parseArgs({
@@ -106,16 +116,26 @@ async function main(): Promise<number> {
     });
   const stop = () => process.exit(130);
   process.on("SIGINT", stop).on("SIGTERM", stop);
+  const rounds = values.quick ? QUICK : FULL;
+  const needsPlatform = PARTS.some((part) => wanted(part) && !ALONE.includes(part));
   try {
-    wrenn("up", "--detach", "--listen", "127.0.0.1:0");
-    const results = await measure({ dataDir, rounds: values.quick ? QUICK : FULL, wanted });
+    const results = wanted("faults") ? await measureFaults(rounds) : [];
+    if (needsPlatform) {
+      wrenn("up", "--detach", "--listen", "127.0.0.1:0");
+      results.push(...(await measure({ dataDir, rounds, wanted })));
+    }
     report(results, verdicts(results, slack));
     const broken = verdicts(results, slack).filter(({ kept }) => !kept);
     return values.check && broken.length > 0 ? 1 : 0;
   } finally {
-    wrenn("down");
+    if (needsPlatform) wrenn("down");
     if (values["data-dir"] === undefined) rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+async function measureFaults({ faults: rounds, faultsMib: mib }: Rounds): Promise<Result[]> {
+  progress(`page faults, ${rounds} pairs of ${mib} MiB each`);
+  return await benchFaults({ mib, rounds });
 }
 
 async function measure({

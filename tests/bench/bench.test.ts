@@ -35,6 +35,8 @@ describe("./wrenn bench", () => {
       "P4",
       "P5",
       "P7",
+      "U1",
+      "U2",
     ]);
     process.stdout.write(stderr.slice(stderr.indexOf("median")));
   });
