@@ -34,6 +34,7 @@ const UFFD_API = 0xaan;
 const EVENT_REMOVE = 1n << 3n;
 const REGISTER_MISSING = 1n;
 const MADV_DONTNEED = 4;
+const MADV_DONTFORK = 10;
 const READ = 1;
 const READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -69,6 +70,11 @@ export function unmap(at: number, bytes: number): void {
 /** Waits until somebody has read of it, where removals are reported. */
 export function giveBack(at: number, bytes: number): void {
   checked(calls.madvise(at, bytes, MADV_DONTNEED), "madvise");
+}
+
+/** Gives a part of a mapping another property than the rest has. */
+export function divide(at: number, bytes: number): void {
+  checked(calls.madvise(at, bytes, MADV_DONTFORK), "madvise");
 }
 
 export function areEqual(a: number, b: number, bytes: number): boolean {

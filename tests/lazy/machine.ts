@@ -6,6 +6,7 @@ import {
   areEqual,
   close,
   connectTo,
+  divide,
   giveBack,
   holds,
   makeRegion,
@@ -40,6 +41,9 @@ export type Order =
   /** For each thread a list of pages and what to do: page × 8 + one of {@link TOUCH}. */
   | { kind: "touch"; lists: readonly Uint32Array[] }
   | { kind: "remove"; start: number; count: number }
+  /** Makes pages a mapping of their own. */
+  | { kind: "divide"; start: number; count: number }
+  | { kind: "drop"; start: number; count: number }
   /** Touches and gives back at the same time. */
   | { kind: "race"; lists: readonly Uint32Array[]; removals: readonly { start: number; count: number }[] }
   | { kind: "disconnect" }
@@ -111,11 +115,17 @@ async function obey(order: Order): Promise<Answer> {
     case "touch":
       return { kind: "touched", wrong: await touchAll(order.lists) };
     case "remove":
-      remove(order);
+      forPieces(order, giveBack);
+      return { kind: "done" };
+    case "divide":
+      forPieces(order, divide);
+      return { kind: "done" };
+    case "drop":
+      forPieces(order, unmap);
       return { kind: "done" };
     case "race": {
       const touching = touchAll(order.lists);
-      for (const range of order.removals) remove(range);
+      for (const range of order.removals) forPieces(range, giveBack);
       return { kind: "touched", wrong: await touching };
     }
     case "disconnect":
@@ -133,11 +143,14 @@ async function obey(order: Order): Promise<Answer> {
   }
 }
 
-function remove({ start, count }: { start: number; count: number }): void {
+function forPieces(
+  { start, count }: { start: number; count: number },
+  call: (at: number, length: number) => void,
+): void {
   for (const piece of pieces) {
     const from = Math.max(start, piece.firstPage);
     const to = Math.min(start + count, piece.firstPage + piece.pages);
-    if (from < to) giveBack(piece.at + (from - piece.firstPage) * PAGE_BYTES, (to - from) * PAGE_BYTES);
+    if (from < to) call(piece.at + (from - piece.firstPage) * PAGE_BYTES, (to - from) * PAGE_BYTES);
   }
 }
 

@@ -161,6 +161,23 @@ describe("UffdServer", () => {
     await served.server.stop();
   });
 
+  it("goes on when a machine divides its mapping, or unmaps a part of it", async () => {
+    const saved = builds.plain(256);
+    const served = serve(builds.dir, refOf(saved, [{ start: 190, count: 30 }]), { prefetchRate: 1 });
+    await attach(machine, served, { whole: saved.whole, sizes: [256] });
+    await machine.do({ kind: "divide", start: 20, count: 7 });
+    await machine.do({ kind: "divide", start: 33, count: 1 });
+    await machine.do({ kind: "drop", start: 100, count: 50 });
+    await machine.do({ kind: "drop", start: 200, count: 5 });
+    const left = Array.from({ length: 256 }, (_, page) => page).filter(
+      (page) => !(page >= 100 && page < 150) && !(page >= 200 && page < 205),
+    );
+    await machine.touch(touchAll("saved", left.toReversed()));
+    await machine.do({ kind: "unmap" });
+    assert.deepEqual(await served.server.ended, { kind: "gone" });
+    await served.server.stop();
+  });
+
   it("loads neighbours at once, within their block, and zeros without reading", async () => {
     const [build = ""] = names;
     const saved = builds.memory(64, [

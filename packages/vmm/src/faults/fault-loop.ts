@@ -213,6 +213,11 @@ export class FaultLoop {
       } else if (done === -ERRNO.ENOENT && count > 1) {
         // The VMM has divided its mapping, and no request may reach over a border.
         longest = 1;
+      } else if (done === -ERRNO.ENOENT) {
+        // It has unmapped the page. Who waits for it looks again, and finds what is there now.
+        this.#state[page] = REMOVED;
+        this.#uffd.wake(at, PAGE_BYTES);
+        page += 1;
       } else {
         throw failed(`${getSystemErrorName(done)} for ${count} pages at page ${page}`);
       }

@@ -17,10 +17,10 @@ export class Prefetch {
     this.#bytesPerMs = bytesPerSecond / 1000;
   }
 
-  /** Whole milliseconds until the next piece is due; -1 when there is none. */
+  /** Whole milliseconds until it is worth looking for the next piece; -1 when there is none. */
   patience(): number {
     if (this.#range === this.#ranges.length) return -1;
-    return Math.max(0, Math.ceil(this.#due - performance.now()));
+    return Math.min(LONGEST_WAIT_MS, Math.max(0, Math.ceil(this.#due - performance.now())));
   }
 
   /** The next pages, at most `limit`, all of which are wanted. Undefined when none are left or none are due. */
@@ -50,3 +50,5 @@ export class Prefetch {
 
 /** Time that may be made up for, `ms`: waits are whole milliseconds, and faults take theirs. */
 const BURST_MS = 5;
+/** The kernel takes 31 bits. */
+const LONGEST_WAIT_MS = 3_600_000;
