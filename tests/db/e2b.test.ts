@@ -6,7 +6,15 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { Sandbox as CodeInterpreter } from "@e2b/code-interpreter";
-import { AuthenticationError, RateLimitError, Sandbox, SandboxError, SandboxNotFoundError } from "e2b";
+import {
+  AuthenticationError,
+  RateLimitError,
+  Sandbox,
+  SandboxError,
+  SandboxNotFoundError,
+  Secret,
+  Volume,
+} from "e2b";
 import { type TestService, testService } from "./service.ts";
 
 const MINUTE = 60_000;
@@ -182,6 +190,7 @@ describe("the E2B client against the control plane", () => {
       { network: { rules: { "example.com": [{ transform: { headers: { a: "b" } } }] } } },
       { mcp: { github: {} } },
       { volumeMounts: { "/data": "volume" } },
+      { iam: { tokens: { aws: Secret.iamToken({ audience: "sts", tokenType: "jwt" } as never) } } },
     ]) {
       await assert.rejects(
         Sandbox.create({ ...options, ...(request as object) }),
@@ -189,7 +198,31 @@ describe("the E2B client against the control plane", () => {
         JSON.stringify(request),
       );
     }
-    for (const path of ["/volumes", "/secrets"]) assert.equal((await raw("GET", path)).status, 501);
+    const absent = {
+      volumes: [
+        () => Volume.create("data", options),
+        () => Volume.list(options),
+        () => Volume.connect("data", options),
+        () => Volume.getInfo("data", options),
+        () => Volume.destroy("data", options),
+      ],
+      secrets: [
+        () => Secret.create("name", "value", options),
+        () => Secret.list(options).nextItems(),
+        () => Secret.update("name", "value", options),
+        () => Secret.getInfo("name", options),
+        () => Secret.destroy("name", options),
+      ],
+    };
+    for (const [feature, calls] of Object.entries(absent)) {
+      for (const call of calls) {
+        await assert.rejects(
+          call as () => Promise<unknown>,
+          (error: Error) => error.message.includes(`501: ${feature} is not supported`),
+          String(call),
+        );
+      }
+    }
     assert.equal(service.host.callsOf("createSandbox").length, calls);
   });
 

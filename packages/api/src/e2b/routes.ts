@@ -4,6 +4,7 @@ import { Type } from "typebox";
 import type { Route } from "../route.ts";
 import { KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
 import { noContent } from "../routes/json.ts";
+import { E2B_ABSENT_ROUTES } from "./absent-routes.ts";
 import { E2bForks, E2bListedSandbox, E2bSandbox, E2bSandboxDetail, E2bSnapshot } from "./answers.ts";
 import { body, json, page } from "./body.ts";
 import { E2B_BUILD_ROUTES } from "./build-routes.ts";
@@ -51,15 +52,6 @@ const connect = {
   body: body(E2bConnectRequest),
   success: { ...json(200, "The sandbox, running; 201 if it was paused.", E2bSandbox), also: 201 },
   errors: MOVING,
-} as const;
-
-const unsupported = {
-  summary: "Not to be had from this platform",
-  tag: "system",
-  auth: "key",
-  query: Type.Object({}),
-  success: noContent("Never."),
-  errors: [...WITH_BODY, "not_implemented"],
 } as const;
 
 export const E2B_ROUTES = [
@@ -193,22 +185,7 @@ export const E2B_ROUTES = [
   ...E2B_WATCH_ROUTES,
   ...E2B_TEMPLATE_ROUTES,
   ...E2B_BUILD_ROUTES,
-  { ...unsupported, method: "GET", path: "/volumes", operationId: "e2bListVolumes" },
-  {
-    ...unsupported,
-    method: "POST",
-    path: "/volumes",
-    operationId: "e2bCreateVolume",
-    body: body(Type.Object({})),
-  },
-  { ...unsupported, method: "GET", path: "/secrets", operationId: "e2bListSecrets" },
-  {
-    ...unsupported,
-    method: "POST",
-    path: "/secrets",
-    operationId: "e2bCreateSecret",
-    body: body(Type.Object({})),
-  },
+  ...E2B_ABSENT_ROUTES,
   {
     method: "GET",
     path: "/e2b/openapi.yaml",

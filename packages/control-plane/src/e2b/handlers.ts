@@ -29,8 +29,13 @@ export function e2bHandlers(services: Services): E2bHandlers {
     ...tagHandlers(services),
     e2bListVolumes: unsupported("volumes"),
     e2bCreateVolume: unsupported("volumes"),
+    e2bGetVolume: unsupported("volumes"),
+    e2bDeleteVolume: unsupported("volumes"),
     e2bListSecrets: unsupported("secrets"),
     e2bCreateSecret: unsupported("secrets"),
+    e2bGetSecret: unsupported("secrets"),
+    e2bUpdateSecret: unsupported("secrets"),
+    e2bDeleteSecret: unsupported("secrets"),
     e2bOpenApi: handler(async ({ reply }) => {
       await reply.type("application/yaml; charset=utf-8").send(document);
       return undefined;
