@@ -1,17 +1,21 @@
 // Freezing a running sandbox into a snapshot: memory, devices and disk of one point in time.
 import { link } from "node:fs/promises";
 import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { faultPoint, kill, waitForExit } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
+import type { Machine } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import type { SandboxRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 
+/** How long the end of a machine's process is waited for; it is waited for once more where its life ends. */
+const END_TIMEOUT_MS = 10_000;
+
 export interface CaptureOptions {
   /** Names its fault points and the phases in the log. */
   operation: "pause" | "fork" | "snapshot";
-  /** Whether the machine goes on as soon as it may, or stands still until the caller ends it. */
+  /** Whether the machine goes on as soon as it may, or ends: its process and memory are gone when this returns. */
   goesOn: boolean;
   draft: Draft;
   log: Logger;
@@ -88,10 +92,16 @@ export async function capture(
         layers: manifest.disk,
         life: { ...sandbox.life, tops: next === undefined ? [] : [next] },
       });
+      faultPoint("capture.recorded", machine.process);
     } else {
-      await recordPaused(context, sandbox, { snapshot: draft.id, layers: manifest.disk }, log);
+      // The snapshot has its name: nothing brings this machine back any more.
+      await Promise.all([
+        recordPaused(context, sandbox, { snapshot: draft.id, layers: manifest.disk }, log),
+        endProcess(machine, log),
+      ]);
+      watch.lap("free");
+      faultPoint("capture.recorded");
     }
-    faultPoint("capture.recorded", machine.process);
     return { phases: watch.laps, stoodStillMs, counts };
   } catch (cause) {
     await machine.resume().catch(() => {
@@ -116,6 +126,12 @@ async function recordPaused(
   } catch (err) {
     log.error({ err }, "could not record that a sandbox is paused; its snapshot says so");
   }
+}
+
+/** Gives the memory back. What else the machine holds goes with its life; a process that does not end is ended there. */
+async function endProcess(machine: Machine, log: Logger): Promise<void> {
+  kill(machine.process, "SIGKILL");
+  if (!(await waitForExit(machine.process, END_TIMEOUT_MS))) log.warn("a machine takes long to end");
 }
 
 /** The top after the last one: `root-3` after `root-2`. */

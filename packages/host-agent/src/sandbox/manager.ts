@@ -80,10 +80,15 @@ export class SandboxManager {
     await sandbox.lock.runExclusive(() => this.#endings.free(sandbox));
   }
 
-  /** Saves a running sandbox to disk. Returns what each phase took, `ms`. */
+  /**
+   * Saves a running sandbox to disk. Returns what each phase took, `ms`, once it is there and its memory free; its lock is
+   * held until the rest of its life is given back.
+   */
   async pause(id: string): Promise<Record<string, number>> {
     const sandbox = this.get(id);
-    return await this.#change(sandbox, (log) => pauseSandbox(this.#context, sandbox, log));
+    const { promise, resolve, reject } = Promise.withResolvers<Record<string, number>>();
+    this.#change(sandbox, (log) => pauseSandbox(this.#context, sandbox, log, resolve)).then(resolve, reject);
+    return await promise;
   }
 
   /** Continues a paused sandbox, or boots it from its disk (`cold`). */

@@ -10,20 +10,19 @@ import { type Running, runningOf, type Sandbox } from "./sandbox.ts";
 
 /**
  * Takes a running sandbox to `paused`. The caller holds its lock. When anything fails it runs as before (only streams
- * that were open on it have ended), unless its machine has died meanwhile.
+ * that were open on it have ended), unless its machine has died meanwhile. Returns what each phase took, `ms`; `paused`
+ * is told the same as soon as the sandbox is on disk and its memory free, ahead of what is left to be tidied.
  */
 export async function pauseSandbox(
   context: HostContext,
   sandbox: Sandbox,
   log: Logger,
+  paused: (phases: Record<string, number>) => void = () => {},
 ): Promise<Record<string, number>> {
   const running = runningOf(sandbox, "pause");
   const draft = await beginDraft(context, sandbox);
-  let quiesceMs = 0;
   try {
-    await sandbox.update(context.dataDir, { status: "pausing", next: draft.id });
-    faultPoint("pause.begun", running.machine.process);
-    quiesceMs = await quiesce(running, "end", log);
+    const quiesceMs = await begin(context, sandbox, running, draft.id, log);
     sandbox.left.abort(new WrennError("invalid_state", `sandbox ${sandbox.id} is being paused`));
     sandbox.terminals.clear();
     const captured = await capture(context, sandbox, running, {
@@ -32,12 +31,12 @@ export async function pauseSandbox(
       draft,
       log,
     });
-    const began = performance.now();
+    const phases = { quiesce: quiesceMs, ...captured.phases };
+    log.info({ phases: rounded(phases), generation: draft.id }, "sandbox is paused");
     sandbox.running = undefined;
+    paused(phases);
     await endLife(context, sandbox, running, log);
     faultPoint("pause.freed");
-    const phases = { quiesce: quiesceMs, ...captured.phases, free: performance.now() - began };
-    log.info({ phases: rounded(phases), generation: draft.id }, "sandbox is paused");
     return phases;
   } catch (reason) {
     const error = await explainDiskFull(context.dataDir, reason, `sandbox ${sandbox.id} could not be paused`);
@@ -54,6 +53,24 @@ export async function pauseSandbox(
     context.storage.collect();
     context.compactor.consider(sandbox);
   }
+}
+
+/** The record says what is to come while the guest gets ready for it. Returns what that took, `ms`. */
+async function begin(
+  context: HostContext,
+  sandbox: Sandbox,
+  running: Running,
+  next: string,
+  log: Logger,
+): Promise<number> {
+  const record = async () => {
+    await sandbox.update(context.dataDir, { status: "pausing", next });
+    faultPoint("pause.begun", running.machine.process);
+  };
+  const [recorded, quiesced] = await Promise.allSettled([record(), quiesce(running, "end", log)]);
+  if (recorded.status === "rejected") throw recorded.reason;
+  if (quiesced.status === "rejected") throw quiesced.reason;
+  return quiesced.value;
 }
 
 /** Gives a life's resources back. What cannot be given back is an error in the log; the next start finds it by its name. */

@@ -1,6 +1,7 @@
 // A snapshot that is being made: it appears whole, under its id, or not at all.
 import { access, chmod, chown, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { WrennError } from "@wrenn/core";
 import { faultPoint } from "@wrenn/linux";
 import { encodeHeader } from "../header/header.ts";
@@ -119,8 +120,7 @@ export class Draft implements AsyncDisposable {
       const { generation, base } = lineage;
       const model = lineage.replaces ?? lineage.parent;
       if (model) await copyWorkingSet(layout.file(model, "workingSet"), join(this.dir, FILES.workingSet));
-      await writeSynced(join(this.dir, FILES.header), encodeHeader({ generation, build: id, base, map }));
-      const files = await this.#settle();
+      const files = await this.#settle(encodeHeader({ generation, build: id, base, map }));
       faultPoint("snapshot-files-synced");
       const own = files.disks.map((_, index) => ({ kind: "snapshot" as const, id, index }));
       const disk = [...facts.disk, ...own];
@@ -167,7 +167,7 @@ export class Draft implements AsyncDisposable {
   }
 
   /** Files that are complete: owned by this process's user, read-only, on the disk. */
-  async #settle(): Promise<Manifest["files"]> {
+  async #settle(encodedHeader: Uint8Array): Promise<Manifest["files"]> {
     const layers = await this.#ownLayers();
     const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const settle = async (path: string, mode: number): Promise<SnapshotFile> => {
@@ -178,13 +178,18 @@ export class Draft implements AsyncDisposable {
     };
     const [memory, header, devices, disks] = await Promise.all([
       this.#file.settle(),
-      fileSum(join(this.dir, FILES.header)),
+      this.#writeHeader(encodedHeader),
       settle(this.devicesPath, 0o400),
       // VMMs of other users read it; the directory above keeps everybody else out.
       Promise.all(layers.map((path) => settle(path, 0o444))),
       this.#file.sync(),
     ]);
     return { memory, header, devices, disks };
+  }
+
+  async #writeHeader(encoded: Uint8Array): Promise<SnapshotFile> {
+    await writeSynced(join(this.dir, FILES.header), encoded);
+    return { bytes: encoded.length, crc32: crc32(encoded) };
   }
 
   async #ownLayers(): Promise<string[]> {
