@@ -15,6 +15,7 @@ export {
   type Swept,
   sweepBlock,
 } from "./block/sweep.ts";
+export { allowUserfaults, mayUseUserfaults, withdrawUserfaults } from "./block/userfaults.ts";
 export type { Cgroup, Cgroups } from "./cgroup/cgroup.ts";
 export { type CgroupLayout, cgroupLayout, detectCgroups } from "./cgroup/detect.ts";
 export type { CgroupLimits } from "./cgroup/limits.ts";
@@ -102,4 +103,5 @@ export type { GuestDevice } from "./slot/commands.ts";
 export { hasLink, hasNetns, listLinks, listNetns } from "./slot/links.ts";
 export { SlotPool, type SlotPoolOptions } from "./slot/pool.ts";
 export { type CreateSlotOptions, createSlot, destroySlot } from "./slot/slot.ts";
+export { socketPair } from "./socket/socket-pair.ts";
 export { connectUnix, connectUntrustedUnix, listenUnix } from "./socket/unix-listener.ts";

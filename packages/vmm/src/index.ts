@@ -29,6 +29,7 @@ export {
   type MachineExit,
   type MachineNetwork,
   type MachineSpec,
+  type MemoryArrival,
   type MemorySource,
   PAGE_BYTES,
   type SavedState,

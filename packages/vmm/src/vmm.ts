@@ -1,4 +1,5 @@
 // The port that every virtual machine monitor is driven through.
+import type { LazyPagesRef, PageRange } from "@wrenn/core";
 import type { ProcessIdentity } from "@wrenn/linux";
 
 /** How a guest's instructions run. `tcg` is emulation: correct, slow, and no security boundary by itself. */
@@ -30,14 +31,17 @@ export interface MachineNetwork {
 
 /**
  * Where a guest's memory comes from. An image is a descriptor of this process that holds the whole memory and that
- * nobody can write any more (a sealed memfd): every machine started from it shares its pages until it writes them.
+ * nobody can write any more (a sealed memfd): every machine started from it shares its pages until it writes them. A
+ * lazy memory is the machine's own and arrives while the guest runs: what it touches at once, the rest afterwards. It has
+ * to be the memory of the very state that the machine continues from.
  * Served memory comes page by page, as it is touched, from a server that listens on a Unix socket which the machine's user
  * may connect to: it is handed the machine's userfaultfd and where its memory lies.
  */
 export type MemorySource =
   | { kind: "fresh" }
   | { kind: "image"; fd: number }
-  | { kind: "served"; socket: string };
+  | { kind: "served"; socket: string }
+  | { kind: "lazy"; pages: LazyPagesRef };
 
 /** Everything a VMM needs to know to run one guest. */
 export interface MachineSpec {
@@ -76,7 +80,9 @@ export interface GuestMemory {
   readonly bytes: number;
   /**
    * The pages that the machine does not share with its memory source: for an image all that were written since, for
-   * fresh memory all that were ever touched. Sorted page numbers. Asked after {@link Machine.saveDevices}.
+   * fresh memory all that were ever touched, for lazy memory all that have arrived (what has not is as it was saved).
+   * Sorted page numbers. Asked after {@link Machine.saveDevices}. Only these may be read while a lazy memory arrives:
+   * another one would be waited for.
    */
   privatePages(): Promise<Uint32Array>;
   read(offset: number, into: Uint8Array): void;
@@ -89,6 +95,19 @@ export interface SavedState {
   devicesPath: string;
   /** Runs after the memory is mapped and before the devices are loaded: writes the pages that differ from the source. */
   fillMemory?: (memory: GuestMemory) => Promise<void>;
+}
+
+/** What has yet to come of a lazy memory. */
+export interface MemoryArrival {
+  /** Pages that are not zero: how many were sent, of how many. */
+  readonly progress: { loaded: number; total: number };
+  /** Resolves when all is there. Rejects when the rest will never come; the machine is ended then. */
+  readonly complete: Promise<void>;
+  /**
+   * To be called once the guest has come to itself: what nobody asks for follows from then on. Gives what the guest has
+   * waited for until now, in that order, which is what the next machine of its kind will need first.
+   */
+  settle(): Promise<PageRange[]>;
 }
 
 /** How the VMM's process ended: its exit status, 128 + n when signal n ended it, null when nobody knows. */
@@ -106,6 +125,8 @@ export interface Machine {
   /** Ends the process and waits until it has gone. Succeeds when it already has. */
   kill(): Promise<void>;
   readonly memory: GuestMemory;
+  /** Only of a machine that was started with a lazy memory by this process. */
+  readonly arrival?: MemoryArrival | undefined;
   /** Stops the virtual processors; what the guest has written is with the host's kernel. Idempotent. */
   pause(): Promise<void>;
   /** Lets them go on. Idempotent. */
@@ -140,7 +161,7 @@ export interface Vmm {
   restore(spec: MachineSpec, saved: SavedState): Promise<Machine>;
   /**
    * Takes over a machine that an earlier process of this platform started and that still runs. Rejects with
-   * `not_found` when that process is no longer the same or does not answer.
+   * `not_found` when that process is no longer the same or does not answer, or when its memory had not all arrived.
    */
   adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine>;
   /** What a saved state depends on, to be compared before it is loaded: version, machine type, processor model, … */

@@ -10,6 +10,7 @@ import { run } from "../run/run.ts";
 import { listLinks, listNetns } from "../slot/links.ts";
 import { destroySlot } from "../slot/slot.ts";
 import { closeBlockNetwork } from "./network.ts";
+import { withdrawUserfaults } from "./userfaults.ts";
 
 /** Groups of the platform's own processes, which a sweep of the sandboxes spares, start with this. */
 export const PLATFORM_GROUP_PREFIX = "platform-";
@@ -68,6 +69,7 @@ export async function sweepBlock(options: SweepOptions): Promise<Swept> {
   const isShared = spare.slots.size > 0;
   const tables = isShared ? [] : await listTables(plan, host);
   const routes = isShared ? [] : await closeBlockNetwork(plan.block, host);
+  if (!isShared) await withdrawUserfaults(plan.block, host);
   for (const group of groups) await group.remove();
   // Shared with what was spared, and the one above with other instances.
   for (const path of [plan.cgroup, "wrenn"]) cgroups.open(path).removeIfUnused();

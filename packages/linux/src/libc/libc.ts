@@ -19,6 +19,7 @@ export const libc = {
   lseek: define("int64_t lseek(int fd, int64_t offset, int whence)"),
   mknod: define("int mknod(const char *path, uint32_t mode, uint64_t device)"),
   socket: define("int socket(int domain, int type, int protocol)"),
+  socketpair: define("int socketpair(int domain, int type, int protocol, void *ends)"),
   bind: define("int bind(int fd, const void *address, uint32_t bytes)"),
   listen: define("int listen(int fd, int backlog)"),
   accept4: define("int accept4(int fd, void *address, void *bytes, int flags)"),

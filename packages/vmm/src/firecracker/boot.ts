@@ -103,6 +103,11 @@ export function loadRequest(
   if (memory === undefined || memory.kind === "fresh") {
     throw new WrennError("invalid_argument", "a saved state is loaded together with its memory");
   }
+  if (memory.kind === "lazy")
+    throw new WrennError(
+      "invalid_argument",
+      "Firecracker's memory arrives lazily from a server of its pages",
+    );
   return {
     operation: "loadSnapshot",
     body: {

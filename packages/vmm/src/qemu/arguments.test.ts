@@ -92,6 +92,21 @@ describe("qemuArguments()", () => {
     ]);
   });
 
+  it("has the same devices without anything behind them when it is only asked for its tables", () => {
+    const start = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: false });
+    const probe = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: false, probe: true });
+    assert.deepEqual(values(probe, "-device"), values(start, "-device"));
+    assert.ok(probe.includes("-S"));
+    assert.deepEqual(values(probe, "-object"), ["memory-backend-ram,id=m0,size=512M,share=on"]);
+    assert.doesNotMatch(JSON.stringify(probe), /qcow2|tap0|agent.erofs/);
+    const backends = ["-object", "-blockdev", "-netdev"];
+    const withoutBackends = (argv: string[]) =>
+      argv.filter(
+        (arg, i) => arg !== "-S" && !backends.includes(arg) && !backends.includes(argv[i - 1] ?? ""),
+      );
+    assert.deepEqual(withoutBackends(probe), withoutBackends(start));
+  });
+
   it("differs for a saved state in nothing that the guest can see", () => {
     const start = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: false });
     const restore = argumentsOf(SPEC, { fds: { qmp: 5 }, incoming: true });

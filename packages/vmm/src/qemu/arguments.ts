@@ -22,6 +22,11 @@ export interface QemuOptions {
   fds: InheritedFds;
   /** It waits for a saved state instead of starting the guest, and runs the guest only when told to. */
   incoming: boolean;
+  /**
+   * Nothing runs and nothing is behind the devices: it is asked what its memory besides the guest's holds
+   * ({@link probeRoms}). Default: false.
+   */
+  probe?: boolean;
 }
 
 /** Numbers of the descriptors that the process inherits. */
@@ -76,10 +81,11 @@ export function qemuArguments(spec: MachineSpec, options: QemuOptions): string[]
     ...["-cpu", cpuModel(spec.accelerator)],
     ...["-smp", String(spec.vcpus)],
     ...["-m", `${spec.memoryMb}M`],
-    ...["-object", memoryBackend(spec, options.fds.memory)],
+    ...["-object", memoryBackend(spec, options)],
     // Saved states hold the devices alone, without the section that this would expect.
     ...["-global", "migration.send-configuration=off"],
-    ...(options.incoming ? ["-S", "-incoming", "defer"] : []),
+    ...(options.incoming || options.probe ? ["-S"] : []),
+    ...(options.incoming ? ["-incoming", "defer"] : []),
     ...["-nodefaults", "-no-user-config", "-no-reboot"],
     ...["-display", "none"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
@@ -90,8 +96,11 @@ export function qemuArguments(spec: MachineSpec, options: QemuOptions): string[]
     ...["-serial", "chardev:console"],
     ...["-chardev", `socket,id=qmp,fd=${options.fds.qmp},server=on,wait=off`],
     ...["-mon", "chardev=qmp,mode=control"],
-    ...spec.disks.flatMap((disk) => diskArguments(spec, disk)),
-    ...(spec.net ? networkArguments(spec.net) : []),
+    ...spec.disks.flatMap((disk) => [
+      ...(options.probe ? placeholderOf(disk) : blockArguments(spec, disk)),
+      ...diskDevice(disk),
+    ]),
+    ...(spec.net ? networkArguments(spec.net, options) : []),
   ];
 }
 
@@ -99,20 +108,23 @@ export function qemuArguments(spec: MachineSpec, options: QemuOptions): string[]
  * An image is opened by its descriptor's name, since QEMU before 8.2 opens a file of memory for writing only, which
  * one user's sealed memfd allows another without letting it write. `share=off`: written pages are the machine's own.
  */
-function memoryBackend(spec: MachineSpec, fd: number | undefined): string {
+function memoryBackend(spec: MachineSpec, { fds, probe }: QemuOptions): string {
   const size = `id=${MEMORY_ID},size=${spec.memoryMb}M`;
-  if (fd === undefined) return `memory-backend-ram,${size}`;
-  return `memory-backend-file,${size},mem-path=/proc/self/fd/${fd},share=off`;
+  // What is shared can be left out of a migration.
+  if (probe) return `memory-backend-ram,${size},share=on`;
+  if (fds.memory === undefined) return `memory-backend-ram,${size}`;
+  return `memory-backend-file,${size},mem-path=/proc/self/fd/${fds.memory},share=off`;
 }
 
-function networkArguments(net: MachineNetwork): string[] {
+function networkArguments(net: MachineNetwork, { probe }: QemuOptions): string[] {
+  const behind = probe ? "hubport,hubid=0" : `tap,ifname=${net.tap},script=no,downscript=no,vhost=off`;
   return [
-    ...["-netdev", `tap,id=net0,ifname=${net.tap},script=no,downscript=no,vhost=off`],
+    ...["-netdev", `${behind},id=net0`],
     ...["-device", `virtio-net-device,netdev=net0,mac=${net.guestMac}`],
   ];
 }
 
-function diskArguments(spec: MachineSpec, disk: Disk): string[] {
+function blockArguments(spec: MachineSpec, disk: Disk): string[] {
   const last = disk.layers.length - 1;
   const nodes = disk.layers.flatMap((layer, index) =>
     layerNodes({
@@ -124,11 +136,18 @@ function diskArguments(spec: MachineSpec, disk: Disk): string[] {
       backing: index > 0 ? nodeName(disk.id, index - 1) : null,
     }),
   );
-  return [
-    ...nodes.flatMap((node) => ["-blockdev", JSON.stringify(node)]),
-    ...[
-      "-device",
-      `virtio-blk-device,drive=${nodeName(disk.id, last)},id=${disk.id},werror=report,rerror=report`,
-    ],
-  ];
+  return nodes.flatMap((node) => ["-blockdev", JSON.stringify(node)]);
+}
+
+function placeholderOf(disk: Disk): string[] {
+  const node = { driver: "null-co", "node-name": topNode(disk), size: 1024 * 1024, "read-zeroes": true };
+  return ["-blockdev", JSON.stringify({ ...node, "read-only": disk.readOnly })];
+}
+
+function diskDevice(disk: Disk): string[] {
+  return ["-device", `virtio-blk-device,drive=${topNode(disk)},id=${disk.id},werror=report,rerror=report`];
+}
+
+function topNode(disk: Disk): string {
+  return nodeName(disk.id, disk.layers.length - 1);
 }

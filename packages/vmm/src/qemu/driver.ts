@@ -1,6 +1,6 @@
 // The QEMU driver: a microvm in a process that is confined as if its guest had already broken out.
 import { closeSync, openSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { debuglog } from "node:util";
 import { Scope, WrennError } from "@wrenn/core";
@@ -14,26 +14,39 @@ import {
   type ProcessIdentity,
   removeDeviceNodes,
   run,
+  socketPair,
   spawnConfined,
 } from "@wrenn/linux";
 import { assertIsMachine, exitOf } from "../adopt.ts";
 import { imageHoles } from "../memory-image.ts";
 import type { Machine, MachineSpec, SavedState, Vmm } from "../vmm.ts";
-import { INSIDE, qemuArguments } from "./arguments.ts";
+import { INSIDE, MEMORY_ID, qemuArguments } from "./arguments.ts";
 import { machineConfinement, machineDevices, machineLimits } from "./confinement.ts";
 import { qemuFingerprint } from "./fingerprint.ts";
 import { controlSocket, QemuMachine } from "./machine.ts";
+import type { Roms } from "./postcopy/blocks.ts";
+import { assertArrived } from "./postcopy/load.ts";
+import { probeRoms } from "./postcopy/probe-roms.ts";
+import { SourceThread } from "./postcopy/source-thread.ts";
+import { deviceSections } from "./postcopy/stream.ts";
 import { QmpSession } from "./session.ts";
 
 const BINARY = "/usr/bin/qemu-system-x86_64";
 /** A machine that an earlier process has left answers at once, or is stuck. */
 const ADOPT_TIMEOUT_MS = 5000;
+/**
+ * How long a guest whose memory arrives while it runs has come to itself before it is sent what it did not ask for, so
+ * that its first work neither competes with that nor waits for it.
+ */
+const PUSH_AFTER_MS = 2000;
 const log = debuglog("wrenn-vmm");
 
 export class QemuVmm implements Vmm {
   readonly name = "qemu";
   readonly fillsMemory = true;
   readonly #cgroups: Cgroups;
+  /** By kind of machine. */
+  readonly #roms = new Map<string, Promise<Roms>>();
   #version: Promise<string> | undefined;
 
   constructor(options: { cgroups: Cgroups }) {
@@ -46,11 +59,13 @@ export class QemuVmm implements Vmm {
     return this.#version;
   }
 
-  start(spec: MachineSpec): Promise<Machine> {
-    return this.#launch(spec, undefined);
+  async start(spec: MachineSpec): Promise<Machine> {
+    if (spec.memory?.kind === "lazy") throw wrongMemory("a machine that is booted has no memory to wait for");
+    return await this.#launch(spec, undefined);
   }
 
   async restore(spec: MachineSpec, saved: SavedState): Promise<Machine> {
+    if (spec.memory?.kind === "lazy") return await this.#restoreLazily(spec, spec.memory, saved);
     const lap = laps(spec.id);
     const devices = openState(saved.devicesPath);
     try {
@@ -79,6 +94,7 @@ export class QemuVmm implements Vmm {
     const session = new QmpSession({ path: controlSocket(spec), isAlive: () => isAlive(process) });
     try {
       await session.execute("query-status", undefined, { timeoutMs: ADOPT_TIMEOUT_MS });
+      await assertArrived(session, ADOPT_TIMEOUT_MS);
       const exited = exitOf(process, (look) => session.on("close", look));
       const machine = new QemuMachine({ spec, cgroup, process, session, exited });
       await machine.openMemory();
@@ -99,8 +115,63 @@ export class QemuVmm implements Vmm {
     return qemuFingerprint(await this.version(), spec);
   }
 
-  /** Starts the process, with a saved state to wait for when `devices` is given. */
-  async #launch(spec: MachineSpec, devices: number | undefined): Promise<QemuMachine> {
+  /** The same with memory that arrives while the guest runs. */
+  async #restoreLazily(
+    spec: MachineSpec,
+    { pages }: Extract<MachineSpec["memory"], { kind: "lazy" }>,
+    { devicesPath, fillMemory }: SavedState,
+  ): Promise<Machine> {
+    if (fillMemory) throw wrongMemory("memory that arrives later cannot be filled in before");
+    const lap = laps(spec.id);
+    const state = await readFile(devicesPath).catch((cause: unknown) => {
+      throw new WrennError("not_found", `the saved state ${devicesPath} cannot be read`, { cause });
+    });
+    const devices = deviceSections(state);
+    const roms = await this.#romsOf(spec);
+    lap("tables");
+    const [fd, theirs] = socketPair();
+    const source = new SourceThread({
+      fd,
+      pages,
+      roms,
+      devices,
+      memory: MEMORY_ID,
+      pushAfterMs: PUSH_AFTER_MS,
+    });
+    let machine: QemuMachine | undefined;
+    try {
+      machine = await this.#launch(spec, theirs, source);
+      lap("process");
+      await machine.load();
+      lap("devices");
+      await machine.openMemory();
+      return machine;
+    } catch (cause) {
+      await machine?.kill();
+      throw machine ? await restoreFailure(spec, machine, cause) : cause;
+    } finally {
+      closeSync(theirs);
+      if (!machine) await source.stop();
+    }
+  }
+
+  /** What machines of this kind have in memory besides their guest's; found out once. */
+  async #romsOf(spec: MachineSpec): Promise<Roms> {
+    const { vcpus, memoryMb, disks, net } = spec;
+    const kind = JSON.stringify([
+      await this.fingerprint(spec),
+      ...[vcpus, memoryMb, disks.map(({ id, readOnly }) => [id, readOnly]), net !== undefined],
+    ]);
+    const known = this.#roms.get(kind);
+    if (known !== undefined) return await known;
+    const probing = probeRoms(spec, { cgroups: this.#cgroups, binary: BINARY });
+    this.#roms.set(kind, probing);
+    probing.catch(() => this.#roms.delete(kind));
+    return await probing;
+  }
+
+  /** Starts the process, with a saved state to wait for when `devices` is given, which may be the way to a source. */
+  async #launch(spec: MachineSpec, devices: number | undefined, source?: SourceThread): Promise<QemuMachine> {
     await using scope = new Scope();
     if (spec.memory?.kind === "served")
       throw new WrennError("not_implemented", "QEMU takes no memory from such a server");
@@ -142,6 +213,7 @@ export class QemuVmm implements Vmm {
         exited,
         session,
         devicesFd: inside(devices),
+        source,
       });
     } finally {
       // From here on the machine alone holds it: its end is the end of the socket.
@@ -156,6 +228,10 @@ function openState(path: string): number {
   } catch (cause) {
     throw new WrennError("not_found", `the saved state ${path} cannot be read`, { cause });
   }
+}
+
+function wrongMemory(why: string): WrennError {
+  return new WrennError("invalid_argument", why);
 }
 
 /** What the caller is told, with QEMU's own words. */

@@ -11,12 +11,14 @@ import {
   waitForExit,
 } from "@wrenn/linux";
 import { readConsoleTail } from "../console.ts";
-import type { DiskLayer, GuestMemory, Machine, MachineExit, MachineSpec } from "../vmm.ts";
+import type { DiskLayer, GuestMemory, Machine, MachineExit, MachineSpec, MemoryArrival } from "../vmm.ts";
 import { INSIDE, insideDir } from "./arguments.ts";
 import { saveDeviceState } from "./device-state.ts";
 import { addDiskLayer, diskErrorOf } from "./disks.ts";
 import { openGuestMemory } from "./guest-memory.ts";
 import { loadDeviceState } from "./incoming.ts";
+import { loadLazily } from "./postcopy/load.ts";
+import type { SourceThread } from "./postcopy/source-thread.ts";
 import type { QmpSession } from "./session.ts";
 
 /** SIGKILL is immediate; what takes time is the kernel freeing the guest's memory, more so on a busy machine. */
@@ -40,29 +42,36 @@ export interface QemuMachineOptions {
   session: QmpSession;
   /** The process's number of the descriptor that holds the saved state it waits for. */
   devicesFd?: number | undefined;
+  /** What its memory arrives from; that descriptor leads there then. It ends with the machine. */
+  source?: SourceThread | undefined;
 }
 
 export class QemuMachine implements Machine {
   readonly process: ProcessIdentity;
   readonly exited: Promise<MachineExit>;
   readonly memory: GuestMemory;
+  readonly arrival: MemoryArrival | undefined;
   readonly #spec: MachineSpec;
   readonly #cgroup: Cgroup;
   readonly #session: QmpSession;
   #opening: Promise<ProcessMemory> | undefined;
   #opened: ProcessMemory | undefined;
   #gone = false;
-
   readonly #devicesFd: number | undefined;
+  readonly #source: SourceThread | undefined;
 
-  constructor({ spec, cgroup, process, exited, session, devicesFd }: QemuMachineOptions) {
+  constructor({ spec, cgroup, process, exited, session, devicesFd, source }: QemuMachineOptions) {
     this.#spec = spec;
     this.#cgroup = cgroup;
     this.process = process;
     this.exited = exited;
     this.#session = session;
     this.#devicesFd = devicesFd;
+    this.#source = source;
+    this.arrival = source;
     this.memory = this.#guestMemory();
+    // A guest whose memory will never come would wait for ever.
+    source?.complete.catch(() => kill(process, "SIGKILL"));
     void exited.then(() => this.#giveBack());
   }
 
@@ -110,6 +119,7 @@ export class QemuMachine implements Machine {
       );
     }
     this.#giveBack();
+    await this.#source?.stop();
     await rm(controlSocket(this.#spec), { force: true });
     await this.#cgroup.kill();
     await this.#cgroup.remove();
@@ -133,7 +143,8 @@ export class QemuMachine implements Machine {
   async load(): Promise<void> {
     if (this.#devicesFd === undefined)
       throw new WrennError("internal", "the machine waits for no saved state");
-    await loadDeviceState(this.#session, this.#devicesFd);
+    if (this.#source) await loadLazily(this.#session, this.#devicesFd, this.#source);
+    else await loadDeviceState(this.#session, this.#devicesFd);
     await this.assertStandsStill();
   }
 
@@ -160,6 +171,7 @@ export class QemuMachine implements Machine {
 
   #giveBack(): void {
     this.#gone = true;
+    void this.#source?.stop();
     this.#session.close();
     this.#opened?.close();
   }

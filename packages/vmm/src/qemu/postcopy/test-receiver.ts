@@ -1,7 +1,7 @@
 // The receiving side of a postcopy migration, as strict as QEMU is: for tests.
 import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
-import type { LazyPages } from "@wrenn/core";
+import type { LazyPages, LazyPagesRef } from "@wrenn/core";
 
 const PAGE = 4096;
 
@@ -266,4 +266,31 @@ function u64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));
   return bytes;
+}
+
+/** A memory as a thread opens it: pages, zeros among them, and how long a read takes, `ms`. */
+export interface PatternData {
+  pages: number;
+  zero: number[];
+  readMs: number;
+  /** Pages from here on cannot be read. */
+  brokenFrom: number;
+}
+
+export function patternRef(data: Partial<PatternData> & { pages: number }): LazyPagesRef {
+  return { module: import.meta.url, data: { zero: [], readMs: 0, brokenFrom: data.pages, ...data } };
+}
+
+/** What a `LazyPagesRef` promises of its module. */
+export function openLazyPages(data: unknown): LazyPages {
+  const { pages, zero, readMs, brokenFrom } = data as PatternData;
+  const pattern = new PatternPages(pages, zero);
+  const read = pattern.read.bind(pattern);
+  pattern.read = (page, into) => {
+    if (page + into.length / PAGE > brokenFrom) throw new Error(`page ${brokenFrom} cannot be read`);
+    // As a disk does: the thread can do nothing else.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, readMs);
+    read(page, into);
+  };
+  return pattern;
 }
