@@ -20,6 +20,7 @@ import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import { HostInfo } from "./host-info.ts";
 import { ImageStore } from "./image/image-store.ts";
+import { prepareLazyMemory } from "./memory/prepare.ts";
 import { chooseRootfs } from "./rootfs/choose.ts";
 import { Capacity } from "./sandbox/capacity.ts";
 import type { HostContext } from "./sandbox/context.ts";
@@ -82,6 +83,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
       await closeBlockNetwork(config.block);
     },
   );
+  const lazyMemory = await prepareLazyMemory(config, { vmm, scope, log });
   const slots = await scope.take(
     "network slots",
     () =>
@@ -129,6 +131,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     images,
     snapshots,
     memory,
+    lazyMemory,
     storage,
     compactor,
     boots: new Semaphore(config.concurrentBoots),

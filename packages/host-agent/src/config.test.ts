@@ -51,6 +51,16 @@ describe("readConfig()", () => {
     });
   });
 
+  it("knows three ways of giving memory back to a saved machine", () => {
+    assert.equal(readConfig(MINIMAL).memory, "auto");
+    for (const memory of ["auto", "shared", "lazy"])
+      assert.equal(readConfig({ ...MINIMAL, WRENN_MEMORY: memory }).memory, memory);
+    assert.throws(() => readConfig({ ...MINIMAL, WRENN_MEMORY: "eager" }), {
+      code: "invalid_argument",
+      message: /WRENN_MEMORY must be one of: auto, shared, lazy/,
+    });
+  });
+
   it("never listens on TCP without all three TLS files", () => {
     const tls = {
       WRENN_TLS_LISTEN: "[::1]:9000",

@@ -4,6 +4,7 @@ import { isAbsolute } from "node:path";
 import { MIB, WrennError } from "@wrenn/core";
 import { type ImageSources, parseRegistries } from "@wrenn/template";
 import { FIRECRACKER_VARIABLE, findFirecracker, type Rate, type Rates } from "@wrenn/vmm";
+import type { MemorySetting } from "./memory/choose-memory.ts";
 
 export interface Config {
   /** Private to root; sandboxes, templates and reports live below it. */
@@ -38,6 +39,8 @@ export interface Config {
   firecracker: string | undefined;
   /** What each sandbox may use of the host's disks and network. */
   rates: Rates;
+  /** How machines that continue from a snapshot get their memory; see `chooseMemory`. */
+  memory: MemorySetting;
   /** What becomes of running sandboxes when the agent is told to end. */
   onStop: "pause" | "destroy";
   bootDeadlineMs: number;
@@ -87,6 +90,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       disk: rate(env, "WRENN_DISK_BYTES_PER_SEC", "WRENN_DISK_OPS_PER_SEC"),
       network: rate(env, "WRENN_NET_BYTES_PER_SEC", "WRENN_NET_PACKETS_PER_SEC"),
     },
+    memory: choice(env, "WRENN_MEMORY", ["auto", "shared", "lazy"]),
     onStop: choice(env, "WRENN_ON_STOP", ["pause", "destroy"]),
     bootDeadlineMs: integer(env, "WRENN_BOOT_DEADLINE_MS", { min: 1000, max: 600_000, fallback: 60_000 }),
     proofDeadlineMs:

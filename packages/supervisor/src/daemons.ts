@@ -26,6 +26,8 @@ export interface HostAgentOptions extends Daemon {
   resolver: string | undefined;
   /** What runs the guests; left to the host agent when undefined. */
   vmm: string | undefined;
+  /** `auto`, `shared` or `lazy`; as the environment says when undefined. */
+  memory: string | undefined;
 }
 
 export interface ControlPlaneOptions extends Daemon {
@@ -41,7 +43,8 @@ export interface ControlPlaneOptions extends Daemon {
  * them never serve one data directory.
  */
 export function hostAgent(options: HostAgentOptions): ManagedProcess {
-  const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, vmm, log, say } = options;
+  const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, vmm, memory, log, say } =
+    options;
   return new ManagedProcess({
     name: "host agent",
     log,
@@ -56,6 +59,7 @@ export function hostAgent(options: HostAgentOptions): ManagedProcess {
       WRENN_SOCKET_OWNER: String(clientUid),
       ...(resolver !== undefined && { WRENN_DNS: resolver }),
       ...(vmm !== undefined && { WRENN_VMM: vmm }),
+      ...(memory !== undefined && { WRENN_MEMORY: memory }),
     },
     command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")],
   });

@@ -7,7 +7,8 @@ import { parseListenAddress } from "./listen-address.ts";
 import { lineProgress } from "./progress.ts";
 
 const VMMS = ["auto", "qemu", "firecracker"] as const;
-const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--vmm VMM] [--detach]
+const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns ADDRESS] [--vmm VMM] [--memory HOW]
+                    [--detach]
        wrenn down   [--data-dir DIR]
        wrenn status [--data-dir DIR] [--json]
        wrenn logs   [--data-dir DIR] [-n LINES] [-f] [PROCESS]
@@ -18,6 +19,8 @@ const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns 
   --dns ADDRESS    resolver that sandboxes may use (default: the host's first)
   --vmm VMM        what runs the guests: ${VMMS.join(", ")} (default ${VMMS[0]}: Firecracker where FIRECRACKER_BIN
                    names one that works here, else QEMU)
+  --memory HOW     how sandboxes get their memory back: shared (until they write it), lazy (while they run), or
+                   auto (what is faster; the default, or WRENN_MEMORY)
   --detach         return when it is ready
 `;
 
@@ -65,6 +68,7 @@ async function upCommand(): Promise<number> {
       ...LISTEN,
       dns: { type: "string" },
       vmm: { type: "string" },
+      memory: { type: "string" },
       detach: { type: "boolean", short: "d", default: false },
     },
   });
@@ -79,6 +83,7 @@ async function upCommand(): Promise<number> {
     listen: parseListenAddress(values.listen ?? DEFAULT_LISTEN),
     dns: values.dns,
     vmm: values.vmm,
+    memory: memoryOf(values),
     databaseUrl: process.env["DATABASE_URL"] || undefined,
   };
   // Each command loads its own code only: `up` stays in memory for as long as the instance runs.
@@ -158,6 +163,12 @@ function dataDirOf(values: { "data-dir"?: string | undefined }): string {
 
 function cacheDirOf(): string {
   return resolve(process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR);
+}
+
+/** Undefined = as the environment says. Throws `invalid_argument`. */
+function memoryOf({ memory }: { memory?: string | undefined }): string | undefined {
+  if (memory === undefined || ["auto", "shared", "lazy"].includes(memory)) return memory;
+  throw new WrennError("invalid_argument", `--memory must be auto, shared or lazy, not ${memory}`);
 }
 
 function requireRoot(): void {

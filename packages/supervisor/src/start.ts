@@ -36,6 +36,8 @@ export interface StartOptions {
   dns: string | undefined;
   /** `--vmm` as given. */
   vmm: string | undefined;
+  /** `--memory` as given; the host agent's own default when undefined. */
+  memory: string | undefined;
   /** An external database; without it the instance runs its own. */
   databaseUrl: string | undefined;
   progress: Progress;
@@ -111,6 +113,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     clientUid: uid,
     resolver,
     vmm: options.vmm,
+    memory: options.memory,
     log: await logTo("host-agent"),
     say,
   });

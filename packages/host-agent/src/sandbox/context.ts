@@ -4,6 +4,7 @@ import type { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
 import type { Accelerator, Vmm } from "@wrenn/vmm";
 import type { Semaphore } from "async-mutex";
 import type { ImageStore } from "../image/image-store.ts";
+import type { LazyMemory } from "../memory/prepare.ts";
 import type { RootfsStore } from "../rootfs/rootfs-store.ts";
 import type { Compactor } from "../storage/compactor.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -24,6 +25,8 @@ export interface HostContext {
   images: ImageStore;
   snapshots: SnapshotStore;
   memory: MemoryImages;
+  /** Memory that arrives while its machine runs: when that is wanted, whether VMMs may, and what comes first. */
+  lazyMemory: LazyMemory;
   storage: Storage;
   compactor: Compactor;
   /** Boots at one time: more than this only make each other slower. */

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { MIB, Scope, WrennError } from "@wrenn/core";
 import { faultPoint, GUEST, type SlotPlan } from "@wrenn/linux";
 import type { DiskLayerRef, Snapshot } from "@wrenn/snapshot";
-import { CONSOLE_MAX_BYTES, type DiskLayer, type Machine, type MachineSpec } from "@wrenn/vmm";
+import { CONSOLE_MAX_BYTES, type DiskLayer, type MachineSpec } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
+import { settleMemory, startSaved } from "../memory/start-saved.ts";
 import { ROOT_DISK } from "../rootfs/rootfs-store.ts";
 import { acquire } from "./acquire.ts";
 import { confirmInit } from "./confirm-init.ts";
 import type { HostContext } from "./context.ts";
-import { fillFrom } from "./fill.ts";
 import { linkKept } from "./kept-tops.ts";
 import { type GuestImageNames, lifeDir } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
@@ -44,7 +44,7 @@ export async function beginLife(
 ): Promise<Running> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await beginOnce(context, sandbox, beginning);
+      return await beginOnce(context, sandbox, beginning, log);
     } catch (reason) {
       if (beginning.kind === "saved" || attempt >= BOOT_ATTEMPTS || !(reason instanceof BootTimeout))
         throw reason;
@@ -53,7 +53,12 @@ export async function beginLife(
   }
 }
 
-async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Beginning): Promise<Running> {
+async function beginOnce(
+  context: HostContext,
+  sandbox: Sandbox,
+  beginning: Beginning,
+  log: Logger,
+): Promise<Running> {
   await using scope = new Scope();
   const { record } = sandbox;
   const { signal } = sandbox.gone;
@@ -95,14 +100,11 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
   );
   const machine = await scope.take(
     "machine",
-    () =>
-      startMachine({
-        context,
-        sandbox,
-        beginning,
-        scope,
-        spec: machineSpec({ context, sandbox, slot, dir, layers, diskMb }),
-      }),
+    () => {
+      const spec = machineSpec({ context, sandbox, slot, dir, layers, diskMb });
+      if (beginning.kind === "cold") return context.vmm.start(spec);
+      return startSaved({ context, spec, snapshot: beginning.snapshot, base: beginning.base, scope, log });
+    },
     (started) => started.kill(),
   );
   await sandbox.updateLife(context.dataDir, { process: machine.process });
@@ -125,6 +127,7 @@ async function beginOnce(context: HostContext, sandbox: Sandbox, beginning: Begi
     heldToken: beginning.kind === "cold" ? undefined : beginning.snapshot.manifest.token,
   });
   signal.throwIfAborted();
+  if (base !== null) await settleMemory(context, { machine, base });
   return { machine, guest, slot, dir, scope: scope.move() };
 }
 
@@ -141,33 +144,6 @@ export function diskPaths(
   }
   if (imagePath === undefined) throw new WrennError("internal", "a disk without a root image");
   return { imagePath, frozen };
-}
-
-interface StartArguments {
-  context: HostContext;
-  sandbox: Sandbox;
-  beginning: Beginning;
-  spec: MachineSpec;
-  scope: Scope;
-}
-
-async function startMachine({ context, beginning, spec, scope }: StartArguments): Promise<Machine> {
-  if (beginning.kind === "cold") return await context.vmm.start(spec);
-  const { snapshot, base } = beginning;
-  const image = await scope.take(
-    "memory image",
-    () => context.memory.acquire(base),
-    (held) => held.release(),
-  );
-  return await context.vmm.restore(
-    { ...spec, memory: { kind: "image", fd: image.fd } },
-    {
-      devicesPath: snapshot.devicesPath,
-      ...(base === snapshot.id
-        ? {}
-        : { fillMemory: fillFrom(context.snapshots, { base, snapshot: snapshot.id }) }),
-    },
-  );
 }
 
 /** The machine of a life, as it is started and as it is adopted. */

@@ -11,5 +11,6 @@ process.exitCode = await up({
   listen: parseListenAddress(listen),
   dns: "192.0.2.1",
   vmm: undefined,
+  memory: undefined,
   databaseUrl: undefined,
 });

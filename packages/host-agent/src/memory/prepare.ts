@@ -1,0 +1,38 @@
+// Making this host ready for memory that arrives while its machine runs, where that is wanted.
+import type { Scope } from "@wrenn/core";
+import { allowUserfaults, mayUseUserfaults, withdrawUserfaults } from "@wrenn/linux";
+import type { Vmm } from "@wrenn/vmm";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import type { MemorySetting } from "./choose-memory.ts";
+import { WorkingSets } from "./working-sets.ts";
+
+export interface LazyMemory {
+  setting: MemorySetting;
+  /** Whether VMMs of this host may receive memory while they run. */
+  works: boolean;
+  /** What comes first. */
+  workingSets: WorkingSets;
+}
+
+/** Only where the setting forces it is the kernel's permission changed; the scope gives it back. */
+export async function prepareLazyMemory(
+  { memory: setting, block }: Pick<Config, "memory" | "block">,
+  { vmm, scope, log }: { vmm: Pick<Vmm, "name">; scope: Scope; log: Logger },
+): Promise<LazyMemory> {
+  const workingSets = new WorkingSets();
+  if (vmm.name !== "qemu") {
+    if (setting === "lazy") log.warn({ vmm: vmm.name }, "memory arrives lazily on QEMU only: it is shared");
+    return { setting: "shared", works: false, workingSets };
+  }
+  if (setting === "lazy") {
+    if (!mayUseUserfaults())
+      log.warn("userfaultfd is allowed to programs without privileges while this runs");
+    await scope.take(
+      "permission to use userfaultfd",
+      () => allowUserfaults(block),
+      () => withdrawUserfaults(block),
+    );
+  }
+  return { setting, works: mayUseUserfaults(), workingSets };
+}

@@ -1,0 +1,90 @@
+// Starting a machine from a snapshot, with its memory in one of two ways: shared with others until it writes, or its own
+// and arriving while it runs.
+import type { Scope } from "@wrenn/core";
+import { difference, lazyPagesRef, livePages, type Snapshot } from "@wrenn/snapshot";
+import { type Machine, type MachineSpec, PAGE_BYTES } from "@wrenn/vmm";
+import type { Logger } from "pino";
+import type { HostContext } from "../sandbox/context.ts";
+import { chooseMemory } from "./choose-memory.ts";
+import { fillFrom } from "./fill.ts";
+
+export interface SavedStart {
+  context: HostContext;
+  spec: MachineSpec;
+  snapshot: Snapshot;
+  /** The snapshot whose memory image would be shared. */
+  base: string;
+  /** Holds what the machine needs for as long as it runs. */
+  scope: Scope;
+  log: Logger;
+}
+
+/** The machine stands still. Where the way was this host's own choice and fails, the other one is tried. */
+export async function startSaved(start: SavedStart): Promise<Machine> {
+  const { context, log, spec } = start;
+  const { setting, works } = context.lazyMemory;
+  const fillBytes = setting === "auto" && works ? await bytesToFill(start) : 0;
+  if (chooseMemory({ setting, lazyWorks: works, fillBytes }) === "shared") return await startShared(start);
+  try {
+    return await startLazy(start);
+  } catch (err) {
+    if (setting !== "auto") throw err;
+    log.warn(
+      { err, sandbox_id: spec.id },
+      "its memory could not arrive while it runs; sharing an image instead",
+    );
+    return await startShared(start);
+  }
+}
+
+async function startShared({ context, spec, snapshot, base, scope }: SavedStart): Promise<Machine> {
+  const image = await scope.take(
+    "memory image",
+    () => context.memory.acquire(base),
+    (held) => held.release(),
+  );
+  return await context.vmm.restore(
+    { ...spec, memory: { kind: "image", fd: image.fd } },
+    {
+      devicesPath: snapshot.devicesPath,
+      ...(base === snapshot.id
+        ? {}
+        : { fillMemory: fillFrom(context.snapshots, { base, snapshot: snapshot.id }) }),
+    },
+  );
+}
+
+async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): Promise<Machine> {
+  const { snapshots, storage, lazyMemory } = context;
+  // Until all has arrived: the sandbox's own generation may be another one by then.
+  const release = storage.hold(snapshot.id);
+  scope.defer("pages that have yet to arrive", release);
+  const map = await snapshots.map(snapshot.id);
+  const pages = lazyPagesRef({
+    map,
+    paths: map.builds.map((build) => snapshots.layout.file(build, "memory")),
+    workingSet: lazyMemory.workingSets.of(base, map.pages),
+  });
+  const machine = await context.vmm.restore(
+    { ...spec, memory: { kind: "lazy", pages } },
+    { devicesPath: snapshot.devicesPath },
+  );
+  machine.arrival?.complete.then(release, release);
+  return machine;
+}
+
+async function bytesToFill({ context: { snapshots }, snapshot, base }: SavedStart): Promise<number> {
+  if (base === snapshot.id) return 0;
+  const changes = difference(await snapshots.map(base), await snapshots.map(snapshot.id));
+  let pages = 0;
+  for (const count of livePages(changes).values()) pages += count;
+  return pages * PAGE_BYTES;
+}
+
+/** The guest has confirmed its init: the rest of its memory follows, and the next machine is sent first what this one needed. */
+export async function settleMemory(
+  { lazyMemory }: Pick<HostContext, "lazyMemory">,
+  { machine, base }: { machine: Machine; base: string },
+): Promise<void> {
+  if (machine.arrival) lazyMemory.workingSets.learn(base, await machine.arrival.settle());
+}
