@@ -11,17 +11,20 @@ import { benchFaults } from "./faults.ts";
 import { benchFiles } from "./files.ts";
 import { benchBurst, benchForks } from "./fleet.ts";
 import { patternOf } from "./floor-machine.ts";
+import { benchLazy } from "./lazy.ts";
 import { benchLife } from "./life.ts";
 import { benchIdleMemory, benchTransferMemory, type PlatformProcess, platformProcesses } from "./memory.ts";
 import { type Result, type Verdict, verdicts } from "./result.ts";
 import { renderTable } from "./table.ts";
 import { GuestTarget } from "./target.ts";
 
+const repository = join(import.meta.dirname, "..");
+
 /** What can be measured by itself. */
-const PARTS = ["faults", "memory", "boot", "life", "burst", "fork", "exec"] as const;
+const PARTS = ["faults", "memory", "boot", "life", "burst", "fork", "lazy", "exec"] as const;
 type Part = (typeof PARTS)[number];
-/** These need no platform. */
-const ALONE: readonly Part[] = ["faults"];
+/** These need no platform, or have their own. */
+const ALONE: readonly Part[] = ["faults", "lazy"];
 
 const USAGE = `usage: ./wrenn bench [--check] [--slack N] [--quick] [--part NAME]... [--json] [--data-dir DIR]
 
@@ -49,6 +52,8 @@ interface Rounds {
   /** Passed through while memory is watched, `MiB`. */
   memoryMib: number;
   lives: number;
+  /** Resumes of two kinds, on two platforms. */
+  resumes: number;
   bursts: number;
   forks: number;
   faults: number;
@@ -63,6 +68,7 @@ const FULL: Rounds = {
   transfers: 5,
   memoryMib: 1024,
   lives: 8,
+  resumes: 8,
   bursts: 5,
   forks: 5,
   faults: 9,
@@ -75,6 +81,7 @@ const QUICK: Rounds = {
   transfers: 2,
   memoryMib: 128,
   lives: 2,
+  resumes: 2,
   bursts: 1,
   forks: 1,
   faults: 1,
@@ -109,7 +116,6 @@ async function main(): Promise<number> {
   }
   const wanted = (part: Part) => values.part?.includes(part) ?? true;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "wrenn-bench-"));
-  const repository = join(import.meta.dirname, "..");
   const wrenn = (...args: string[]) =>
     execFileSync(join(repository, "wrenn"), [...args, "--data-dir", dataDir], {
       stdio: ["ignore", 2, "inherit"],
@@ -123,6 +129,10 @@ async function main(): Promise<number> {
     if (needsPlatform) {
       wrenn("up", "--detach", "--listen", "127.0.0.1:0");
       results.push(...(await measure({ dataDir, rounds, wanted })));
+    }
+    if (wanted("lazy")) {
+      progress(`memory shared and lazy: ${rounds.resumes} resumes of each`);
+      results.push(...(await benchLazy(repository, rounds.resumes)));
     }
     report(results, verdicts(results, slack));
     const broken = verdicts(results, slack).filter(({ kept }) => !kept);

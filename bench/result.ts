@@ -3,7 +3,7 @@ import type { Figure } from "./statistics.ts";
 
 export interface Result {
   name: string;
-  unit: "ms" | "MiB/s" | "MiB" | "k/s" | "x";
+  unit: "ms" | "MiB/s" | "MiB" | "k/s" | "%" | "x";
   platform: Figure;
   /** The same work without the platform, interleaved with it; undefined where there is none. */
   raw?: Figure;
