@@ -29,7 +29,14 @@ export async function buildSystem(options: BuildOptions & { kernelVersion: strin
   const packages = [...SYSTEM_PACKAGES, `linux-image-${kernelVersion}`].sort();
   const image = await buildRootfs({
     ...build,
-    recipe: { name: "lab", suite: "bookworm", packages, user: null, disk_mb: DISK_MB },
+    recipe: {
+      name: "lab",
+      suite: "bookworm",
+      packages,
+      user: null,
+      code_interpreter: null,
+      disk_mb: DISK_MB,
+    },
   });
   return image.path;
 }

@@ -1,15 +1,19 @@
 // Compiling the agent into one executable.
 import { execFile } from "node:child_process";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { cp, mkdtemp, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
+
+const KERNELS = join(import.meta.dirname, "interpreter/kernels");
 
 const run = promisify(execFile);
 
 export interface BuildEnvdOptions {
   /** Where the executable is put. */
   outFile: string;
+  /** Where the programs of the code interpreter are put; absent = nowhere. Must not be there yet. */
+  kernelsDir?: string;
   signal?: AbortSignal;
 }
 
@@ -17,7 +21,8 @@ export interface BuildEnvdOptions {
  * Compiles the agent with its runtime into `outFile` (about 110 MB; needs only glibc). The same sources and the
  * same Bun give the same bytes, wherever they lie. Rejects with the compiler's messages, and leaves no half file.
  */
-export async function buildEnvd({ outFile, signal }: BuildEnvdOptions): Promise<void> {
+export async function buildEnvd({ outFile, kernelsDir, signal }: BuildEnvdOptions): Promise<void> {
+  if (kernelsDir !== undefined) await cp(KERNELS, kernelsDir, { recursive: true, filter: isSource });
   const scratch = await mkdtemp(join(dirname(outFile), ".envd-build-"));
   try {
     // The executable knows its name, so it is built under one that is always the same.
@@ -33,6 +38,11 @@ export async function buildEnvd({ outFile, signal }: BuildEnvdOptions): Promise<
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** What Python compiles beside them on a developer's machine depends on that machine. */
+function isSource(path: string): boolean {
+  return basename(path) !== "__pycache__";
 }
 
 /** Bun's executable, from the npm package of that name. */

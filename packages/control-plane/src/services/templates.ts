@@ -43,9 +43,13 @@ export class TemplateService {
       });
     }
     if (template?.status !== "ready") {
-      throw new WrennError("not_found", `there is no template ${name}; build it, or list what there is`, {
-        field,
-      });
+      throw new WrennError(
+        "not_found",
+        `there is no template ${name}; build it (wrenn template build ${name}), or list what there is`,
+        {
+          field,
+        },
+      );
     }
     return template;
   }

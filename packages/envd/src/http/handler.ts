@@ -11,6 +11,7 @@ import { readMetadata } from "../files/metadata.ts";
 import { receiveUpload } from "../files/upload.ts";
 import { filesystemService } from "../filesystem/filesystem-service.ts";
 import { resolvePath } from "../filesystem/paths.ts";
+import type { Interpreter } from "../interpreter/interpreter.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Connections } from "../platform/server.ts";
 import { sha256Base64 } from "../platform/sha256.ts";
@@ -43,6 +44,7 @@ export interface Agent {
   attachments: Attachments;
   connections: Connections;
   streams: OpenStreams;
+  interpreter: Interpreter | undefined;
   /** Milliseconds after which a reader that takes nothing is cut off. */
   stallMs: number;
   /** See `defaults-file.ts`. */
@@ -111,6 +113,10 @@ function httpRoutes(agent: Agent): Partial<Record<string, Route>> {
     "GET /health": () => new Response(null, { status: 204 }),
     "GET /metrics": () => Response.json(metrics.read()),
     "GET /envs": () => Response.json(state.envs),
+    "GET /settled": async () => {
+      await agent.interpreter?.settled;
+      return new Response(null, { status: 204 });
+    },
     "POST /init": (request) => handleInit(request, agent),
     "POST /quiesce": (request) => handleQuiesce(request, agent),
     "POST /unquiesce": () => {

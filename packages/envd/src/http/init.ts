@@ -14,6 +14,8 @@ export interface InitOptions {
   machine: Machine;
   attachments: Attachments;
   connections: Connections;
+  /** Where the template has one. */
+  interpreter?: { renew(): void } | undefined;
   log: Log;
   /** Where defaults are written down; see `defaults-file.ts`. */
   defaultsFile: string;
@@ -51,6 +53,8 @@ export async function handleInit(request: Request, options: InitOptions): Promis
     attachments.release();
     connections.closeOthers(request, "reset");
   }
+  // Its programs hold randomness and environment of their own.
+  if (init.entropy !== undefined || init.envVars !== undefined) options.interpreter?.renew();
   const { hostname, machineId } = options.machine.identity();
   const confirmation: InitConfirmation = { hostname, machineId, timeMs: Date.now(), reseeded };
   return Response.json(confirmation);

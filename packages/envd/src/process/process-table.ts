@@ -1,5 +1,4 @@
 // The processes that this agent started.
-import { readFileSync, writeFileSync } from "node:fs";
 import { WrennError } from "@wrenn/core";
 import type { ProcessConfig, ProcessSelector } from "@wrenn/rpc/envd";
 import type { AgentState } from "../agent/state.ts";
@@ -12,6 +11,7 @@ import type { User } from "../users/user-directory.ts";
 import { checkDirectory, commandNotFound, findProgram } from "./command.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { childEnvironment } from "./environment.ts";
+import { expendable } from "./expendable.ts";
 import { ManagedProcess } from "./managed-process.ts";
 import { STALL_MS } from "./output-hub.ts";
 
@@ -20,9 +20,6 @@ const KEEP_ENDED_MS = 30_000;
 
 /** Processes at a time. */
 const MAX_PROCESSES = 1000;
-
-/** Children go before the agent when memory runs out. */
-const OOM_SCORE_ADJ = "100";
 
 /** Errors of execve that mean there is nothing to run. */
 const NOTHING_TO_RUN = new Set(["ENOENT", "EACCES", "ENOEXEC", "ENOTDIR", "ELOOP", "EISDIR"]);
@@ -125,29 +122,5 @@ export class ProcessTable {
   #byTag(tag: string): ManagedProcess | undefined {
     const tagged = [...this.#processes.values()].filter((process) => process.tag === tag);
     return tagged.findLast((process) => process.running) ?? tagged.at(-1);
-  }
-}
-
-/**
- * Spawns a child that goes before the agent when memory is short. It inherits the score: set afterwards, a quick one would
- * run without it. A developer's container may not allow it; the child then has the agent's own.
- */
-function expendable<T>(spawnChild: () => T): T {
-  const own = setScore(OOM_SCORE_ADJ);
-  try {
-    return spawnChild();
-  } finally {
-    if (own !== undefined) setScore(own);
-  }
-}
-
-/** Sets the agent's own score; returns the one before, or undefined when it cannot be changed. */
-function setScore(score: string): string | undefined {
-  try {
-    const before = readFileSync("/proc/self/oom_score_adj", "utf8").trim();
-    writeFileSync("/proc/self/oom_score_adj", score);
-    return before;
-  } catch {
-    return undefined;
   }
 }

@@ -98,6 +98,13 @@ export class GuestClient {
     }
   }
 
+  /** Waits until what the template runs by itself is up. Throws the guest's own error when that cannot be. */
+  async settled(signal: AbortSignal): Promise<void> {
+    const response = await this.#send({ method: "GET", path: "/settled", signal, headTimeoutMs: 0 });
+    await expectSuccess(response, "wait for the template's programs");
+    response.resume();
+  }
+
   /**
    * Gives the guest the clock, and its token, names, randomness and environment as far as they are there; returns what it
    * has read back. `heldToken` is the one that a guest from saved memory knows.
@@ -196,6 +203,8 @@ export class GuestClient {
     body?: Buffer | Readable;
     signal: AbortSignal;
     token?: string;
+    /** 0 = as long as the signal lets it. */
+    headTimeoutMs?: number;
   }): Promise<IncomingMessage> {
     const outgoing = request({
       agent: this.#agent,
@@ -212,7 +221,7 @@ export class GuestClient {
       answered.reject(guestError(cause, `${call.method} ${call.path.split("?")[0]}`)),
     );
     if (call.body === undefined || Buffer.isBuffer(call.body)) {
-      outgoing.setTimeout(HEAD_TIMEOUT_MS, () =>
+      outgoing.setTimeout(call.headTimeoutMs ?? HEAD_TIMEOUT_MS, () =>
         outgoing.destroy(new Error("no answer from the guest agent")),
       );
       outgoing.end(call.body);

@@ -21,6 +21,9 @@ export interface Shape {
 /** Shapes kept for one template; the least recently used one goes first. */
 const MAX_SHAPES = 8;
 
+/** A guest loads what its template runs by itself: on an emulated processor a minute, under load several. */
+const SETTLE_MS = 600_000;
+
 export class WarmTemplates {
   readonly #context: HostContext;
   readonly #registry: TemplateRegistry;
@@ -90,6 +93,7 @@ export class WarmTemplates {
         log,
       );
       try {
+        await running.guest.settled(AbortSignal.any([AbortSignal.timeout(SETTLE_MS), sandbox.gone.signal]));
         await running.guest.quiesce(
           "end",
           AbortSignal.any([AbortSignal.timeout(30_000), sandbox.gone.signal]),

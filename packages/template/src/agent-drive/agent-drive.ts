@@ -1,10 +1,11 @@
 // The read-only drive that every guest gets beside its root file system: the agent and all that it needs to run.
-import { chmod, copyFile, mkdir } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
 import { cached } from "../cache/cached.ts";
 import { fileSha256, partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
+import { walk } from "../cache/walk.ts";
 import { type DebianPackage, unpack } from "../debian/packages.ts";
 import { type BuildOptions, step } from "../progress.ts";
 import { assertSelfContained, copyLibraries, LIBRARIES } from "./libraries.ts";
@@ -24,18 +25,33 @@ export const AGENT_DRIVE_PACKAGES: readonly string[] = [
 /** The file system's UUID. Nothing looks for it; it is fixed so that the same content gives the same bytes. */
 const UUID = "77726e6e-6167-4e74-8000-647269766500";
 
+/** What the agent is made of. */
+export interface Agent {
+  /** Path of the executable. */
+  executable: string;
+  /** Directory of the programs that it runs in guests. */
+  kernels: string;
+}
+
 /**
- * Path of an erofs image: `envd`, `tini`, `resize2fs` and `lib/`. Not compressed: the agent's pages then come straight
+ * Path of an erofs image: `envd`, `kernels/`, `tini`, `resize2fs` and `lib/`. Not compressed: the agent's pages then come straight
  * from the host's page cache, and starting it costs the guest no unpacking. Same inputs give the same bytes.
  */
 export async function buildAgentDrive(
-  envd: string,
+  agent: Agent,
   packages: readonly DebianPackage[],
   options: BuildOptions,
 ): Promise<string> {
-  const inputs = [envd, ...packages.map((deb) => deb.path)];
+  const programs = (await walk(agent.kernels))
+    .filter(({ isDirectory }) => !isDirectory)
+    .map(({ path }) => path);
+  const inputs = [
+    agent.executable,
+    ...packages.map((deb) => deb.path),
+    ...programs.map((path) => join(agent.kernels, path)),
+  ];
   const hashes = await Promise.all(inputs.map((path) => fileSha256(path, options.signal)));
-  const key = partsSha256([JSON.stringify([PROGRAMS, LIBRARIES, UUID]), ...hashes]);
+  const key = partsSha256([JSON.stringify([PROGRAMS, LIBRARIES, UUID, programs]), ...hashes]);
   return await cached({ ...options, name: `agent-drive/${key}.erofs` }, ({ scratch, path }) =>
     step(options, "make agent drive", async () => {
       const unpacked = (name: string) => join(scratch, "packages", name);
@@ -44,7 +60,7 @@ export async function buildAgentDrive(
         await unpack(deb, unpacked(deb.name), options.signal);
       }
       const root = join(scratch, "root");
-      await layOut({ root, envd, unpacked, signal: options.signal });
+      await layOut({ root, agent, unpacked, signal: options.signal });
       const image = join(scratch, "agent.erofs");
       await run(["mkfs.erofs", "--quiet", "--all-root", "-T0", `-U${UUID}`, "-x-1", image, root], {
         timeoutMs: 120_000,
@@ -57,14 +73,15 @@ export async function buildAgentDrive(
 
 async function layOut(content: {
   root: string;
-  envd: string;
+  agent: Agent;
   unpacked: (name: string) => string;
   signal: AbortSignal | undefined;
 }): Promise<void> {
-  const { root, envd, unpacked, signal } = content;
+  const { root, agent, unpacked, signal } = content;
   const lib = join(root, "lib");
   await mkdir(lib, { recursive: true, mode: 0o755 });
-  await copyFile(envd, join(root, "envd"));
+  await copyFile(agent.executable, join(root, "envd"));
+  await cp(agent.kernels, join(root, "kernels"), { recursive: true });
   for (const [name, program] of Object.entries(PROGRAMS)) {
     await copyFile(join(unpacked(program.package), program.path), join(root, name));
   }

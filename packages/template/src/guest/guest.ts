@@ -23,7 +23,12 @@ export interface GuestArtifacts {
 }
 
 /** Compiles the guest agent into one executable; the same sources give the same bytes. As in `@wrenn/envd`. */
-export type BuildEnvd = (options: { outFile: string; signal?: AbortSignal }) => Promise<void>;
+export type BuildEnvd = (options: {
+  outFile: string;
+  /** Gets the programs of the code interpreter. */
+  kernelsDir: string;
+  signal?: AbortSignal;
+}) => Promise<void>;
 
 export interface PrepareGuestOptions extends BuildOptions {
   buildEnvd: BuildEnvd;
@@ -46,11 +51,15 @@ export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestA
   const only = (names: readonly string[]) => packages.filter((deb) => names.includes(deb.name));
   const initramfs = await buildInitramfs(kernel, only(INITRAMFS_PACKAGES), options);
   const agentDrive = await withScratch({ ...options, name: "envd" }, async (scratch) => {
-    const envd = join(scratch, "envd");
+    const agent = { executable: join(scratch, "envd"), kernels: join(scratch, "kernels") };
     await step(options, "compile agent", () =>
-      options.buildEnvd({ outFile: envd, ...(signal && { signal }) }),
+      options.buildEnvd({
+        outFile: agent.executable,
+        kernelsDir: agent.kernels,
+        ...(signal && { signal }),
+      }),
     );
-    return await buildAgentDrive(envd, only(AGENT_DRIVE_PACKAGES), options);
+    return await buildAgentDrive(agent, only(AGENT_DRIVE_PACKAGES), options);
   });
   const hashes = await Promise.all(
     [kernel.path, initramfs, agentDrive].map((path) => fileSha256(path, signal)),

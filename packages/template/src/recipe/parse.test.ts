@@ -14,6 +14,7 @@ describe("parseRecipe()", () => {
       suite: "bookworm",
       packages: [],
       user: null,
+      code_interpreter: null,
       disk_mb: 1024,
     });
     assert.deepEqual(parseRecipe("{name: x, user: {name: ann}}").user, {
@@ -49,6 +50,19 @@ describe("parseRecipe()", () => {
     refused("{name: x, user: {name: ann, sudo: yes}}", "recipe.user.sudo");
     refused("{name: x, user: {name: ann, sudo: passwordless}}", "recipe.user.sudo");
     refused("{name: x, user: {name: ann, uid: 0}}", "recipe.user.uid");
+  });
+
+  it("has a code interpreter where its shell is installed", () => {
+    const recipe = parseRecipe(
+      "{name: x, packages: [python3-ipython], code_interpreter: {preload: [os.path]}}",
+    );
+    assert.deepEqual(recipe.code_interpreter, { preload: ["os.path"] });
+    refused("{name: x, code_interpreter: {preload: []}}", "recipe.code_interpreter");
+    const of = (fields: string) => `{name: x, packages: [python3-ipython], code_interpreter: ${fields}}`;
+    refused(of("{preload: ['-c']}"), "recipe.code_interpreter.preload[0]");
+    refused(of("{preload: [a..b]}"), "recipe.code_interpreter.preload[0]");
+    refused(of("{port: 1}"), "recipe.code_interpreter.port");
+    refused(of("true"), "recipe.code_interpreter");
   });
 
   it("refuses what is too much, aliases and duplicate fields", () => {

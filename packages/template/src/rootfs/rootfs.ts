@@ -83,8 +83,10 @@ export async function buildRootfs(options: BuildRootfsOptions): Promise<RootfsIm
 
 /** What the bytes of an image depend on besides the versions of the packages. The recipe's name is not in it. */
 export function recipeKey(recipe: Recipe): string {
-  const { name: _, packages, ...rest } = recipe;
-  return partsSha256([JSON.stringify([FORMAT, IMAGE_EPOCH, [...packages].sort(), rest])]);
+  const { name: _, packages, code_interpreter, ...rest } = recipe;
+  // Absent where there is none, so that images from before there were any keep their keys.
+  const content = { ...rest, ...(code_interpreter && { code_interpreter }) };
+  return partsSha256([JSON.stringify([FORMAT, IMAGE_EPOCH, [...packages].sort(), content])]);
 }
 
 /**

@@ -17,7 +17,7 @@ import { WrennError } from "@wrenn/core";
 import { GUEST } from "@wrenn/linux";
 import { walk } from "../cache/walk.ts";
 import { publicSources } from "../debian/sources.ts";
-import type { Recipe, RecipeUser } from "../recipe/recipe.ts";
+import type { Recipe, RecipeInterpreter, RecipeUser } from "../recipe/recipe.ts";
 import { USER_ID, withFixedPasswordDays, withUser } from "./accounts.ts";
 
 /** Directories whose content goes, while they stay. */
@@ -48,7 +48,16 @@ export async function finishTree(root: string, recipe: Recipe): Promise<void> {
   // Present and empty: whoever needs an id makes one, and two sandboxes never share it.
   await writeNew(root, "etc/machine-id", "");
   await writeNew(root, "etc/apt/sources.list", `${publicSources(recipe.suite).join("\n")}\n`);
+  if (recipe.code_interpreter) await addInterpreter(root, recipe.code_interpreter);
   await finishAccounts(root, recipe.user);
+}
+
+/** The agent looks for the file, and then runs code; see packages/envd/src/interpreter/settings.ts. */
+async function addInterpreter(root: string, interpreter: RecipeInterpreter): Promise<void> {
+  await mkdir(join(root, "etc/wrenn"), { recursive: true, mode: 0o755 });
+  await writeNew(root, "etc/wrenn/code-interpreter.json", `${JSON.stringify(interpreter)}\n`);
+  // Debian's pip refuses to install beside its packages. What code installs is the sandbox's own matter.
+  await writeNew(root, "etc/pip.conf", "[global]\nbreak-system-packages = true\n");
 }
 
 /**

@@ -1,0 +1,1 @@
+"""Programs that run code in a guest for the agent: one process for each context."""
