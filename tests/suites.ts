@@ -22,7 +22,7 @@ const LAB = "lab";
 
 /** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
 const ORDER = [CHECK, "unit", "db"];
-const ON_REQUEST = new Set(["bench", "bootstrap", "e2b-sdk", "lab", "template"]);
+const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "e2b-sdk", "lab", "template"]);
 /** Suites whose files share nothing; in the others one file at a time has the machine. */
 const PARALLEL = new Set(["unit"]);
 
