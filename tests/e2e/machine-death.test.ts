@@ -23,12 +23,17 @@ describe("a sandbox whose machine dies", () => {
     const machines = pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id));
     assert.equal(machines.length, 1);
     for (const pid of machines) process.kill(pid, "SIGKILL");
+    await stops(id, /virtual machine ended/);
+    return id;
+  }
+
+  async function stops(id: string, why: RegExp): Promise<void> {
     const deadline = Date.now() + 45_000;
     for (;;) {
-      const { status, error } = await sandboxes.get(id);
+      const { status, error } = await platform.client.sandboxes.get(id);
       if (status === "stopped") {
-        assert.match(error ?? "", /virtual machine ended/);
-        return id;
+        assert.match(error ?? "", why);
+        return;
       }
       assert.ok(Date.now() < deadline, `still ${status}`);
     }
@@ -53,6 +58,16 @@ describe("a sandbox whose machine dies", () => {
     await platform.client.sandboxes.resume(id);
     assert.equal(await word(id), "saved");
   });
+
+  for (const start of ["cold", "clone"] as const) {
+    it(`that its guest resets (${start}) has ended`, async () => {
+      const { id } = await platform.sandbox({ start });
+      const reset = "echo 1 > /proc/sys/kernel/sysrq; echo b > /proc/sysrq-trigger; sleep 30";
+      const call = platform.client.sandboxes.exec(id, { cmd: "sh", args: ["-c", reset], user: "root" });
+      await assert.rejects(call, { code: "guest_unreachable" });
+      await stops(id, /the guest shut down/);
+    });
+  }
 
   it("leaves nothing once it is deleted", async () => {
     const id = await stopped();

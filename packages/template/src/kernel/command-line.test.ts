@@ -6,7 +6,7 @@ import { kernelCommandLine } from "./command-line.ts";
 describe("kernelCommandLine()", () => {
   it("names the host's counter, ends the machine on a panic, and is one line", () => {
     const parameters = kernelCommandLine({ tscKhz: 2_000_000, extra: ["debug"] }).split(" ");
-    for (const wanted of ["tsc_early_khz=2000000", "panic=-1", "console=ttyS0", "debug"]) {
+    for (const wanted of ["tsc_early_khz=2000000", "panic=-1", "reboot=t", "console=ttyS0", "debug"]) {
       assert.ok(parameters.includes(wanted), wanted);
     }
     assert.equal(parameters.at(-1), "debug");

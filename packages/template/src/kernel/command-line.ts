@@ -13,6 +13,8 @@ export interface CommandLineOptions {
  * - `console=ttyS0`: the console goes to the host, which shows its tail when a boot fails.
  * - `quiet`: only warnings are printed there; a serial line costs emulated time by the character.
  * - `panic=-1`: a guest that cannot go on resets at once, which ends its VMM (`-no-reboot`).
+ * - `reboot=t`: it resets by a triple fault, which every VMM sees. Left to itself the kernel ends in the firmware's entry
+ *   at f000:fff0, where a restored guest, whose firmware has done its work, has nothing but zeros, and runs on for ever.
  * - `tsc_early_khz`: without it about every fourth boot under TCG hangs in calibrating the time stamp counter.
  * - `tsc=reliable`: the counter is not put to the test against slower clocks, which takes 0.4 s at boot, and which a busy
  *   host or a restored guest fails through no fault of the counter; it would then be abandoned.
@@ -32,6 +34,7 @@ export function kernelCommandLine(options: CommandLineOptions): string {
     "console=ttyS0",
     "quiet",
     "panic=-1",
+    "reboot=t",
     `tsc_early_khz=${tscKhz}`,
     "tsc=reliable",
     "no_timer_check",
