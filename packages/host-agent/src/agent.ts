@@ -83,7 +83,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
       await closeBlockNetwork(config.block);
     },
   );
-  const lazyMemory = await prepareLazyMemory(config, { vmm, scope, log });
+  const lazyMemory = await prepareLazyMemory(config, { vmm, snapshots, scope, log });
   const slots = await scope.take(
     "network slots",
     () =>

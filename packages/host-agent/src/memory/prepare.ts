@@ -5,7 +5,7 @@ import type { Vmm } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { MemorySetting } from "./choose-memory.ts";
-import { WorkingSets } from "./working-sets.ts";
+import { type WorkingSetRecords, WorkingSets } from "./working-sets.ts";
 
 export interface LazyMemory {
   setting: MemorySetting;
@@ -18,9 +18,14 @@ export interface LazyMemory {
 /** Only where the setting forces it is the kernel's permission changed; the scope gives it back. */
 export async function prepareLazyMemory(
   { memory: setting, block }: Pick<Config, "memory" | "block">,
-  { vmm, scope, log }: { vmm: Pick<Vmm, "name">; scope: Scope; log: Logger },
+  {
+    vmm,
+    snapshots,
+    scope,
+    log,
+  }: { vmm: Pick<Vmm, "name">; snapshots: WorkingSetRecords; scope: Scope; log: Logger },
 ): Promise<LazyMemory> {
-  const workingSets = new WorkingSets();
+  const workingSets = new WorkingSets(snapshots);
   if (vmm.name !== "qemu") {
     if (setting === "lazy") log.warn({ vmm: vmm.name }, "memory arrives lazily on QEMU only: it is shared");
     return { setting: "shared", works: false, workingSets };

@@ -63,7 +63,7 @@ async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): 
   const pages = lazyPagesRef({
     map,
     paths: map.builds.map((build) => snapshots.layout.file(build, "memory")),
-    workingSet: lazyMemory.workingSets.of(base, map.pages),
+    workingSet: await lazyMemory.workingSets.of(base, map.pages),
   });
   const machine = await context.vmm.restore(
     { ...spec, memory: { kind: "lazy", pages } },
@@ -84,7 +84,12 @@ async function bytesToFill({ context: { snapshots }, snapshot, base }: SavedStar
 /** The guest has confirmed its init: the rest of its memory follows, and the next machine is sent first what this one needed. */
 export async function settleMemory(
   { lazyMemory }: Pick<HostContext, "lazyMemory">,
-  { machine, base }: { machine: Machine; base: string },
+  { machine, base, log }: { machine: Machine; base: string; log: Logger },
 ): Promise<void> {
-  if (machine.arrival) lazyMemory.workingSets.learn(base, await machine.arrival.settle());
+  if (!machine.arrival) return;
+  const waitedFor = await machine.arrival.settle();
+  // A hint: nobody waits for its file.
+  void lazyMemory.workingSets.learn(base, waitedFor).catch((err: unknown) => {
+    log.warn({ err, snapshot: base }, "what a machine needed first is not recorded");
+  });
 }

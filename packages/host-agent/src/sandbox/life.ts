@@ -127,7 +127,7 @@ async function beginOnce(
     heldToken: beginning.kind === "cold" ? undefined : beginning.snapshot.manifest.token,
   });
   signal.throwIfAborted();
-  if (base !== null) await settleMemory(context, { machine, base });
+  if (base !== null) await settleMemory(context, { machine, base, log });
   return { machine, guest, slot, dir, scope: scope.move() };
 }
 

@@ -122,12 +122,17 @@ export class SnapshotStore implements Disposable {
    */
   async lazyPages(id: string): Promise<LazyPagesRef> {
     const map = await this.map(id);
-    const workingSet = await readWorkingSet(this.layout.file(id, "workingSet"), map.pages);
+    const workingSet = await this.workingSet(id);
     return lazyPagesRef({
       map,
       paths: map.builds.map((build) => this.layout.file(build, "memory")),
       workingSet,
     });
+  }
+
+  /** What was recorded for it; nothing is as good as a file that is damaged. Throws `not_found`. */
+  async workingSet(id: string): Promise<PageRange[]> {
+    return await readWorkingSet(this.layout.file(id, "workingSet"), pagesOf(this.get(id).manifest));
   }
 
   /**
