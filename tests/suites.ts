@@ -22,7 +22,10 @@ const LAB = "lab";
 
 /** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
 const ORDER = [CHECK, "unit", "db"];
-const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "e2b-sdk", "lab", "template"]);
+const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "lab", "template"]);
+/** Files of other suites that run only in a long run: they install or build for minutes. */
+const TAKES_LONG = /\/long\/|\/e2b-sdk\/code\.test\.ts$/;
+const LONG = process.env["WRENN_LONG"] === "1";
 /** Suites whose files share nothing; in the others one file at a time has the machine. */
 const PARALLEL = new Set(["unit"]);
 
@@ -49,6 +52,7 @@ function testFiles(repository: string, suite: string): string[] {
   if (suite === "unit")
     patterns.push("packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
+    .filter((file) => LONG || !TAKES_LONG.test(file))
     .map((file) => join(repository, file))
     .sort();
 }

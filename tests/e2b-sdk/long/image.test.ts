@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type LogEntry, Template } from "e2b";
-import { makeImage, TestRegistry, writeLayout } from "../../packages/template/src/testing/test-image.ts";
-import { type E2bPlatform, startE2b } from "./platform.ts";
+import { makeImage, TestRegistry, writeLayout } from "../../../packages/template/src/testing/test-image.ts";
+import { type E2bPlatform, startE2b } from "../platform.ts";
 import { smallSystem } from "./small-image.ts";
 
 describe("E2B's client builds templates of images", () => {

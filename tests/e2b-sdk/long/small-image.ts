@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { Entry } from "../../packages/template/src/testing/archive.ts";
+import type { Entry } from "../../../packages/template/src/testing/archive.ts";
 
 const PROGRAMS = "bash cat chmod chown cp dirname env ls mkdir mktemp mv pwd rm sleep tar whoami".split(" ");
 
