@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
+import fc from "fast-check";
 import { InterpreterWorld } from "../testing/interpreter-world.ts";
 
 describe("the code interpreter", () => {
@@ -318,6 +319,45 @@ Own()`);
         );
       }
       assert.equal(await (await world.request("GET", "/contexts")).text(), before);
+    });
+
+    it("of any kind get a documented answer, and leave the state alone", async () => {
+      await world.run("untouched = 'yes'");
+      const text = fc.oneof(fc.string(), fc.constantFrom("1", "undefined_name", "python", "bash", "/tmp"));
+      const body = fc.oneof(
+        fc.jsonValue().map((value) => JSON.stringify(value)),
+        fc.string(),
+        fc.constant(undefined),
+      );
+      const named = fc
+        .record(
+          { language: text, cwd: text, context_id: text, env_vars: fc.dictionary(text, text) },
+          { requiredKeys: [] },
+        )
+        .map((value) => JSON.stringify(value));
+      const id = fc.stringMatching(/^[\w.%-]{0,40}$/);
+      const path = fc.oneof(
+        fc.constantFrom("/execute", "/contexts", "/health", "/", "/contexts/", "/execute/x"),
+        id.map((each) => `/contexts/${each}`),
+        fc.tuple(id, id).map(([one, two]) => `/contexts/${one}/${two}`),
+      );
+      const method = fc.constantFrom("GET", "POST", "DELETE", "PUT", "PATCH");
+      const made: string[] = [];
+      await fc.assert(
+        fc.asyncProperty(method, path, fc.oneof(body, named), async (verb, where, sent) => {
+          const response = await world.request(verb, where, verb === "GET" ? undefined : sent);
+          assert.ok([200, 204, 400, 404, 429].includes(response.status), `${response.status}`);
+          const answer = await response.text();
+          if (response.status !== 204) JSON.parse(answer.split("\n", 1)[0] ?? "");
+          if (verb === "POST" && response.status === 200 && where === "/contexts") made.push(answer);
+        }),
+        { numRuns: 300 },
+      );
+      for (const answer of made) {
+        const { id: context } = JSON.parse(answer) as { id: string };
+        assert.equal((await world.request("DELETE", `/contexts/${context}`)).status, 204);
+      }
+      assert.equal((await world.run("untouched")).text, "yes");
     });
 
     it("may hold null for what is absent", async () => {
