@@ -1,0 +1,144 @@
+// Memory that arrives while its guest runs, on a whole platform: little of it before the first exec, all of it in the end,
+// and nothing lost when something happens in between.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { WrennClient } from "@wrenn/sdk";
+import { decodeHeader, livePages } from "@wrenn/snapshot";
+import { residentGuestBytes } from "../../bench/resident.ts";
+import { type Platform, startPlatform } from "./platform.ts";
+import { pidsOf } from "./processes.ts";
+import { askWitness, assertWentOn, sh, startWitness } from "./witness.ts";
+
+const MIB = 1024 * 1024;
+/** Of the memory in use, what may have been loaded when the first exec is answered. */
+const MAX_SHARE = 0.15;
+
+/** Holds that many MiB, each page another one, and answers SIGUSR1 with a sum over all of them. */
+const HOLDER = `
+import os, signal, sys, time, zlib
+count = int(sys.argv[1])
+block = bytearray(os.urandom(1 << 20))
+held = []
+for i in range(count):
+    block[0:4] = i.to_bytes(4, "big")
+    held.append(bytes(block))
+def answer(*_):
+    total = 0
+    for part in held: total = zlib.crc32(part, total)
+    with open("/tmp/sum.new", "w") as file: file.write(str(total))
+    os.rename("/tmp/sum.new", "/tmp/sum")
+signal.signal(signal.SIGUSR1, answer)
+with open("/tmp/holder.new", "w") as file: file.write(str(os.getpid()))
+os.rename("/tmp/holder.new", "/tmp/holder")
+while True: time.sleep(1)
+`;
+const hold = (client: WrennClient, id: string, mib: number) =>
+  sh(
+    client,
+    id,
+    `python3 -c "$HOLDER" ${mib} >/tmp/holder.log 2>&1 & until [ -e /tmp/holder ]; do sleep 0.05; done`,
+    { HOLDER },
+  );
+const sumOf = (client: WrennClient, id: string) =>
+  sh(
+    client,
+    id,
+    "rm -f /tmp/sum; kill -USR1 $(cat /tmp/holder); until [ -e /tmp/sum ]; do sleep 0.05; done; cat /tmp/sum",
+  );
+
+describe("memory that arrives while its guest runs", () => {
+  let platform: Platform;
+  let client: WrennClient;
+  before(async () => {
+    platform = await startPlatform({ WRENN_MEMORY: "lazy" });
+    client = platform.client;
+  });
+  after(() => platform?.stop());
+
+  const machineOf = (id: string): number => {
+    const [pid, ...others] = pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id));
+    assert.ok(pid !== undefined && others.length === 0, `one machine of ${id}`);
+    return pid;
+  };
+
+  /** Bytes of a paused sandbox's memory that are not zero. */
+  function inUse(id: string): number {
+    const at = (...path: string[]) => readFileSync(join(platform.dataDir, ...path));
+    const { snapshot } = JSON.parse(at("sandboxes", id, "sandbox.json").toString());
+    const { map } = decodeHeader(at("snapshots", snapshot, "header.bin"));
+    return 4096 * [...livePages(map).values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  it("has loaded at most 15 % of 600 MB when the first exec is answered, and every byte in the end", async (t) => {
+    const { id } = await platform.sandbox({ memory_mb: 1024, timeout_sec: 0 });
+    await hold(client, id, 520);
+    const sum = await sumOf(client, id);
+    await client.sandboxes.pause(id);
+    const used = inUse(id);
+    assert.ok(used > 570 * MIB, `${used} bytes are in use`);
+    await client.sandboxes.resume(id);
+    assert.equal(await sh(client, id, "echo up"), "up");
+    const loaded = residentGuestBytes(machineOf(id), 1024 * MIB);
+    const share = loaded / used;
+    t.diagnostic(
+      `first exec with ${(loaded / MIB).toFixed(1)} of ${(used / MIB).toFixed(0)} MiB: ${(100 * share).toFixed(1)} %`,
+    );
+    assert.ok(share > 0 && share <= MAX_SHARE, `${loaded} of ${used} bytes`);
+    assert.equal(await sumOf(client, id), sum);
+    await client.sandboxes.delete(id);
+  });
+
+  it("loses nothing when it is paused, forked or saved before it is all there", async () => {
+    const { id } = await platform.sandbox({ memory_mb: 512, timeout_sec: 0 });
+    const witness = await startWitness(client, id);
+    await hold(client, id, 100);
+    const sum = await sumOf(client, id);
+    for (let generation = 0; generation < 3; generation++) {
+      await client.sandboxes.pause(id);
+      await client.sandboxes.resume(id);
+      await sh(client, id, `echo ${generation} >> /dev/shm/log`);
+    }
+    const [fork] = await client.sandboxes.fork(id);
+    assert.ok(fork);
+    await client.snapshots.create({ sandbox_id: id, name: "midway" });
+    const copy = await client.sandboxes.create({ template: "midway", timeout_sec: 0 });
+    for (const each of [id, fork.id, copy.id]) {
+      assert.equal(await sumOf(client, each), sum, each);
+      assert.equal(await sh(client, each, "cat /dev/shm/log"), "0\n1\n2");
+      assertWentOn(witness, await askWitness(client, each), each);
+    }
+    for (const each of [id, fork.id, copy.id]) await client.sandboxes.delete(each);
+    await client.snapshots.delete("midway");
+  });
+
+  it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
+    const { id } = await platform.sandbox({ memory_mb: 512, timeout_sec: 0 });
+    const witness = await startWitness(client, id);
+    await hold(client, id, 100);
+    const sum = await sumOf(client, id);
+    await client.sandboxes.pause(id);
+    await client.sandboxes.resume(id);
+    const [agent] = pidsOf(
+      (argv, environment) =>
+        argv[0] === "wrenn-host-agent" && environment.includes(`WRENN_DATA_DIR=${platform.dataDir}`),
+    );
+    assert.ok(agent);
+    process.kill(agent, "SIGKILL");
+    const deadline = Date.now() + 60_000;
+    let { status } = await client.sandboxes.get(id);
+    while (status !== "stopped") {
+      assert.ok(Date.now() < deadline, `still ${status}`);
+      ({ status } = await client.sandboxes.get(id));
+    }
+    assert.deepEqual(
+      pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id)),
+      [],
+    );
+    await client.sandboxes.resume(id);
+    assert.equal(await sumOf(client, id), sum);
+    assertWentOn(witness, await askWitness(client, id), "from its last generation");
+    await client.sandboxes.delete(id);
+  });
+});
