@@ -36,6 +36,44 @@ describe("UffdServer with a working set", () => {
     assert.deepEqual(server.touched(), [{ start: 0, count: 10 }]);
   });
 
+  it("loads all the rest when it is told to, and the machine needs nobody any more", async () => {
+    const { server, socket } = serve(builds.dir, refOf(saved, SET), { blockPages: 64 });
+    await attach(machine, { server, socket }, description);
+    await machine.do({ kind: "remove", start: 2000, count: 10 });
+    await Promise.all([
+      server.loadRest(),
+      machine.touch(
+        touchAll(
+          "saved",
+          Array.from({ length: 100 }, (_, i) => i * 17),
+        ),
+      ),
+    ]);
+    await server.loadRest();
+    const { copied, prefetched } = server.counts();
+    assert.equal(copied + prefetched, PAGES - 10);
+    // Also what was given back is still answered.
+    await machine.touch(touchAll("zero", [2000, 2009]));
+    await server.stop();
+    const all = Array.from({ length: PAGES }, (_, page) => page);
+    await machine.touch(
+      touchAll(
+        "saved",
+        all.filter((page) => page < 2000 || page >= 2010),
+      ),
+    );
+    await machine.do({ kind: "unmap" });
+    await assert.rejects(serveNothing(), { code: "unavailable" });
+  });
+
+  /** Told to load a machine's memory which never comes. */
+  async function serveNothing(): Promise<void> {
+    const { server } = serve(builds.dir, refOf(saved));
+    const loaded = server.loadRest();
+    await server.stop();
+    await loaded;
+  }
+
   it("keeps to its rate, and answers faults meanwhile", async () => {
     const rate = 100 * PAGE_BYTES;
     const began = performance.now();

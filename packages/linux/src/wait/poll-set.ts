@@ -35,6 +35,12 @@ export class PollSet {
     return 0;
   }
 
+  /** From here on one of them is not waited for any more. */
+  ignore(index: number): void {
+    this.#entries.bytes.writeInt32LE(-1, index * ENTRY_BYTES);
+    this.#results[index * 2 + 1] = POLL.in;
+  }
+
   /** Bits of {@link POLL} for one of them, as the last wait found it. */
   found(index: number): number {
     return (this.#results[index * 2 + 1] as number) >>> 16;

@@ -40,6 +40,8 @@ describe("EventFd and PollSet", () => {
     assert.equal(set.found(0), 0);
     event.signal();
     assert.deepEqual([set.wait(-1), set.wait(0), set.found(0)], [1, 1, POLL.in]);
+    set.ignore(0);
+    assert.deepEqual([set.found(0), set.wait(0), set.found(0)], [0, 0, 0]);
   });
 
   it("leave nothing open", () => {

@@ -25,8 +25,10 @@ export interface FaultLoopOptions {
   tally: Tally;
   /** Pages of the aligned block around a fault that are loaded with it. */
   blockPages: number;
-  /** Unasked loading of the working set, `bytes` a second. */
+  /** Unasked loading, `bytes` a second. */
   prefetchRate: number;
+  /** Told once, when all memory is there after that was asked for. */
+  onLoaded: () => void;
 }
 
 /** Why it ended without a failure: it was told to, or the machine has. */
@@ -46,6 +48,9 @@ export class FaultLoop {
   /** Pages whose faults could not be answered yet. */
   #waiting: number[] = [];
   #retries = 0;
+  readonly #onLoaded: () => void;
+  /** Whether all memory was asked for and is not there yet. */
+  #loadsRest = false;
 
   constructor(options: FaultLoopOptions) {
     this.#uffd = options.uffd;
@@ -53,21 +58,28 @@ export class FaultLoop {
     this.#pages = options.pages;
     this.#tally = options.tally;
     this.#blockPages = options.blockPages;
+    this.#onLoaded = options.onLoaded;
     this.#state = new Uint8Array(options.pages.pages);
     this.#buffer = new NativeBuffer(options.blockPages * PAGE_BYTES);
     this.#prefetch = new Prefetch(options.pages.workingSet, options.prefetchRate);
   }
 
   /**
-   * Serves until `stop` can be read or `connection` is hung up. Throws what the saved memory's reading failed with, and
+   * Serves until `stop` can be read or `connection` is hung up; from when `rest` can be read all memory is loaded, behind
+   * every fault. Throws what the saved memory's reading failed with, and
    * `internal` when the kernel refuses: the machine then waits for ever and has to be killed.
    */
-  run({ stop, connection }: { stop: number; connection: number }): LoopEnd {
-    const set = new PollSet([this.#uffd.fd, stop, connection]);
+  run({ stop, connection, rest }: { stop: number; connection: number; rest: number }): LoopEnd {
+    const set = new PollSet([this.#uffd.fd, stop, connection, rest]);
     for (;;) {
       set.wait(this.#patience());
       if (set.found(1) !== 0) return "stopped";
       if (set.found(2) !== 0) return "gone";
+      if (set.found(3) !== 0) {
+        set.ignore(3);
+        this.#loadsRest = true;
+        this.#prefetch.append({ start: 0, count: this.#pages.pages });
+      }
       const messages = set.found(0) === 0 ? 0 : this.#uffd.read();
       if (!this.#takeEvents(messages)) return "gone";
     }
@@ -163,7 +175,13 @@ export class FaultLoop {
   /** The next few pages of the working set that are not there yet. */
   #prefetchNext(): boolean {
     const next = this.#prefetch.next(this.#blockPages, (page) => this.#state[page] === ABSENT);
-    if (!next) return true;
+    if (!next) {
+      if (this.#loadsRest && this.#prefetch.patience() === -1) {
+        this.#loadsRest = false;
+        this.#onLoaded();
+      }
+      return true;
+    }
     const region = this.#regions.of(next.start);
     const limit = Math.min(next.count, region.firstPage + region.pages - next.start);
     const { zero, count } = this.#pages.run(next.start, limit);

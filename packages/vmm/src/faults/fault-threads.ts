@@ -40,7 +40,7 @@ export class FaultThreads implements AsyncDisposable {
       thread.off("message", onMessage).off("error", onError).off("exit", onExit);
     };
     const onMessage = (message: ThreadMessage) => {
-      if (message.kind !== "attached") {
+      if (message.kind === "ended" || message.kind === "failed") {
         done();
         this.#keep(thread);
       }

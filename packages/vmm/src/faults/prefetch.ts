@@ -1,10 +1,11 @@
-// Which pages are loaded before anybody asks, and when: an earlier machine's working set, at a bounded rate.
+// Which pages are loaded before anybody asks, and when: an earlier machine's working set, and all others once that is wanted,
+// at a bounded rate.
 import type { PageRange } from "@wrenn/core";
 import { PAGE_BYTES } from "../vmm.ts";
 
 /** Goes once through the ranges in their order. */
 export class Prefetch {
-  readonly #ranges: readonly PageRange[];
+  readonly #ranges: PageRange[];
   readonly #bytesPerMs: number;
   #range = 0;
   /** In pages of the range. */
@@ -13,8 +14,13 @@ export class Prefetch {
   #due = 0;
 
   constructor(ranges: readonly PageRange[], bytesPerSecond: number) {
-    this.#ranges = ranges;
+    this.#ranges = [...ranges];
     this.#bytesPerMs = bytesPerSecond / 1000;
+  }
+
+  /** Goes through another range behind all others. */
+  append(range: PageRange): void {
+    this.#ranges.push(range);
   }
 
   /** Whole milliseconds until it is worth looking for the next piece; -1 when there is none. */

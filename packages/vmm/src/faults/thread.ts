@@ -10,6 +10,7 @@ import { Tally } from "./tally.ts";
 export interface ThreadSetup {
   listener: number;
   stop: number;
+  rest: number;
   peer: ExpectedPeer;
   acceptTimeoutMs: number;
   pages: LazyPagesRef;
@@ -24,6 +25,7 @@ export interface ThreadSetup {
 /** What it says, in this order. After `ended` and `failed` it waits for another setup. */
 export type ThreadMessage =
   | { kind: "attached"; pid: number }
+  | { kind: "loaded" }
   | { kind: "ended"; end: LoopEnd }
   | { kind: "failed"; code: ErrorCode; message: string };
 
@@ -43,7 +45,7 @@ parentPort?.on("message", (setup: ThreadSetup) => {
 /** Blocks the thread from the first descriptor on. */
 async function serve(setup: ThreadSetup): Promise<LoopEnd> {
   using pages = await openLazyPages(setup.pages);
-  const { listener, stop, peer, acceptTimeoutMs: timeoutMs } = setup;
+  const { listener, stop, rest, peer, acceptTimeoutMs: timeoutMs } = setup;
   const handshake = shakeHands({ listener, stop, peer, timeoutMs, pages: pages.pages });
   if (!handshake) return "stopped";
   const descriptors = new Int32Array(setup.descriptors);
@@ -56,7 +58,8 @@ async function serve(setup: ThreadSetup): Promise<LoopEnd> {
     tally: new Tally(setup.tally),
     blockPages: setup.blockPages,
     prefetchRate: setup.prefetchRate,
+    onLoaded: () => say({ kind: "loaded" }),
   });
   say({ kind: "attached", pid: handshake.peer.pid });
-  return loop.run({ stop, connection: handshake.connection });
+  return loop.run({ stop, rest, connection: handshake.connection });
 }

@@ -19,7 +19,7 @@ export interface UffdServerOptions {
   acceptTimeoutMs?: number;
   /** Pages, 1 to 512, of the aligned block that is loaded when one of them is needed. Default: 16, as the kernel does for files. */
   blockPages?: number;
-  /** Unasked loading of the working set, `bytes` a second. Default: 512 MiB/s. */
+  /** Unasked loading, `bytes` a second. Default: 512 MiB/s. */
   prefetchRate?: number;
   /** A read of the saved memory that takes longer is a failure. Default: 30 s. */
   stallMs?: number;
@@ -48,9 +48,11 @@ export class UffdServer {
   readonly #tally = new Tally();
   readonly #descriptors = new Int32Array(new SharedArrayBuffer(8)).fill(-1);
   readonly #stop = new EventFd();
+  readonly #rest = new EventFd();
   readonly #stallMs: number;
   readonly #attached = Promise.withResolvers<{ pid: number }>();
   readonly #ended = Promise.withResolvers<ServerEnd>();
+  readonly #loaded = Promise.withResolvers<void>();
   /** The thread does not use anything of this any more. */
   readonly #released = Promise.withResolvers<void>();
   readonly #watch: NodeJS.Timeout;
@@ -82,10 +84,12 @@ export class UffdServer {
     this.ended = this.#ended.promise;
     // Whoever only waits for the end is not to be told twice.
     this.attached.catch(() => {});
+    this.#loaded.promise.catch(() => {});
     this.#stallMs = options.stallMs ?? DEFAULTS.stallMs;
     const setup: ThreadSetup = {
       listener,
       stop: this.#stop.fd,
+      rest: this.#rest.fd,
       peer: options.peer,
       acceptTimeoutMs: options.acceptTimeoutMs ?? DEFAULTS.acceptTimeoutMs,
       pages: options.pages,
@@ -114,6 +118,15 @@ export class UffdServer {
   }
 
   /**
+   * From here on all that is missing is loaded, at the rate of unasked loading and behind every fault. Resolves when it is
+   * there: the machine waits for nothing any more, unless it gives memory back. Rejects when serving ends before that.
+   */
+  loadRest(): Promise<void> {
+    this.#rest.signal();
+    return this.#loaded.promise;
+  }
+
+  /**
    * Frees the thread and closes the userfaultfd. To be called when the VMM has ended: one that still runs may find zeros
    * where its memory was not loaded. Rejects with `deadline_exceeded` while a read does not come back; everything is
    * given back when it does.
@@ -130,6 +143,7 @@ export class UffdServer {
       this.#descriptors.fill(-1);
       live.delete(this.#stop);
       this.#stop[Symbol.dispose]();
+      this.#rest[Symbol.dispose]();
     });
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
@@ -145,6 +159,10 @@ export class UffdServer {
   #hear(message: Parameters<ThreadListener>[0], release: () => void): void {
     if (message.kind === "attached") {
       this.#attached.resolve({ pid: message.pid });
+      return;
+    }
+    if (message.kind === "loaded") {
+      this.#loaded.resolve();
       return;
     }
     if (message.kind === "ended") this.#finish({ kind: message.end });
@@ -163,11 +181,9 @@ export class UffdServer {
     if (this.#end) return;
     this.#end = end;
     clearInterval(this.#watch);
-    this.#attached.reject(
-      end.kind === "failed"
-        ? end.error
-        : new WrennError("unavailable", "nobody handed memory over to be served"),
-    );
+    const none = (what: string) => (end.kind === "failed" ? end.error : new WrennError("unavailable", what));
+    this.#attached.reject(none("nobody handed memory over to be served"));
+    this.#loaded.reject(none("a machine has ended before all of its memory was loaded"));
     this.#ended.resolve(end);
   }
 
