@@ -34,13 +34,10 @@ export interface MachineNetwork {
  * nobody can write any more (a sealed memfd): every machine started from it shares its pages until it writes them. A
  * lazy memory is the machine's own and arrives while the guest runs: what it touches at once, the rest afterwards. It has
  * to be the memory of the very state that the machine continues from.
- * Served memory comes page by page, as it is touched, from a server that listens on a Unix socket which the machine's user
- * may connect to: it is handed the machine's userfaultfd and where its memory lies.
  */
 export type MemorySource =
   | { kind: "fresh" }
   | { kind: "image"; fd: number }
-  | { kind: "served"; socket: string }
   | { kind: "lazy"; pages: LazyPagesRef };
 
 /** Everything a VMM needs to know to run one guest. */

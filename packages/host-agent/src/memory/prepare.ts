@@ -1,4 +1,5 @@
 // Making this host ready for memory that arrives while its machine runs, where that is wanted.
+import { existsSync } from "node:fs";
 import type { Scope } from "@wrenn/core";
 import { allowUserfaults, mayUseUserfaults, withdrawUserfaults } from "@wrenn/linux";
 import type { Vmm } from "@wrenn/vmm";
@@ -26,9 +27,12 @@ export async function prepareLazyMemory(
   }: { vmm: Pick<Vmm, "name">; snapshots: WorkingSetRecords; scope: Scope; log: Logger },
 ): Promise<LazyMemory> {
   const workingSets = new WorkingSets(snapshots);
-  if (vmm.name !== "qemu") {
-    if (setting === "lazy") log.warn({ vmm: vmm.name }, "memory arrives lazily on QEMU only: it is shared");
-    return { setting: "shared", works: false, workingSets };
+  if (vmm.name === "firecracker") {
+    // It opens a device node of its own, so nothing of the host has to be changed.
+    const works = existsSync("/dev/userfaultfd");
+    if (works || setting !== "lazy") return { setting, works, workingSets };
+    log.warn("there is no /dev/userfaultfd, so memory cannot arrive lazily: it is shared");
+    return { setting: "shared", works, workingSets };
   }
   if (setting === "lazy") {
     if (!mayUseUserfaults())

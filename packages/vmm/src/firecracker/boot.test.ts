@@ -44,7 +44,10 @@ describe("the calls of a machine", () => {
       commandLine: fc.string(),
       net: fc.constantFrom(undefined, spec.net),
       disks: fc.subarray([...spec.disks]),
-      memory: fc.constantFrom({ kind: "image" as const, fd: 9 }, { kind: "served" as const, socket: "/s" }),
+      memory: fc.constantFrom(
+        { kind: "image" as const, fd: 9 },
+        { kind: "lazy" as const, pages: { module: "m", data: 0 } },
+      ),
     });
     fc.assert(
       fc.property(

@@ -3,7 +3,7 @@ import { WrennError } from "@wrenn/core";
 import type { Disk, DiskLayer, MachineSpec } from "../vmm.ts";
 import type { ApiRequest } from "./api/operations.ts";
 import type { RateLimiter } from "./api/schemas.ts";
-import { diskPath, IMAGE_PATH, INSIDE, NETWORK_ID } from "./layout.ts";
+import { diskPath, IMAGE_PATH, INSIDE, NETWORK_ID, STATE_PATH } from "./layout.ts";
 
 /**
  * Devices as far as {@link bootRequests} fixes them. A saved state fits no other: whoever changes what a guest sees counts
@@ -100,18 +100,13 @@ export function loadRequest(
   { net, memory }: Pick<MachineSpec, "net" | "memory">,
   { trackDirtyPages }: Pick<BootOptions, "trackDirtyPages">,
 ): ApiRequest {
-  if (memory === undefined || memory.kind === "fresh") {
+  if (memory?.kind !== "image" && memory?.kind !== "lazy") {
     throw new WrennError("invalid_argument", "a saved state is loaded together with its memory");
   }
-  if (memory.kind === "lazy")
-    throw new WrennError(
-      "invalid_argument",
-      "Firecracker's memory arrives lazily from a server of its pages",
-    );
   return {
     operation: "loadSnapshot",
     body: {
-      snapshot_path: INSIDE.savedState,
+      snapshot_path: STATE_PATH,
       mem_backend:
         memory.kind === "image"
           ? { backend_type: "File", backend_path: IMAGE_PATH }

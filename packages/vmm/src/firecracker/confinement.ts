@@ -3,7 +3,7 @@ import { MIB } from "@wrenn/core";
 import { type Bind, type CgroupLimits, type Confinement, MERGED_USR, SYSTEM_BINDS } from "@wrenn/linux";
 import type { MachineSpec } from "../vmm.ts";
 import { onlyLayer } from "./boot.ts";
-import { diskPath, INSIDE } from "./layout.ts";
+import { diskPath, INSIDE, pagesSocket } from "./layout.ts";
 
 /** Firecracker's own memory beside the guest's, `MiB`; it promises 5 (its SPECIFICATION.md), and loading a state takes more. */
 const OWN_MIB = 64;
@@ -16,8 +16,6 @@ const MAX_DESCRIPTORS = 512;
 export interface ConfinementOptions {
   binary: string;
   devices: readonly Bind[];
-  /** File with the state that is to be loaded. */
-  savedState?: string | undefined;
 }
 
 /** Devices of the host that a machine's VMM opens, and where it sees them. */
@@ -25,7 +23,7 @@ export function machineDevices(spec: MachineSpec): { from: string; to: string }[
   const general = [
     "/dev/kvm",
     ...(spec.net ? ["/dev/net/tun"] : []),
-    ...(spec.memory?.kind === "served" ? ["/dev/userfaultfd"] : []),
+    ...(spec.memory?.kind === "lazy" ? ["/dev/userfaultfd"] : []),
   ];
   const disks = spec.disks.flatMap((disk) => {
     const { path, format } = onlyLayer(disk);
@@ -35,10 +33,7 @@ export function machineDevices(spec: MachineSpec): { from: string; to: string }[
 }
 
 /** Namespaces, files and identity of a machine's VMM. Only its own directory and its writable disks are writable. */
-export function machineConfinement(
-  spec: MachineSpec,
-  { binary, devices, savedState }: ConfinementOptions,
-): Confinement {
+export function machineConfinement(spec: MachineSpec, { binary, devices }: ConfinementOptions): Confinement {
   const files = spec.disks.flatMap((disk) => {
     const { path, format } = onlyLayer(disk);
     return format === "raw" ? [{ bind: { from: path, to: diskPath(disk) }, readOnly: disk.readOnly }] : [];
@@ -53,13 +48,12 @@ export function machineConfinement(
         { from: binary, to: INSIDE.binary },
         { from: spec.kernel, to: INSIDE.kernel },
         { from: spec.initramfs, to: INSIDE.initramfs },
-        ...(savedState === undefined ? [] : [{ from: savedState, to: INSIDE.savedState }]),
         ...files.filter(({ readOnly }) => readOnly).map(({ bind }) => bind),
       ],
       rw: [
         { from: spec.dir, to: INSIDE.dir },
         ...files.filter(({ readOnly }) => !readOnly).map(({ bind }) => bind),
-        ...(spec.memory?.kind === "served" ? [{ from: spec.memory.socket, to: INSIDE.pages }] : []),
+        ...(spec.memory?.kind === "lazy" ? [{ from: pagesSocket(spec), to: INSIDE.pages }] : []),
       ],
       devices,
     },

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { MIB, type WrennError } from "@wrenn/core";
 import { isAlive, kill, MemoryFile } from "@wrenn/linux";
 import { type Machine, PAGE_BYTES } from "../vmm.ts";
-import { apiSocket, INSIDE } from "./layout.ts";
+import { apiSocket, INSIDE, pagesSocket } from "./layout.ts";
 import { BOOT_PAGES, type Fault, FIRST_LATER_PAGE, STATE_START } from "./testing/fake-firecracker.ts";
 import { FakeWorld, MEMORY_MB } from "./testing/world.ts";
+import { zeroPages } from "./testing/zero-pages.ts";
 
 const world = new FakeWorld();
 after(() => world[Symbol.dispose]());
@@ -135,7 +135,7 @@ describe("a machine that boots", () => {
       [{ accelerator: "tcg" }, "unavailable"],
       [{ disks: qcow2 }, "invalid_argument"],
       [{ disks: layered }, "invalid_argument"],
-      [{ memory: { kind: "served", socket: "/x" } }, "invalid_argument"],
+      [{ memory: { kind: "lazy", pages: { module: "none", data: 0 } } }, "invalid_argument"],
     ] as const;
     for (const [further, code] of wrong)
       await assert.rejects(vmm.start(world.spec("wrong", further)), { code }, JSON.stringify(further));
@@ -201,8 +201,8 @@ describe("a machine that continues", () => {
     const [load] = world.calls();
     assert.equal(load?.name, "loadSnapshot");
     assert.deepEqual(JSON.parse(load?.body ?? ""), {
-      snapshot_path: INSIDE.savedState,
-      mem_backend: { backend_type: "File", backend_path: "/proc/self/fd/6" },
+      snapshot_path: "/proc/self/fd/6",
+      mem_backend: { backend_type: "File", backend_path: "/proc/self/fd/7" },
       track_dirty_pages: true,
       resume_vm: false,
       network_overrides: [{ iface_id: "eth0", host_dev_name: "tap0" }],
@@ -216,27 +216,16 @@ describe("a machine that continues", () => {
     image.close();
   });
 
-  it("hands its memory to the server that it is served by", async () => {
+  it("has its memory served, and is ended when that fails", async () => {
     const { devicesPath } = saved();
-    const socket = join(world.dir, "pages.sock");
-    const heard = Promise.withResolvers<string>();
-    const server = createServer((peer) => peer.on("data", (data) => heard.resolve(data.toString()))).listen(
-      socket,
-    );
-    const spec = world.spec("served", { memory: { kind: "served", socket } });
-    const machine = await world.vmm().restore(spec, { devicesPath });
-    assert.deepEqual(JSON.parse(await heard.promise)[0].offset, 0);
-    const [load] = world.calls();
-    assert.deepEqual(JSON.parse(load?.body ?? "").mem_backend, {
-      backend_type: "Uffd",
-      backend_path: INSIDE.pages,
-    });
-    const devices = world.confinement?.binds.devices?.map((bind) =>
-      typeof bind === "string" ? bind : bind.to,
-    );
-    assert.ok(devices?.includes("/dev/userfaultfd"));
-    await machine.kill();
-    server.close();
+    const spec = world.spec("served", { memory: { kind: "lazy", pages: zeroPages(MEMORY_MB * 256) } });
+    // The stand-in connects, and has no memory to hand over.
+    await assert.rejects(world.vmm().restore(spec, { devicesPath }), /did not take its saved state/);
+    const { rw = [], devices = [] } = world.confinement?.binds ?? {};
+    assert.deepEqual(rw.at(-1), { from: pagesSocket(spec), to: INSIDE.pages });
+    assert.ok(devices.some((bind) => typeof bind !== "string" && bind.to === "/dev/userfaultfd"));
+    assert.equal(existsSync(pagesSocket(spec)), false);
+    assertNothingLeft();
   });
 
   it("refuses memory in pieces, of another size, and states that are none", async () => {
@@ -377,6 +366,11 @@ describe("a machine that an earlier process has started", () => {
     });
     await assert.rejects(vmm.adopt({ ...spec, uid: 12345 }, machine.process), { code: "not_found" });
     await assert.rejects(vmm.adopt({ ...spec, memoryMb: 8 }, machine.process), { code: "not_found" });
+    writeFileSync(pagesSocket(spec), "");
+    await assert.rejects(vmm.adopt(spec, machine.process), (reason: WrennError) =>
+      /never will be/.test(String((reason.cause as Error).message)),
+    );
+    rmSync(pagesSocket(spec));
     rmSync(apiSocket(spec));
     await assert.rejects(vmm.adopt(spec, machine.process), { code: "not_found" });
     assert.equal(isAlive(machine.process), true, "that is the caller's to decide");

@@ -1,17 +1,20 @@
 // The Firecracker driver: a microVM in a process that is confined as if its guest had already broken out.
-import { open, rm } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { debuglog } from "node:util";
 import { Scope, WrennError } from "@wrenn/core";
 import {
   type Cgroups,
   isAlive,
+  kill,
+  MemoryFile,
   makeDeviceNodes,
   type ProcessIdentity,
   removeDeviceNodes,
   spawnConfined,
 } from "@wrenn/linux";
 import { assertIsMachine, exitOf } from "../adopt.ts";
+import { FaultThreads } from "../faults/fault-threads.ts";
 import { imageHoles } from "../memory-image.ts";
 import type { Machine, MachineSpec, SavedState, Vmm } from "../vmm.ts";
 import { FirecrackerApi } from "./api/client.ts";
@@ -22,6 +25,7 @@ import { firecrackerFingerprint } from "./fingerprint.ts";
 import { apiSocket, INSIDE, PICTURE_FD } from "./layout.ts";
 import { FirecrackerMachine } from "./machine.ts";
 import { MemoryPicture } from "./memory-picture.ts";
+import { isForsaken, ServedMemory } from "./served-memory.ts";
 
 export interface FirecrackerOptions {
   cgroups: Cgroups;
@@ -54,6 +58,7 @@ export class FirecrackerVmm implements Vmm {
   readonly #options: FirecrackerOptions;
   readonly #trackDirtyPages: boolean;
   readonly #rates: Rates;
+  readonly #faultThreads = new FaultThreads();
 
   constructor(options: FirecrackerOptions) {
     this.#options = options;
@@ -82,7 +87,8 @@ export class FirecrackerVmm implements Vmm {
     }
     const request = loadRequest(spec, { trackDirtyPages: this.#trackDirtyPages });
     const began = performance.now();
-    const machine = await this.#launch(spec, devicesPath);
+    const state = await readState(devicesPath);
+    const machine = await this.#launch(spec, state).finally(() => state.close());
     const started = performance.now();
     return await orKill(spec, machine, "did not take its saved state", async () => {
       await machine.send(request, LOAD_TIMEOUT_MS);
@@ -99,6 +105,8 @@ export class FirecrackerVmm implements Vmm {
     const api = new FirecrackerApi({ path: apiSocket(spec), isAlive: () => isAlive(process) });
     let picture: MemoryPicture | undefined;
     try {
+      if (isForsaken(spec))
+        throw new WrennError("not_found", "a part of its memory was not loaded, and never will be");
       picture = MemoryPicture.openOf(process.pid, PICTURE_FD, spec.memoryMb);
       await api.send({ operation: "describe", body: undefined }, { timeoutMs: ADOPT_TIMEOUT_MS });
       return this.#machine({ spec, cgroup, process, exited: exitOf(process), api, picture });
@@ -118,7 +126,7 @@ export class FirecrackerVmm implements Vmm {
   }
 
   /** Starts the process and waits until it listens. It has no guest then. */
-  async #launch(spec: MachineSpec, savedState: string | undefined): Promise<FirecrackerMachine> {
+  async #launch(spec: MachineSpec, state: MemoryFile | undefined): Promise<FirecrackerMachine> {
     assertKvm(spec.accelerator);
     const { cgroups, binary, host = { spawn: spawnConfined, makeDeviceNodes } } = this.#options;
     await using scope = new Scope();
@@ -141,22 +149,38 @@ export class FirecrackerVmm implements Vmm {
       () => removeDeviceNodes(spec.uid),
     );
     await rm(apiSocket(spec), { force: true });
+    let launched: ProcessIdentity | undefined;
+    const served = await this.#serve(scope, spec, () => {
+      if (launched) kill(launched, "SIGKILL");
+    });
     const { identity, exited } = await host.spawn(
-      machineConfinement(spec, { binary: binary.path, devices, savedState }),
+      machineConfinement(spec, { binary: binary.path, devices }),
       [INSIDE.binary, ...firecrackerArguments(spec)],
       {
         cgroup,
         stdout: output.fd,
         stderr: output.fd,
         env: { PATH: "/usr/bin", LANG: "C.UTF-8" },
-        fds: [picture.file.fd, ...(image === undefined ? [] : [image])],
+        fds: [picture.file, state].flatMap((file) => file?.fd ?? []).concat(image ?? []),
       },
     );
+    launched = identity;
     const api = new FirecrackerApi({ path: apiSocket(spec), isAlive: () => isAlive(identity) });
-    const machine = this.#machine({ spec, cgroup, process: identity, exited, api, picture });
+    const machine = this.#machine({ spec, cgroup, process: identity, exited, api, picture, served });
     scope.move();
     return await orKill(spec, machine, "did not come up", () =>
       api.untilServing({ timeoutMs: this.#options.listenTimeoutMs ?? LISTEN_TIMEOUT_MS }),
+    );
+  }
+
+  /** The server of a memory that arrives later; undefined for others. */
+  async #serve(scope: Scope, spec: MachineSpec, onFailure: () => void): Promise<ServedMemory | undefined> {
+    if (spec.memory?.kind !== "lazy") return undefined;
+    const { pages } = spec.memory;
+    return await scope.take(
+      "server of its memory",
+      () => new ServedMemory({ threads: this.#faultThreads, spec, pages, onFailure }),
+      (server) => server.stop(),
     );
   }
 
@@ -165,6 +189,17 @@ export class FirecrackerVmm implements Vmm {
   ): FirecrackerMachine {
     return new FirecrackerMachine({ ...parts, snapshotType: this.#trackDirtyPages ? "Diff" : "Full" });
   }
+}
+
+/** The saved state in memory, since its file is readable for this user alone, and Firecracker opens it by a name. */
+async function readState(path: string): Promise<MemoryFile> {
+  const state = await readFile(path).catch((cause: unknown) => {
+    throw new WrennError("not_found", `the saved state ${path} cannot be read`, { cause });
+  });
+  const file = MemoryFile.create("wrenn-state", state.length);
+  file.write(0, state);
+  file.seal();
+  return file;
 }
 
 /** Command line of the process. The console is where its output goes. */

@@ -5,12 +5,13 @@ import { WrennError } from "@wrenn/core";
 import { type Cgroup, kill, type ProcessIdentity, removeDeviceNodes, waitForExit } from "@wrenn/linux";
 import { readConsoleTail } from "../console.ts";
 import { carryOut } from "../saved-file.ts";
-import type { GuestMemory, Machine, MachineExit, MachineSpec } from "../vmm.ts";
+import type { GuestMemory, Machine, MachineExit, MachineSpec, MemoryArrival } from "../vmm.ts";
 import type { FirecrackerApi } from "./api/client.ts";
 import type { ApiRequest } from "./api/operations.ts";
 import { onlyLayer } from "./boot.ts";
 import { apiSocket, INSIDE, PICTURE_PATH } from "./layout.ts";
 import type { MemoryPicture } from "./memory-picture.ts";
+import type { ServedMemory } from "./served-memory.ts";
 
 /** SIGKILL is immediate; what takes time is the kernel freeing the guest's memory, more so on a busy machine. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -26,6 +27,8 @@ export interface FirecrackerMachineOptions {
   exited: Promise<MachineExit>;
   api: FirecrackerApi;
   picture: MemoryPicture;
+  /** Of a machine whose memory arrives while it runs. */
+  served?: ServedMemory | undefined;
   /** `Diff` needs a machine whose written pages are tracked. */
   snapshotType: "Full" | "Diff";
 }
@@ -34,6 +37,7 @@ export class FirecrackerMachine implements Machine {
   readonly process: ProcessIdentity;
   readonly exited: Promise<MachineExit>;
   readonly memory: GuestMemory;
+  readonly arrival: MemoryArrival | undefined;
   readonly #options: FirecrackerMachineOptions;
 
   constructor(options: FirecrackerMachineOptions) {
@@ -41,7 +45,12 @@ export class FirecrackerMachine implements Machine {
     this.process = options.process;
     this.exited = options.exited;
     this.memory = options.picture.asMemory(options.spec.id);
-    void options.exited.then(() => options.picture.close());
+    this.arrival = options.served?.arrival;
+    void options.exited.then(() => {
+      options.picture.close();
+      // Awaited by whoever ends the machine.
+      options.served?.stop().catch(() => {});
+    });
   }
 
   async pause(): Promise<void> {
@@ -88,13 +97,14 @@ export class FirecrackerMachine implements Machine {
   }
 
   async kill(): Promise<void> {
-    const { spec, cgroup, picture } = this.#options;
+    const { spec, cgroup, picture, served } = this.#options;
     kill(this.process, "SIGKILL");
     if (!(await waitForExit(this.process, KILL_TIMEOUT_MS))) {
       const { pid } = this.process;
       throw new WrennError("internal", `the virtual machine of ${spec.id} (process ${pid}) does not end`);
     }
     picture.close();
+    await served?.stop();
     await rm(apiSocket(spec), { force: true });
     await cgroup.kill();
     await cgroup.remove();

@@ -173,8 +173,6 @@ export class QemuVmm implements Vmm {
   /** Starts the process, with a saved state to wait for when `devices` is given, which may be the way to a source. */
   async #launch(spec: MachineSpec, devices: number | undefined, source?: SourceThread): Promise<QemuMachine> {
     await using scope = new Scope();
-    if (spec.memory?.kind === "served")
-      throw new WrennError("not_implemented", "QEMU takes no memory from such a server");
     const image = spec.memory?.kind === "image" ? spec.memory.fd : undefined;
     const cgroup = await scope.take(
       "cgroup",

@@ -136,16 +136,17 @@ function effects(outside: (path: string) => string) {
   };
 }
 
-/** As Firecracker does before it maps memory that is served: connects, says where the memory is, and goes on. */
+/** Connects to the server of its memory as Firecracker does, but with nothing to hand over, and waits for what follows. */
 async function handOver(path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect(path);
-  socket.once("error", reject);
-  socket.end(
-    JSON.stringify([{ base_host_virt_addr: 4096, size: 8192, offset: 0, page_size: 4096 }]),
-    resolve,
+  socket.write(JSON.stringify([{ base_host_virt_addr: 4096, size: 8192, offset: 0, page_size: 4096 }]));
+  await new Promise((resolve) =>
+    socket
+      .once("close", resolve)
+      .once("error", () => {})
+      .resume(),
   );
-  await promise;
+  throw new Error("its memory is not served");
 }
 
 async function read(request: IncomingMessage): Promise<string> {
