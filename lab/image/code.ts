@@ -1,5 +1,5 @@
 // The lab's second disk: this repository as it is now. Made anew for each lab; it takes a moment.
-import { chmod, copyFile, cp, mkdir, stat } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readdir, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
 import { INSIDE, REPOSITORY } from "../layout.ts";
@@ -32,6 +32,10 @@ export async function buildCode({ scratch, image, firecracker, signal }: CodeOpt
     const present = await stat(from).catch(() => undefined);
     if (present) await cp(from, join(scratch, "node_modules", name), { recursive: true });
   }
+  // Threads start from the sources, which find each other's packages as they do here.
+  await mkdir(join(scratch, "node_modules/@wrenn"), { recursive: true });
+  for (const name of await readdir(join(scratch, "packages")))
+    await symlink(`../../packages/${name}`, join(scratch, "node_modules/@wrenn", name));
   if (firecracker !== undefined) {
     const to = join(scratch, INSIDE.firecracker.slice(INSIDE.code.length));
     await copyFile(firecracker, to);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { MIB } from "@wrenn/core";
 import { detectCgroups, isAlive, kill, MemoryFile } from "@wrenn/linux";
+import { lazyPagesRef, pageMap } from "@wrenn/snapshot";
 import { kernelCommandLine, tscKhz } from "@wrenn/template";
 import { FirecrackerVmm, inspectFirecracker, type Machine, type MachineSpec, PAGE_BYTES } from "@wrenn/vmm";
 import { INSIDE } from "../../../lab/layout.ts";
@@ -157,6 +158,46 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
     await restored.kill();
     first.image.close();
     second.image.close();
+  });
+
+  it("goes on while its memory arrives, page by page as it is touched, and then all the rest", async (context) => {
+    const driver = await vmm();
+    const spec = await place();
+    const machine = await driver.start(spec);
+    machines.push(machine);
+    await reachRound(spec, machine, 1);
+    await machine.pause();
+    const round = await lastRound(spec);
+    const { devicesPath, image } = await save(spec, machine);
+    const path = join(DIR, "whole.memory");
+    const whole = Buffer.alloc(MEMORY_MB * MIB);
+    image.read(0, whole);
+    await writeFile(path, whole, { mode: 0o600 });
+    image.close();
+    const pages = MEMORY_MB * 256;
+    const map = pageMap(pages, [{ start: 0, end: pages, build: "a".repeat(32), offset: 0 }]);
+    const memory = { kind: "lazy", pages: lazyPagesRef({ map, paths: [path], workingSet: [] }) } as const;
+    const copy = await place(spec);
+    await machine.kill();
+    const restored = await driver.restore({ ...copy, memory }, { devicesPath });
+    machines.push(restored);
+    const { arrival } = restored;
+    assert.ok(arrival);
+    await restored.resume();
+    await reachRound(copy, restored, round + 2);
+    const { loaded, total } = arrival.progress;
+    context.diagnostic(`two rounds later ${loaded} of ${total} pages have arrived`);
+    assert.ok(loaded > 100 && loaded < total);
+    // Saved before all of it is there: what was written since, and nothing else.
+    await restored.pause();
+    const early = await save(copy, restored);
+    early.image.close();
+    assert.ok(early.pages > 100 && early.pages < pages / 2, `${early.pages} pages`);
+    await restored.resume();
+    assert.ok((await arrival.settle()).length > 0);
+    await arrival.complete;
+    await reachRound(copy, restored, (await lastRound(copy)) + 2);
+    await restored.kill();
   });
 
   it("writes Full snapshots where written pages are not tracked", async (context) => {

@@ -31,11 +31,13 @@ export class ServedMemory {
       peer: { uid: spec.uid },
     });
     this.#server = server;
-    const complete = server.ended.then((end) => {
+    const loaded = Promise.withResolvers<void>();
+    const failed = server.ended.then((end) => {
       if (end.kind !== "failed") return;
       onFailure();
       throw end.error;
     });
+    const complete = Promise.race([loaded.promise, failed]);
     complete.catch(() => {}); // whoever waits for it sees it
     const total = (spec.memoryMb * MIB) / PAGE_BYTES;
     this.arrival = {
@@ -44,7 +46,15 @@ export class ServedMemory {
         return { loaded: Math.min(total, copied + zeroed + prefetched), total };
       },
       complete,
-      settle: async (): Promise<PageRange[]> => server.touched(),
+      settle: async (): Promise<PageRange[]> => {
+        const touched = server.touched();
+        server.loadRest().then(() => {
+          // From here on the machine needs nobody.
+          rmSync(pagesSocket(spec), { force: true });
+          loaded.resolve();
+        }, loaded.reject);
+        return touched;
+      },
     };
   }
 
