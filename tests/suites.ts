@@ -24,7 +24,7 @@ const LAB = "lab";
 const ORDER = [CHECK, "unit", "db"];
 const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "lab", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
-const TAKES_LONG = /\/long\/|\/e2b-sdk\/code\.test\.ts$/;
+const TAKES_LONG = /\/long\//;
 const LONG = process.env["WRENN_LONG"] === "1";
 /** Suites whose files share nothing; in the others one file at a time has the machine. */
 const PARALLEL = new Set(["unit"]);

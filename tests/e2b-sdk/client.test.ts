@@ -1,5 +1,6 @@
 // E2B's unmodified client on one platform: all that it does in a sandbox, with saved ones, templates, and under load.
 import { after, before, describe } from "node:test";
+import { codeTests } from "./code.ts";
 import { loadTests } from "./load.ts";
 import { type E2bPlatform, startE2b } from "./platform.ts";
 import { sandboxTests } from "./sandbox.ts";
@@ -20,5 +21,6 @@ describe("E2B's client", () => {
   sandboxTests(platform);
   savedTests(platform);
   templateTests(platform);
+  codeTests(platform);
   loadTests(platform);
 });

@@ -58,10 +58,10 @@ export class Kernel {
 
   /** Runs code; one at a time. `false`: the process has ended before the code had. */
   execute(order: Order, onLine: OnLine): Promise<boolean> {
+    if (this.#isOver) return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#current = { id: order.id, onLine, resolve };
-    this.#say({ op: "execute", ...order });
-    void this.#ended.promise.then(() => resolve(false));
+    this.#say({ op: "execute", id: order.id, code: order.code, envs: order.envs });
     return promise;
   }
 
@@ -99,6 +99,7 @@ export class Kernel {
     }
     this.end();
     this.#begun.reject(new WrennError("internal", "code interpreter: the kernel ended before it had begun"));
+    this.#current?.resolve(false);
     this.#ended.resolve();
   }
 
