@@ -71,8 +71,8 @@ const FULL: Rounds = {
   resumes: 8,
   bursts: 5,
   forks: 5,
-  faults: 9,
-  faultsMib: 256,
+  faults: 25,
+  faultsMib: 128,
 };
 const QUICK: Rounds = {
   boots: 2,
