@@ -1,6 +1,6 @@
 // A machine's memory that is loaded while its guest runs: Firecracker hands its userfaultfd to a server of ours.
 import { existsSync, rmSync } from "node:fs";
-import { type LazyPagesRef, MIB, type PageRange } from "@wrenn/core";
+import { type LazyPagesRef, MIB, type PageRange, WrennError } from "@wrenn/core";
 import type { FaultThreads } from "../faults/fault-threads.ts";
 import { UffdServer } from "../faults/uffd-server.ts";
 import { type MachineSpec, type MemoryArrival, PAGE_BYTES } from "../vmm.ts";
@@ -32,12 +32,14 @@ export class ServedMemory {
     });
     this.#server = server;
     const loaded = Promise.withResolvers<void>();
-    const failed = server.ended.then((end) => {
-      if (end.kind !== "failed") return;
+    const ended = server.ended.then((end): never => {
+      if (end.kind !== "failed") {
+        throw new WrennError("unavailable", "a machine has ended before all of its memory was there");
+      }
       onFailure();
       throw end.error;
     });
-    const complete = Promise.race([loaded.promise, failed]);
+    const complete = Promise.race([loaded.promise, ended]);
     complete.catch(() => {}); // whoever waits for it sees it
     const total = (spec.memoryMb * MIB) / PAGE_BYTES;
     this.arrival = {
