@@ -70,6 +70,7 @@ async function tryFirecracker(options: ChooseVmm, commandLine: string): Promise<
       cgroups,
       binary: await inspectFirecracker(config.firecracker),
       rates: config.rates,
+      codeCacheDir: join(config.dataDir, "code"),
     });
     const { reason } = await prove(vmm, options, commandLine);
     return reason ?? vmm;

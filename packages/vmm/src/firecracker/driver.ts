@@ -40,6 +40,8 @@ export interface FirecrackerOptions {
   trackDirtyPages?: boolean | undefined;
   /** Starts and prepares the confined process; tests have their own. Default: those of `@wrenn/linux`. */
   host?: { spawn: typeof spawnConfined; makeDeviceNodes: typeof makeDeviceNodes } | undefined;
+  /** See {@link FaultThreads}. */
+  codeCacheDir?: string | undefined;
   /** Milliseconds in which the process must listen. Default: 30 000. */
   listenTimeoutMs?: number | undefined;
 }
@@ -58,12 +60,14 @@ export class FirecrackerVmm implements Vmm {
   readonly #options: FirecrackerOptions;
   readonly #trackDirtyPages: boolean;
   readonly #rates: Rates;
-  readonly #faultThreads = new FaultThreads();
+  readonly #faultThreads: FaultThreads;
 
   constructor(options: FirecrackerOptions) {
     this.#options = options;
     this.#trackDirtyPages = options.trackDirtyPages ?? true;
     this.#rates = options.rates ?? {};
+    const { codeCacheDir } = options;
+    this.#faultThreads = new FaultThreads(codeCacheDir === undefined ? {} : { codeCacheDir });
   }
 
   async version(): Promise<string> {
