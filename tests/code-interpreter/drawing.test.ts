@@ -1,7 +1,11 @@
-// What the libraries of the built-in template `code-interpreter` draw and show, through E2B's unmodified client.
+// The built-in template `code-interpreter`: what its libraries draw and show, through E2B's unmodified clients.
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Sandbox } from "@e2b/code-interpreter";
+import { run } from "@wrenn/linux";
 import { type E2bPlatform, startE2b } from "../e2b-sdk/platform.ts";
 
 describe("the template code-interpreter", () => {
@@ -89,7 +93,48 @@ describe("the template code-interpreter", () => {
     assert.equal(new Set([...drawn, "0.417022004702574"]).size, 3, drawn.join(" | "));
     await Promise.all(clones.map((clone) => clone.kill()));
   });
+
+  it("works with E2B's client for Python, too", async () => {
+    assert.deepEqual(await drive(e2b), {
+      value: ["42", ["out\n"]],
+      streamed: "0 \u2028\n1 \u2028\n2 \u2028\n",
+      error: [["ZeroDivisionError"], "division by zero"],
+      charts: ["LineChart", "BarChart", "PieChart", "BoxAndWhiskerChart", "SuperChart"],
+      pictures: true,
+      context: ["python", "/tmp", "/tmp"],
+      listed: true,
+      removed: true,
+      bash: ["/home/user\n"],
+      killed: true,
+    });
+  });
 });
+
+/** Installs the client for Python into a new directory, and runs a script with it. */
+async function drive({ options }: E2bPlatform): Promise<unknown> {
+  const dir = await mkdtemp(join(tmpdir(), "wrenn-python-"));
+  const timeoutMs = 5 * 60_000;
+  try {
+    await run(["python3", "-m", "venv", join(dir, "venv")], { timeoutMs });
+    const lists = ["python", "../e2b-sdk/long/python"].flatMap((where) => [
+      "--requirement",
+      join(import.meta.dirname, where, "requirements.txt"),
+    ]);
+    await run([join(dir, "venv/bin/pip"), "install", "--quiet", "--no-deps", ...lists], { timeoutMs });
+    const script = join(import.meta.dirname, "python/drive.py");
+    const env = {
+      PATH: process.env["PATH"] ?? "",
+      E2B_API_KEY: options.apiKey,
+      E2B_API_URL: options.apiUrl,
+      E2B_SANDBOX_URL: options.sandboxUrl,
+      PYTHONDONTWRITEBYTECODE: "1",
+      PYTHONWARNINGS: "ignore",
+    };
+    return JSON.parse((await run([join(dir, "venv/bin/python3"), script], { timeoutMs, env })).stdout);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
 
 const ms = (time: number) => `${time.toFixed(0)} ms`;
 
