@@ -41,8 +41,9 @@ describe("the E2B surface against anything", () => {
           const { status } = response;
           const said = await response.text();
           const documented = operation.answers.get(status);
-          // A path parameter may make it another route's, which has other answers, or nobody's.
-          assert.ok(documented || status === 404, `${status} ${said}`);
+          // A path parameter may make it another route's, which has other answers, or nobody's; a head may be too long.
+          const tooLong = status === 431 && path.length + query.length > 8_000;
+          assert.ok(documented || status === 404 || tooLong, `${status} ${said}`);
           assert.ok(status !== 500 && status !== 503, `${status} ${said}`);
           if (
             documented?.schema &&

@@ -1,8 +1,8 @@
 // What is wrong with a request, and what the service must say about it: the first thing that is wrong, in the
 // order that the API promises.
 
-/** In the order in which they are looked at. `route`: the path may lead nowhere. */
-const LAYERS = ["route", "size", "key", "resource", "state", "input"] as const;
+/** In the order in which they are looked at. `route`: the path may lead nowhere. `host`: only the host can tell. */
+const LAYERS = ["route", "size", "key", "resource", "state", "input", "host"] as const;
 export type Layer = (typeof LAYERS)[number];
 
 export interface Fault {

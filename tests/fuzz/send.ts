@@ -8,8 +8,8 @@ export interface Answer {
   body: Buffer;
 }
 
-/** No operation that is tried here may take longer, also on a busy machine. */
-export const ANSWER_MS = 10_000;
+/** No operation that is tried here may take longer: the longest is a cold resume, which boots an emulated machine. */
+export const ANSWER_MS = 60_000;
 
 /** Each request has a connection of its own. Throws when there is no whole answer within {@link ANSWER_MS}. */
 export async function send(base: string, request: FuzzRequest): Promise<Answer> {
