@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { certificateSettings } from "./certificate.ts";
+import { agentCodeCache, controlPlaneCodeCache } from "./code-cache.ts";
 import type { RuntimeLayout } from "./layout.ts";
 import { ManagedProcess } from "./process/managed.ts";
 import { confinedCommand } from "./process/unprivileged.ts";
@@ -31,6 +32,8 @@ export interface HostAgentOptions extends Daemon {
 }
 
 export interface ControlPlaneOptions extends Daemon {
+  /** Holds the directory that `makeCodeCache` made for it. */
+  cacheDir: string;
   runtime: RuntimeLayout;
   uid: number;
   /** HOST:PORT. */
@@ -54,6 +57,7 @@ export function hostAgent(options: HostAgentOptions): ManagedProcess {
       ...settingsOf(process.env),
       WRENN_DATA_DIR: dataDir,
       WRENN_CACHE_DIR: cacheDir,
+      NODE_COMPILE_CACHE: agentCodeCache(cacheDir),
       WRENN_BLOCK: String(block),
       WRENN_SOCKET: runtime.agentSocket,
       WRENN_SOCKET_OWNER: String(clientUid),
@@ -67,7 +71,8 @@ export function hostAgent(options: HostAgentOptions): ManagedProcess {
 
 /** The control plane: its own user, no capabilities, and a view of the file system with what it reads. */
 export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
-  const { sourceRoot, runtime, uid, listen, databaseUrl, log, say } = options;
+  const { sourceRoot, cacheDir, runtime, uid, listen, databaseUrl, log, say } = options;
+  const codeCache = controlPlaneCodeCache(cacheDir, uid);
   return new ManagedProcess({
     name: "control plane",
     log,
@@ -77,6 +82,7 @@ export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
       ...settingsOf(process.env),
       ...certificateSettings(process.env, runtime),
       NODE_ENV: "production",
+      NODE_COMPILE_CACHE: codeCache,
       DATABASE_URL: databaseUrl,
       WRENN_LISTEN: listen,
       WRENN_HOSTS: `unix:${runtime.agentSocket}`,
@@ -89,6 +95,7 @@ export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
           gid: uid,
           // A read-only bind mount lets a client connect to the sockets below it.
           read: [sourceRoot, process.execPath, runtime.dir],
+          write: [codeCache],
           command: nodeCommand(sourceRoot, "control-plane"),
         },
         statusFd,
@@ -128,7 +135,7 @@ function settingsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const passed = Object.entries(env).filter(
     ([name]) =>
       (name.startsWith("WRENN_") && !secret.has(name)) ||
-      /^(FIRECRACKER_BIN|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_FILE|TZ)$/.test(name),
+      /^(FIRECRACKER_BIN|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|TZ)$/.test(name),
   );
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

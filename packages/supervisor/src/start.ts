@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { newToken, Scope, WrennError } from "@wrenn/core";
 import { claimBlock, planBlock, processIdentity, releaseBlock, until } from "@wrenn/linux";
 import { copyCertificate } from "./certificate.ts";
+import { agentCodeCache, controlPlaneCodeCache, makeCodeCache } from "./code-cache.ts";
 import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
 import { DatabaseServer } from "./database/server.ts";
 import { databaseUrl } from "./database/settings.ts";
@@ -84,6 +85,8 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   const uid = planBlock(block).controlPlaneUid;
   const apiKey = await secretFile(data.apiKey, () => `wrn_${newToken()}`);
   await makeRuntimeDirectory(runtime, { uid, apiKey });
+  await makeCodeCache(agentCodeCache(options.cacheDir), 0);
+  await makeCodeCache(controlPlaneCodeCache(options.cacheDir, uid), uid);
   const logTo = (name: string) =>
     scope.take(
       `log of ${name}`,
@@ -119,6 +122,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   });
   const api = controlPlane({
     sourceRoot: options.sourceRoot,
+    cacheDir: options.cacheDir,
     runtime,
     uid,
     listen: formatListenAddress(listen),

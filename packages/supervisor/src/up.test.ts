@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { findBlockHolder, isAlive, kill, processesOfUids, until, waitForExit } from "@wrenn/linux";
 import pg from "pg";
+import { agentCodeCache, controlPlaneCodeCache } from "./code-cache.ts";
 import { down } from "./down.ts";
 import { type Instance, readInstance } from "./instance.ts";
-import { dataLayout, runtimeLayout } from "./layout.ts";
+import { DEFAULT_CACHE_DIR, dataLayout, runtimeLayout } from "./layout.ts";
 import { lineProgress } from "./progress.ts";
 import { statusOf } from "./status.ts";
 
@@ -58,6 +59,14 @@ test("brings everything up as the right users, and takes it down without a trace
   assert.equal((await statusOf(dataDir)).state, "stopped");
   await assertNothingLeft(instance.block);
   assert.match(await readFile(join(dataDir, "log/host-agent.log"), "utf8"), /"stopping"/);
+  // Who can write compiled sources decides what runs.
+  for (const [dir, owner] of [
+    [agentCodeCache(DEFAULT_CACHE_DIR), 0],
+    [controlPlaneCodeCache(DEFAULT_CACHE_DIR, uid), uid],
+  ] as const) {
+    const { mode, uid: of } = await stat(dir);
+    assert.deepEqual([mode & 0o777, of], [0o700, owner], dir);
+  }
 });
 
 test("the database keeps its content and takes the control plane's password only", async () => {
