@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { eventually } from "./eventually.ts";
 import { type TestService, testService } from "./service.ts";
@@ -265,6 +266,25 @@ describe("input", () => {
       { type: "stdin_close" },
     );
     assert.equal(sized.frames[1].data, "120x40");
+  });
+
+  test("what is typed after a resize is read after it", async () => {
+    const stream = await open();
+    stream.send({ ...start, pty: { cols: 80, rows: 24 } });
+    await eventually(async () => stream.frames.some(({ type }) => type === "start") || undefined);
+    let slow = true;
+    service.host.before["sendExecInput"] = async () => {
+      if (!slow) return;
+      slow = false;
+      await delay(200);
+    };
+    stream.send({ type: "resize", cols: 120, rows: 40 });
+    stream.send({ type: "stdin", data: Buffer.from("typed").toString("base64") });
+    stream.send({ type: "stdin_close" });
+    await stream.closed;
+    service.host.before = {};
+    const output = stream.frames.flatMap(({ type, data }) => (type === "stdout" ? [data] : []));
+    assert.deepEqual(output, ["120x40", "typed"]);
   });
 
   for (const [what, messages, field] of [

@@ -42,6 +42,8 @@ export class ExecSession {
   readonly #options: SessionOptions;
   readonly #sender: FrameSender;
   readonly #stdin: InputLane;
+  /** Settles when the last signal or resize has reached the process: what is typed after a resize is read after it. */
+  #controlled: Promise<void> = Promise.resolve();
   readonly #ended = new AbortController();
   readonly #finished = Promise.withResolvers<void>();
   #first: PromiseWithResolvers<StreamStart> | undefined = Promise.withResolvers<StreamStart>();
@@ -173,13 +175,13 @@ export class ExecSession {
     switch (message.type) {
       case "stdin": {
         const bytes = Buffer.from(message.data, "base64");
-        this.#stdin.push({ bytes: bytes.length, deliver: () => this.#send({ case: "stdin", value: bytes }) });
+        this.#push({ case: "stdin", value: bytes }, bytes.length);
         break;
       }
       case "stdin_close":
-        this.#stdin.push({ bytes: 0, deliver: () => this.#send({ case: "stdinClose", value: true }) });
+        this.#push({ case: "stdinClose", value: true }, 0);
         break;
-      // These do not queue up behind input that the process does not read.
+      // These do not queue up behind input that the process does not read. Input that comes after them waits for them.
       case "signal":
         this.#control({ case: "signal", value: message.signal });
         break;
@@ -187,14 +189,30 @@ export class ExecSession {
         this.#control({ case: "resize", value: { cols: message.cols, rows: message.rows } });
         break;
       case "stop":
+        // Whatever else is under way.
+        if (this.#pid !== undefined) this.#controlled = Promise.resolve();
         this.#control({ case: "stop", value: true });
         break;
     }
   }
 
+  #push(input: HostInput, bytes: number): void {
+    const before = this.#controlled;
+    const deliver = async () => {
+      await before;
+      await this.#send(input);
+    };
+    this.#stdin.push({ bytes, deliver });
+  }
+
   #control(input: HostInput): void {
-    if (this.#pid === undefined) this.#stdin.push({ bytes: 0, deliver: () => this.#send(input) });
-    else this.#send(input).catch((reason: unknown) => this.#failInput(reason));
+    if (this.#pid === undefined) {
+      this.#push(input, 0);
+      return;
+    }
+    this.#controlled = this.#controlled
+      .then(() => this.#send(input))
+      .catch((reason: unknown) => this.#failInput(reason));
   }
 
   async #send(input: HostInput): Promise<void> {
