@@ -40,6 +40,25 @@ describe("InputLane", () => {
     );
   });
 
+  test("delivers what is pushed right behind an empty start, and right behind the last delivery", async () => {
+    const { lane: made, events } = lane();
+    made.start();
+    const item = (name: string, after?: () => void) => ({
+      bytes: 1,
+      deliver: async () => {
+        events.push(name);
+        if (after) void Promise.resolve().then(after);
+      },
+    });
+    const last = () => made.push(item("b"));
+    made.push(item("a", () => queueMicrotask(() => queueMicrotask(last))));
+    await turn();
+    assert.deepEqual(
+      events.filter((name) => name.length === 1),
+      ["a", "b"],
+    );
+  });
+
   test("holds the client back above the bound, also by the number of messages", async () => {
     for (const [bytes, count] of [
       [600 * 1024, 2],

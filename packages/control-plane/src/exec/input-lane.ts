@@ -44,23 +44,23 @@ export class InputLane {
   }
 
   #run(): void {
-    if (this.#running || !this.#open) return;
-    this.#running = true;
-    this.#drain()
-      .catch((reason: unknown) => {
-        this.#open = false;
-        this.#options.onError(reason);
-      })
-      .finally(() => {
-        this.#running = false;
-      });
+    if (!this.#running && this.#open) void this.#drain();
   }
 
+  /** Never rejects. What is pushed when the last item has been delivered finds the lane idle at once. */
   async #drain(): Promise<void> {
-    for (let item = this.#items.shift(); item; item = this.#items.shift()) {
-      await item.deliver();
-      this.#waiting -= item.bytes + ITEM_BYTES;
-      if (this.#waiting <= HIGH_WATER_BYTES) this.#options.resume();
+    this.#running = true;
+    try {
+      for (let item = this.#items.shift(); item; item = this.#items.shift()) {
+        await item.deliver();
+        this.#waiting -= item.bytes + ITEM_BYTES;
+        if (this.#waiting <= HIGH_WATER_BYTES) this.#options.resume();
+      }
+    } catch (reason) {
+      this.#open = false;
+      this.#options.onError(reason);
+    } finally {
+      this.#running = false;
     }
   }
 }

@@ -1,5 +1,5 @@
 // One exec stream: a WebSocket on one side, the host's RPC stream on the other.
-import type { ExecClientMessage, ExecServerMessage, StreamStart } from "@wrenn/api";
+import type { ExecServerMessage, StreamStart } from "@wrenn/api";
 import { REQUEST_ID_HEADER } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import type { ExecStreamResponse, ExecStreamResponse_End } from "@wrenn/rpc/hostagent";
@@ -8,7 +8,7 @@ import { fromRpc } from "../hosts/errors.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import { parseClientMessage } from "./client-message.ts";
 import { FrameSender } from "./frame-sender.ts";
-import { InputLane } from "./input-lane.ts";
+import { type HostInput, ProcessInput } from "./process-input.ts";
 import { Utf8Stream } from "./utf8.ts";
 
 /** Keeps middleboxes from forgetting an idle stream, and finds clients that have vanished. */
@@ -19,8 +19,6 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Why a WebSocket closes (RFC 6455, section 7.4.1). */
 const CLOSE = { normal: 1000, goingAway: 1001, policy: 1008, internal: 1011 } as const;
-
-type Input = Exclude<ExecClientMessage, StreamStart>;
 
 export interface SessionOptions {
   ws: WebSocket;
@@ -41,9 +39,7 @@ export interface SessionOptions {
 export class ExecSession {
   readonly #options: SessionOptions;
   readonly #sender: FrameSender;
-  readonly #stdin: InputLane;
-  /** Settles when the last signal or resize has reached the process: what is typed after a resize is read after it. */
-  #controlled: Promise<void> = Promise.resolve();
+  readonly #input: ProcessInput;
   readonly #ended = new AbortController();
   readonly #finished = Promise.withResolvers<void>();
   #first: PromiseWithResolvers<StreamStart> | undefined = Promise.withResolvers<StreamStart>();
@@ -54,9 +50,10 @@ export class ExecSession {
     this.#options = options;
     const { ws, stallMs } = options;
     this.#sender = new FrameSender(ws, { stallMs });
-    this.#stdin = new InputLane({
+    this.#input = new ProcessInput({
       pause: () => ws.pause(),
       resume: () => ws.resume(),
+      send: (input) => this.#send(input),
       onError: (reason) => this.#failInput(reason),
     });
   }
@@ -141,7 +138,7 @@ export class ExecSession {
     if (event.case === "start") {
       this.#pid = event.value.pid;
       await this.#sender.send({ type: "start", pid: event.value.pid } satisfies ExecServerMessage);
-      this.#stdin.start();
+      this.#input.start();
     } else if (event.case === "data" && event.value.output.case !== undefined) {
       const { case: name, value } = event.value.output;
       await this.#output(name, decoders[name].push(value));
@@ -156,7 +153,9 @@ export class ExecSession {
     try {
       const message = parseClientMessage(data, isBinary);
       if (message.type === "start") this.#begin(message);
-      else this.#input(message);
+      else if (this.#first)
+        throw new WrennError("invalid_argument", "the first message must be start", { field: "type" });
+      else this.#input.push(message);
     } catch (reason) {
       this.#abort(WrennError.from(reason));
     }
@@ -167,52 +166,6 @@ export class ExecSession {
       throw new WrennError("invalid_argument", "the command was started already", { field: "type" });
     this.#first.resolve(start);
     this.#first = undefined;
-  }
-
-  #input(message: Input): void {
-    if (this.#first)
-      throw new WrennError("invalid_argument", "the first message must be start", { field: "type" });
-    switch (message.type) {
-      case "stdin": {
-        const bytes = Buffer.from(message.data, "base64");
-        this.#push({ case: "stdin", value: bytes }, bytes.length);
-        break;
-      }
-      case "stdin_close":
-        this.#push({ case: "stdinClose", value: true }, 0);
-        break;
-      // These do not queue up behind input that the process does not read. Input that comes after them waits for them.
-      case "signal":
-        this.#control({ case: "signal", value: message.signal });
-        break;
-      case "resize":
-        this.#control({ case: "resize", value: { cols: message.cols, rows: message.rows } });
-        break;
-      case "stop":
-        // Whatever else is under way.
-        if (this.#pid !== undefined) this.#controlled = Promise.resolve();
-        this.#control({ case: "stop", value: true });
-        break;
-    }
-  }
-
-  #push(input: HostInput, bytes: number): void {
-    const before = this.#controlled;
-    const deliver = async () => {
-      await before;
-      await this.#send(input);
-    };
-    this.#stdin.push({ bytes, deliver });
-  }
-
-  #control(input: HostInput): void {
-    if (this.#pid === undefined) {
-      this.#push(input, 0);
-      return;
-    }
-    this.#controlled = this.#controlled
-      .then(() => this.#send(input))
-      .catch((reason: unknown) => this.#failInput(reason));
   }
 
   async #send(input: HostInput): Promise<void> {
@@ -288,11 +241,6 @@ export class ExecSession {
     clearTimeout(timer);
   }
 }
-
-type HostInput = Exclude<
-  NonNullable<Parameters<HostClient["rpc"]["sendExecInput"]>[0]["input"]>,
-  { case: undefined; value?: undefined }
->;
 
 function exitFrame({ exitCode, signal, timedOut, error }: ExecStreamResponse_End): ExecServerMessage {
   if (error !== "") return { type: "error", data: error, code: "guest_unreachable" };
