@@ -9,7 +9,7 @@ import { Sandbox, Template, type TemplateClass } from "e2b";
 import { evictLayers } from "../../packages/control-plane/src/db/queries/layers.ts";
 import { RunningEnvd, TOKEN } from "../../packages/envd/src/testing/running-envd.ts";
 import { eventually } from "./eventually.ts";
-import { type TestService, testService } from "./service.ts";
+import { e2bOptions, type TestService, testService } from "./service.ts";
 
 interface BuildImage {
   name: string;
@@ -20,7 +20,7 @@ describe("template builds", () => {
   let dir = "";
   let envd: RunningEnvd;
   let service: TestService;
-  let options: { apiKey: string; apiUrl: string; sandboxUrl: string; retries: number };
+  let options: ReturnType<typeof e2bOptions>;
   let count = 0;
   /** Where steps leave a line each time they are carried out. */
   let trace = "";
@@ -31,8 +31,7 @@ describe("template builds", () => {
     service = await testService();
     service.host.machines.token = TOKEN;
     service.host.tunnels.ports.set(49_983, Number(new URL(envd.url).port));
-    const apiKey = service.key.replace("wrn_", "e2b_");
-    options = { apiKey, apiUrl: service.url, sandboxUrl: service.url, retries: 0 };
+    options = e2bOptions(service);
   });
   beforeEach(() => {
     trace = join(dir, `trace-${count++}`);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Sandbox } from "e2b";
-import { type TestService, testService } from "./service.ts";
+import { e2bOptions, type TestService, testService } from "./service.ts";
 
 interface Entry {
   timestamp: string;
@@ -13,12 +13,11 @@ interface Entry {
 
 describe("logs and metrics for the E2B client", () => {
   let service: TestService;
-  let options: { apiKey: string; apiUrl: string; sandboxUrl: string; retries: number };
+  let options: ReturnType<typeof e2bOptions>;
   let sandbox: Sandbox;
   before(async () => {
     service = await testService();
-    const apiKey = service.key.replace("wrn_", "e2b_");
-    options = { apiKey, apiUrl: service.url, sandboxUrl: service.url, retries: 0 };
+    options = e2bOptions(service);
     sandbox = await Sandbox.create(options);
   });
   after(() => service[Symbol.asyncDispose]());

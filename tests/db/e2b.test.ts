@@ -15,18 +15,17 @@ import {
   Secret,
   Volume,
 } from "e2b";
-import { type TestService, testService } from "./service.ts";
+import { e2bOptions, type TestService, testService } from "./service.ts";
 
 const MINUTE = 60_000;
 
 describe("the E2B client against the control plane", () => {
   let service: TestService;
-  let options: { apiKey: string; apiUrl: string; sandboxUrl: string; retries: number };
+  let options: ReturnType<typeof e2bOptions>;
 
   before(async () => {
     service = await testService({ WRENN_MAX_RUNNING: "6", WRENN_DOMAIN: "sandbox.test:4443" });
-    const apiKey = service.key.replace("wrn_", "e2b_");
-    options = { apiKey, apiUrl: service.url, sandboxUrl: service.url, retries: 0 };
+    options = e2bOptions(service);
   });
   after(() => service[Symbol.asyncDispose]());
 

@@ -107,6 +107,16 @@ export async function testService(settings: Record<string, string> = {}): Promis
   return service;
 }
 
+/** What E2B's client needs to speak to the service as its operator. It repeats nothing by itself. */
+export function e2bOptions({ key, url }: TestService): {
+  apiKey: string;
+  apiUrl: string;
+  sandboxUrl: string;
+  retries: number;
+} {
+  return { apiKey: key.replace("wrn_", "e2b_"), apiUrl: url, sandboxUrl: url, retries: 0 };
+}
+
 async function call(
   service: TestService,
   method: string,

@@ -1,12 +1,12 @@
 // How a new sandbox begins: as a clone of a template's snapshot where there is one, else by booting.
-import { assertSandboxId, BOUNDS, newSandboxId, newToken, WrennError } from "@wrenn/core";
+import { assertSandboxId, BOUNDS, newSandboxId, WrennError } from "@wrenn/core";
 import type { Egress } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
 import { rootImage, type WarmTemplates } from "../template/warm.ts";
 import type { HostContext } from "./context.ts";
 import { type Beginning, beginLife } from "./life.ts";
-import type { SandboxRecord } from "./record.ts";
+import { type SandboxRecord, startingRecord } from "./record.ts";
 import { cloneOf, fromDiskOf } from "./resume.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 
@@ -101,10 +101,8 @@ async function boot(
 /** The record of a sandbox to be. Throws `invalid_argument` naming the field that does not fit. */
 export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
   if (spec.id !== "") assertSandboxId(spec.id);
-  const record: SandboxRecord = {
-    version: 2,
+  const record = startingRecord({
     id: spec.id === "" ? newSandboxId() : spec.id,
-    status: "starting",
     template: spec.template,
     vcpus: spec.vcpus,
     memoryMb: spec.memoryMb,
@@ -112,19 +110,10 @@ export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
       spec.diskMb !== 0 ? spec.diskMb : template.type === "base" ? BOUNDS.disk_mb.default : template.diskMb,
     timeoutSec: spec.timeoutSec,
     ttlMode: spec.ttlMode,
-    deadline: null,
     onTimeout: spec.onTimeout,
-    token: newToken(),
     envs: spec.envs,
     ...(spec.egress && { egress: spec.egress }),
-    createdAt: Date.now(),
-    snapshot: null,
-    next: null,
-    layers: [],
-    kept: [],
-    lives: 0,
-    life: null,
-  };
+  });
   assertBounds({
     vcpus: record.vcpus,
     memory_mb: record.memoryMb,

@@ -1,11 +1,11 @@
 // Forking: copies of a running sandbox, which stands still for a moment and goes on.
-import { newToken, WrennError } from "@wrenn/core";
+import { WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import { beginDraft, capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
 import { explainDiskFull } from "./disk-full.ts";
 import { quiesce, unquiesce } from "./quiesce.ts";
-import type { SandboxRecord } from "./record.ts";
+import { type SandboxRecord, startingRecord } from "./record.ts";
 import { runningOf, type Sandbox } from "./sandbox.ts";
 
 /**
@@ -55,27 +55,16 @@ export function assertForkIds(source: string, ids: readonly string[], max: numbe
 /** The record of a copy: the source's size, time-outs, variables and rules, and nothing that it has become since. */
 export function forkRecord(source: SandboxRecord, id: string): SandboxRecord {
   const { vcpus, memoryMb, diskMb, template, timeoutSec, ttlMode, onTimeout, envs, egress } = source;
-  return {
-    version: 2,
+  return startingRecord({
     id,
-    status: "starting",
     template,
     vcpus,
     memoryMb,
     diskMb,
     timeoutSec,
     ttlMode,
-    deadline: null,
     onTimeout,
-    token: newToken(),
     envs,
     ...(egress && { egress }),
-    createdAt: Date.now(),
-    snapshot: null,
-    next: null,
-    layers: [],
-    kept: [],
-    lives: 0,
-    life: null,
-  };
+  });
 }

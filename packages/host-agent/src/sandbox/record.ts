@@ -1,7 +1,7 @@
 // What is kept on disk about a sandbox, written before its resources are taken so that the next agent can find them.
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isSandboxId, type SandboxStatus } from "@wrenn/core";
+import { isSandboxId, newToken, type SandboxStatus } from "@wrenn/core";
 import type { Egress, ProcessIdentity } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 
@@ -59,6 +59,39 @@ export interface GuestImageNames {
   kernel: string;
   initramfs: string;
   agentDrive: string;
+}
+
+/** What a sandbox is asked to be; the rest of a record comes to be while it lives. */
+export type Asked = Pick<
+  SandboxRecord,
+  | "id"
+  | "template"
+  | "vcpus"
+  | "memoryMb"
+  | "diskMb"
+  | "timeoutSec"
+  | "ttlMode"
+  | "onTimeout"
+  | "envs"
+  | "egress"
+>;
+
+/** The record of a sandbox that begins: with a token of its own, and without a past. */
+export function startingRecord(asked: Asked): SandboxRecord {
+  return {
+    version: 2,
+    ...asked,
+    status: "starting",
+    deadline: null,
+    token: newToken(),
+    createdAt: Date.now(),
+    snapshot: null,
+    next: null,
+    layers: [],
+    kept: [],
+    lives: 0,
+    life: null,
+  };
 }
 
 const FILE = "sandbox.json";

@@ -1,13 +1,13 @@
 // Booted copies of base templates: one snapshot for each shape that sandboxes ask for, so that creating is cloning.
 import { isDeepStrictEqual } from "node:util";
-import { newSandboxId, newToken, WrennError } from "@wrenn/core";
+import { newSandboxId, WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import { capture } from "../sandbox/capture.ts";
 import { misfits } from "../sandbox/compatible.ts";
 import type { HostContext } from "../sandbox/context.ts";
 import { beginLife } from "../sandbox/life.ts";
 import { endLife } from "../sandbox/pause.ts";
-import { removeSandboxDir, type SandboxRecord, writeRecord } from "../sandbox/record.ts";
+import { removeSandboxDir, type SandboxRecord, startingRecord, writeRecord } from "../sandbox/record.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import type { BaseTemplate, TemplateRegistry } from "./registry.ts";
 
@@ -135,24 +135,16 @@ export function shapeKey({ vcpus, memoryMb, diskMb }: Shape): string {
 
 function templateRecord(template: BaseTemplate, shape: Shape): SandboxRecord {
   return {
-    version: 2,
-    id: newSandboxId(),
-    status: "starting",
-    template: template.name,
-    ...shape,
-    timeoutSec: 0,
-    ttlMode: "inactivity",
-    deadline: null,
-    onTimeout: "destroy",
-    token: newToken(),
-    envs: {},
-    createdAt: Date.now(),
-    snapshot: null,
-    next: null,
+    ...startingRecord({
+      id: newSandboxId(),
+      template: template.name,
+      ...shape,
+      timeoutSec: 0,
+      ttlMode: "inactivity",
+      onTimeout: "destroy",
+      envs: {},
+    }),
     layers: [{ kind: "image", name: rootImage(template, shape.diskMb) }],
-    kept: [],
-    lives: 0,
-    life: null,
   };
 }
 
