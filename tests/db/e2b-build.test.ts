@@ -160,6 +160,16 @@ describe("template builds", () => {
     assert.deepEqual(await done(), [dir, "root"]);
   });
 
+  it("a child's PATH builds on its parent's", async () => {
+    const parent = Template().fromTemplate("base").setUser("root").setWorkdir(dir);
+    await build(parent.setEnvs({ PATH: "/opt/bin:$PATH" }), "with-path");
+    const child = Template().fromTemplate("with-path").setEnvs({ PATH: "/more:$PATH" });
+    await build(child.runCmd(`echo $PATH >> ${trace}`), "child-of-path");
+    assert.match((await done()).at(-1) ?? "", /\/more:\/opt\/bin:\/usr/);
+    const kept = JSON.parse(await readFile(join(dir, "defaults.json"), "utf8"));
+    assert.match(kept.envVars.PATH, /^\/more:\/opt\/bin:\/usr/);
+  });
+
   it("an image is made a template of for one build, and is a layer from then on", async () => {
     const digest = `sha256:${"1".repeat(64)}`;
     service.host.images.set("oci:app:v1", { digest, envs: { FROM_IMAGE: "yes" } });

@@ -2,6 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Sandbox, Template } from "e2b";
+import {
+  assignTags,
+  forgetSnapshot,
+  recordSnapshot,
+} from "../../packages/control-plane/src/db/queries/snapshots.ts";
 import { eventually } from "./eventually.ts";
 import { e2bOptions, type TestService, testService } from "./service.ts";
 
@@ -95,5 +100,29 @@ describe("tags of templates", () => {
       else await assert.rejects(Template.assignTags("bounds", more, options), /400.*at most 64/);
     }
     assert.equal((await tags("bounds")).length, 49);
+    const more = { ...options, tags: Array.from({ length: 16 }, (_, at) => `b${at}`) };
+    await assert.rejects(Template.build(Template().fromTemplate("base"), "bounds", more), /400.*at most 64/);
+  });
+
+  it("may be given, replaced and taken away at once by many", async () => {
+    await snapshot("busy");
+    const { db } = service.database;
+    const row = await db
+      .selectFrom("templates")
+      .selectAll()
+      .where("name", "=", "busy")
+      .executeTakeFirstOrThrow();
+    const { owner, name, store_name: storeName, sandbox_id, vcpus, memory_mb, disk_mb, size_bytes } = row;
+    const whole = { owner: owner ?? "", name, storeName, sandbox_id: sandbox_id ?? "", vcpus };
+    const content = { ...whole, memory_mb, disk_mb: disk_mb ?? 0, sizeBytes: Number(size_bytes) };
+    const naming = { overwrite: true, tags: ["b", "default", "a"] };
+    for (let round = 0; round < 40; round++) {
+      await Promise.all([
+        recordSnapshot(db, content, naming),
+        assignTags(db, { owner: whole.owner, name, source: "default", tags: ["b", "a"] }),
+        forgetSnapshot(db, whole.owner, name, ["a", "b"]),
+      ]);
+    }
+    assert.ok((await tags("busy")).includes("default"));
   });
 });

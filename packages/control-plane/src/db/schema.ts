@@ -48,6 +48,8 @@ interface HostsTable {
 export interface TemplateConfig {
   user?: string;
   workdir?: string;
+  /** Only PATH, which a child's `ENV PATH …:$PATH` builds on; the other variables are in the guest itself. */
+  envs?: Record<string, string>;
 }
 
 interface TemplatesTable {

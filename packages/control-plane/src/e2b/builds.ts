@@ -32,6 +32,7 @@ export function buildHandlers({ stepBuilds, uploads, templates, stallMs }: Servi
           field: "name",
         });
       }
+      await templates.assertRoomForTags(caller, plain, tags);
       const record = stepBuilds.request(
         caller,
         { name: plain, tags },

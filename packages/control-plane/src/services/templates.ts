@@ -120,17 +120,22 @@ export class TemplateService {
   /** Lets tags of the name stand for what `reference` stands for. Returns that. Throws `not_found`. */
   async assignTags(caller: Caller, reference: string, tags: readonly string[]): Promise<TemplateRow> {
     const { name, tag: source } = splitReference(reference);
+    await this.assertRoomForTags(caller, name, tags);
+    const assigned = await assignTags(this.#db, { owner: caller.owner, name, source, tags });
+    if (!assigned) throw new WrennError("not_found", `you have no template ${reference}`);
+    await this.#dropNameless(assigned.replaced, caller);
+    await recordAudit(this.#db, { action: "template.tag", subject: name, by: caller, detail: { tags } });
+    return assigned.row;
+  }
+
+  /** Throws `invalid_argument` when the name would have more tags than a template may have. */
+  async assertRoomForTags(caller: Caller, name: string, tags: readonly string[]): Promise<void> {
     const there = new Set((await tagsOf(this.#db, caller.owner, name)).map(({ tag }) => tag));
     if (there.size + tags.filter((tag) => !there.has(tag)).length > MAX_TAGS) {
       throw new WrennError("invalid_argument", `a template has at most ${MAX_TAGS} tags; remove some first`, {
         field: "tags",
       });
     }
-    const assigned = await assignTags(this.#db, { owner: caller.owner, name, source, tags });
-    if (!assigned) throw new WrennError("not_found", `you have no template ${reference}`);
-    await this.#dropNameless(assigned.replaced, caller);
-    await recordAudit(this.#db, { action: "template.tag", subject: name, by: caller, detail: { tags } });
-    return assigned.row;
   }
 
   /** Takes tags away; ones that are not there are left. Throws `not_found`, or `invalid_argument` for `default`. */

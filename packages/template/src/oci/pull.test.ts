@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { WrennError } from "@wrenn/core";
 import { archive, digestOf } from "../testing/archive.ts";
 import { type ImageOptions, makeImage, TestRegistry, writeLayout } from "../testing/test-image.ts";
 import { type ImageSources, openImage, parseRegistries } from "./open-image.ts";
@@ -111,6 +113,31 @@ describe("images", () => {
       const sparse = [{ path: "x", type: "ExtendedHeader", content: holes } as const, ...FILES];
       await assert.rejects(pull((await layoutOf([sparse])).name), /holes/);
     });
+
+    it("whose archives one reader passes over or takes for packed, and another reads, are refused", async () => {
+      const holes = "27 GNU.sparse.major=1\n";
+      const unnamed = [{ path: "", type: "ExtendedHeader", content: holes } as const, ...FILES];
+      await assert.rejects(pull((await layoutOf([unnamed])).name), /damaged/);
+      const sparse = archive([...FILES, { path: "x", type: "ExtendedHeader", content: holes }, ...FILES]);
+      // The first file's name begins as packed bytes do.
+      sparse.set([0x1f, 0x8b, 0x08, 0x04], 0);
+      sparse.fill(" ", 148, 156);
+      const sum = sparse.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+      sparse.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+      await assert.rejects(pull((await layoutOf([sparse], { packing: "none" })).name), /holes/);
+      await pull((await layoutOf([Buffer.alloc(1024)])).name);
+    });
+
+    it("that are not there whole leave no file open", async () => {
+      const { name, path, image } = await layoutOf([FILES]);
+      const { layers } = JSON.parse(String(image.blobs.get(image.manifest)));
+      await rm(join(path, "blobs/sha256", layers[0].digest.slice(7)));
+      const open = () => readdirSync("/proc/self/fd").length;
+      await assert.rejects(pull(name));
+      const before = open();
+      for (let i = 0; i < 20; i++) await assert.rejects(pull(name));
+      assert.ok(open() <= before + 1, `${open()} descriptors after ${before}`);
+    });
   });
 
   describe("from a registry", () => {
@@ -146,6 +173,24 @@ describe("images", () => {
       await assert.rejects(pull(`${registry.name}/other:v1`, from), { code: "not_found" });
       const gone = { layoutDir: undefined, registries: parseRegistries("plain:127.0.0.1:1") };
       await assert.rejects(pull("127.0.0.1:1/app:v1", gone), { code: "unavailable" });
+    });
+
+    it("that give no token where they say so are refused, and are not quoted", async () => {
+      await using registry = await TestRegistry.start(makeImage([FILES]));
+      registry.guard = "token";
+      const { username, password } = registry;
+      const from = { layoutDir: undefined, registries: parseRegistries(`plain:${registry.name}`) };
+      for (const said of ["<p>not now</p>", "null", "{}", '{"token":7}', '{"token":"a\\nb"}']) {
+        registry.token = said;
+        await assert.rejects(
+          pull(`${registry.name}/app:v1`, from, { username, password }),
+          (error: Error) => {
+            assert.equal((error as WrennError).code, "unavailable", said);
+            assert.doesNotMatch(error.message, /not now/);
+            return true;
+          },
+        );
+      }
     });
 
     it("a blob that is not what its digest says is refused", async () => {

@@ -105,8 +105,9 @@ async function unpackLayer(
 ): Promise<number> {
   const packed = measured(layer.digest, layer.size);
   const plain = measured(layer.diffId);
-  const file = createWriteStream(`${path}.new`, { flags: "w", mode: 0o600 });
   const stream = await source.blob(layer, signal);
+  // Last, and into the pipeline at once, which closes it and hears of its errors.
+  const file = createWriteStream(`${path}.new`, { flags: "w", mode: 0o600 });
   try {
     await (layer.packing === "none"
       ? pipeline(stream, packed.stream, scanned(left), plain.stream, file, { signal })

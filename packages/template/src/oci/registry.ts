@@ -79,8 +79,8 @@ class RegistrySource implements ImageSource {
     const url = new URL(path, this.#base);
     let response = await this.#follow(url, headers, signal);
     if (response.status === 401) {
-      this.#authorization = await this.#authorize(response.headers.get("www-authenticate") ?? "", signal);
       await response.body?.cancel();
+      this.#authorization = await this.#authorize(response.headers.get("www-authenticate") ?? "", signal);
       response = await this.#follow(url, headers, signal);
     }
     if (response.ok) return response;
@@ -126,9 +126,10 @@ class RegistrySource implements ImageSource {
       await response.body?.cancel();
       throw this.#failed("invalid_argument", "it does not let us in with these credentials");
     }
-    const answer = await readBounded(response, MAX_TOKEN_BYTES, "a token");
-    const { token, access_token } = JSON.parse(String(answer)) as { token?: string; access_token?: string };
-    return `Bearer ${token ?? access_token ?? ""}`;
+    const token = tokenOf(await readBounded(response, MAX_TOKEN_BYTES, "a token"));
+    if (token === undefined)
+      throw this.#failed("unavailable", "it gives no token where it says that it does");
+    return `Bearer ${token}`;
   }
 
   /** A registry with TLS leads nowhere without it. */
@@ -157,6 +158,18 @@ class RegistrySource implements ImageSource {
   #failed(code: "not_found" | "unavailable" | "invalid_argument", why: string, cause?: unknown): WrennError {
     return new WrennError(code, `could not get image ${this.#name}: ${why}`, { field: "fromImage", cause });
   }
+}
+
+/** The token in an answer, if there is one that fits into a header. What else is said there goes nowhere. */
+function tokenOf(answer: Buffer): string | undefined {
+  let said: { token?: unknown; access_token?: unknown } | null;
+  try {
+    said = JSON.parse(answer.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  const token = said?.token ?? said?.access_token;
+  return typeof token === "string" && /^[\x21-\x7e]+$/.test(token) ? token : undefined;
 }
 
 /** `key="value"` pairs of a challenge (RFC 9110, 11.2). */

@@ -13,6 +13,9 @@ export interface Allowance {
 /** Of all layers of an image. */
 export const MAX_IMAGE: Allowance = { bytes: 16 * GIB, entries: 2_000_000 };
 
+/** Of an archive; one of zeros says nothing. */
+const BLOCK_BYTES = 512;
+
 /** What an entry takes on disk beside its bytes. */
 const ENTRY_BYTES = 1_024;
 
@@ -31,7 +34,17 @@ export function scanned(left: Allowance): Transform {
     if (left.entries < 0) fail(tooLarge(`an image holds at most ${MAX_IMAGE.entries} files`));
   };
   const holes = () => fail(tooLarge("the image has files with holes, which are not supported in archives"));
+  const damaged = (what: string) =>
+    fail(
+      new WrennError("invalid_argument", `an archive of the image is damaged: ${what}`, {
+        field: "fromImage",
+      }),
+    );
   const parser = new Parser({
+    // An entry that this parser takes for broken, and passes over, may be a good one for another.
+    onwarn: (code, message) => {
+      if (code === "TAR_ENTRY_INVALID") damaged(String(message));
+    },
     onReadEntry: (entry) => {
       if (entry.type === ("SparseFile" as string)) holes();
       count();
@@ -46,6 +59,9 @@ export function scanned(left: Allowance): Transform {
     if (String(text).includes("GNU.sparse.")) holes();
   });
   parser.on("error", fail);
+  // What begins like this is an archive as it is: otherwise the parser looks for a packed one, as which the name of an
+  // archive's first file can make it look, and sees what is in there instead.
+  parser.write(Buffer.alloc(BLOCK_BYTES));
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       left.bytes -= chunk.length;

@@ -80,6 +80,8 @@ export class TestRegistry implements AsyncDisposable {
   guard: "none" | "basic" | "token" = "none";
   readonly username = "somebody";
   readonly password = "a secret of the test";
+  /** What is said when a token is asked for. */
+  token = JSON.stringify({ token: "the-token" });
   /** Where blobs are sent for; itself when undefined. */
   redirect: string | undefined;
   /** `authorization` of each request, and its path. */
@@ -114,10 +116,10 @@ export class TestRegistry implements AsyncDisposable {
     this.asked.push({ path: url, authorization });
     const basic = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString("base64")}`;
     if (url.startsWith("/token")) {
-      response.writeHead(authorization === basic ? 200 : 401).end(JSON.stringify({ token: "the token" }));
+      response.writeHead(authorization === basic ? 200 : 401).end(this.token);
       return;
     }
-    const wanted = { none: undefined, basic, token: "Bearer the token" }[this.guard];
+    const wanted = { none: undefined, basic, token: "Bearer the-token" }[this.guard];
     if (wanted !== undefined && authorization !== wanted) {
       const challenge =
         this.guard === "basic"

@@ -40,13 +40,14 @@ export async function evictLayers(
   return rows.map(({ store_name }) => store_name);
 }
 
-/** Forgets one layer. Returns what it stood for, if it was still there. */
-export async function forgetLayer(db: Db, { owner, name }: TemplateRow): Promise<string[]> {
+/** Forgets one layer, unless its key stands for another one by now. Returns what it stood for, if it was still there. */
+export async function forgetLayer(db: Db, { owner, name, store_name }: TemplateRow): Promise<string[]> {
   const rows = await db
     .deleteFrom("templates")
     .where("type", "=", "layer")
     .where("owner", "=", owner)
     .where("name", "=", name)
+    .where("store_name", "=", store_name)
     .returning("store_name")
     .execute();
   return rows.map(({ store_name }) => store_name);

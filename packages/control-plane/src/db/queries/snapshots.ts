@@ -41,10 +41,10 @@ export async function recordSnapshot(
   const status = "ready" as const;
   const values = { ...rest, store_name, size_bytes, type, status, config: asJson(config) };
   return await db.transaction().execute(async (tx) => {
+    await lockName(tx, values.owner, values.name);
     const replaced: string[] = [];
     const rows: TemplateRow[] = [];
-    // In one order, so that two that want the same names wait for each other and not each for the other.
-    for (const tag of [...tags].sort()) {
+    for (const tag of tags) {
       const written = await put(tx, { ...values, tag }, overwrite);
       if (!written) return undefined;
       rows.push(written.row);
@@ -98,6 +98,7 @@ export async function assignTags(
   { owner, name, source, tags }: { owner: string; name: string; source: string; tags: readonly string[] },
 ): Promise<Recorded | undefined> {
   return await db.transaction().execute(async (tx) => {
+    await lockName(tx, owner, name);
     const row = await tx
       .selectFrom("templates")
       .selectAll()
@@ -105,19 +106,26 @@ export async function assignTags(
       .where("name", "=", name)
       .where("tag", "=", source)
       .where("type", "=", "snapshot")
-      .forUpdate()
       .executeTakeFirst();
     if (!row) return undefined;
     const replaced: string[] = [];
     const { created_at: _, last_updated: __, ...rest } = row;
     const values = { ...rest, config: asJson(row.config ?? undefined) };
-    for (const tag of [...tags].sort()) {
+    for (const tag of tags) {
       if (tag === source) continue;
       const written = await put(tx, { ...values, owner, tag }, true);
       if (written?.old !== undefined) replaced.push(written.old);
     }
     return { row, replaced };
   });
+}
+
+/**
+ * One at a time for each name, until the transaction's end. Locks on the rows would not do: two transactions that see
+ * different rows take them in different orders.
+ */
+async function lockName(tx: Db, owner: string, name: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`template ${owner}/${name}`}, 0))`.execute(tx);
 }
 
 /** The names that a snapshot has, the newest first. */
@@ -141,14 +149,8 @@ export async function forgetSnapshot(
   tags?: readonly string[],
 ): Promise<string[]> {
   return await db.transaction().execute(async (tx) => {
-    // Whoever is giving it another tag holds this lock: the deletion sees that tag, too.
-    await tx
-      .selectFrom("templates")
-      .select("tag")
-      .where("owner", "=", owner)
-      .where("name", "=", name)
-      .forUpdate()
-      .execute();
+    // Whoever is giving it another tag has the lock: the deletion sees that tag, too.
+    await lockName(tx, owner, name);
     let query = tx
       .deleteFrom("templates")
       .where("owner", "=", owner)

@@ -92,11 +92,13 @@ export async function carryOut(
       site.guest.close();
     }
     const request = { sandbox_id: sandbox.id, name: record.template };
-    const { user, workdir } = surroundings;
+    const { user, workdir, envs } = surroundings;
+    // The one variable that a child's steps build on by name; the others reach them from the guest.
+    const path = envs["PATH"] === undefined ? {} : { envs: { PATH: envs["PATH"] } };
     await context.snapshots.create(caller, request, {
       overwrite: true,
       tags: record.tags,
-      config: { user, workdir },
+      config: { user, workdir, ...path },
     });
     record.log("info", `template ${record.template} is ready`, step);
   } catch (reason) {

@@ -28,12 +28,16 @@ export class Layers {
     this.#context = context;
   }
 
-  /** The layer of the last key that has one, and which key that is. Nothing when none has. */
+  /** The layer of the last key that has one, and which key that is. Nothing when none has. Never throws. */
   async find(
     { owner }: Caller,
     keys: readonly string[],
   ): Promise<{ layer: TemplateRow; at: number } | undefined> {
-    const rows = await useLayers(this.#context.db, owner, [...new Set(keys)]);
+    const { db, log } = this.#context;
+    const rows = await useLayers(db, owner, [...new Set(keys)]).catch((err: unknown) => {
+      log.warn({ err }, "could not look for layers of a build");
+      return [];
+    });
     const byKey = new Map(rows.map((row) => [row.name, row]));
     const at = keys.findLastIndex((key) => byKey.has(key));
     const layer = byKey.get(keys[at] ?? "");
