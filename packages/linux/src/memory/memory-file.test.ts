@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, writeSync } from "node:fs";
 import { describe, it } from "node:test";
+import type { WrennError } from "@wrenn/core";
 import fc from "fast-check";
 import { MemoryFile } from "./memory-file.ts";
 
@@ -77,6 +78,11 @@ describe("MemoryFile", () => {
   it("can be had from another process that has it, and nothing else can", () => {
     const file = MemoryFile.create("wrenn-test", 2 * PAGE);
     file.write(0, new Uint8Array(PAGE).fill(9));
+    assert.throws(
+      () => MemoryFile.openOf(process.pid, file.fd, 2 * PAGE),
+      ({ code, cause }: WrennError) => code === "not_found" && /its size may change/.test(String(cause)),
+    );
+    file.fixSize();
     const again = MemoryFile.openOf(process.pid, file.fd, 2 * PAGE);
     assert.equal(contentOf(again)[PAGE - 1], 9);
     again.close();
@@ -88,6 +94,14 @@ describe("MemoryFile", () => {
     ] as const)
       assert.throws(() => MemoryFile.openOf(process.pid, fd, bytes), { code: "not_found" });
     closeSync(other);
+    file.close();
+  });
+
+  it("does not wait for what was cut off", () => {
+    const file = MemoryFile.create("wrenn-test", 2 * PAGE);
+    ftruncateSync(file.fd, PAGE);
+    file.read(0, Buffer.alloc(PAGE));
+    assert.throws(() => contentOf(file), { code: "internal", message: /cut short/ });
     file.close();
   });
 

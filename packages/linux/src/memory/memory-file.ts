@@ -12,7 +12,9 @@ const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 /** linux/fcntl.h */
 const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
 const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8 };
+const SIZE_SEALS = SEALS.shrink | SEALS.grow;
 /** linux/falloc.h */
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
@@ -50,8 +52,8 @@ export class MemoryFile {
   }
 
   /**
-   * The memory file that another process has as its descriptor `fd`. Throws `not_found` when there is none of that size:
-   * what else that process may have put in its place is not opened.
+   * The memory file that another process has as its descriptor `fd`. Throws `not_found` when there is none of that size,
+   * fixed as by {@link fixSize}: what else that process may have put in its place is not opened, nor what it may cut short.
    */
   static openOf(pid: number, fd: number, bytes: number): MemoryFile {
     const path = `/proc/${pid}/fd/${fd}`;
@@ -61,6 +63,8 @@ export class MemoryFile {
       opened = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
       const stat = fstatSync(opened);
       if (!stat.isFile() || stat.size !== bytes) throw new Error(`it is no file of ${bytes} bytes`);
+      const seals = checked(libc.fcntl(opened, F_GET_SEALS, "int", 0), "asking for a memory file's seals");
+      if ((seals & SIZE_SEALS) !== SIZE_SEALS) throw new Error("its size may change");
       return new MemoryFile(opened, bytes);
     } catch (cause) {
       if (opened !== undefined) closeSync(opened);
@@ -77,11 +81,13 @@ export class MemoryFile {
     }
   }
 
-  /** Fills `into` from an offset. */
+  /** Fills `into` from an offset. Throws `internal` when the file is shorter by now than it was made. */
   read(offset: number, into: Uint8Array): void {
     this.#assertInside(offset, into);
     for (let done = 0; done < into.length; ) {
-      done += readSync(this.fd, into, done, into.length - done, offset + done);
+      const count = readSync(this.fd, into, done, into.length - done, offset + done);
+      if (count === 0) throw new WrennError("internal", "a memory file was cut short");
+      done += count;
     }
   }
 
@@ -103,13 +109,12 @@ export class MemoryFile {
 
   /** From here on its size stays as it is; what is in it may still be written. */
   fixSize(): void {
-    const seals = SEALS.shrink | SEALS.grow;
-    checked(libc.fcntl(this.fd, F_ADD_SEALS, "int", seals), "fixing the size of a memory file");
+    checked(libc.fcntl(this.fd, F_ADD_SEALS, "int", SIZE_SEALS), "fixing the size of a memory file");
   }
 
   /** From here on nobody can write, shrink, grow or unseal it: neither through this descriptor nor by opening it again. */
   seal(): void {
-    const all = SEALS.seal | SEALS.shrink | SEALS.grow | SEALS.write;
+    const all = SEALS.seal | SIZE_SEALS | SEALS.write;
     checked(libc.fcntl(this.fd, F_ADD_SEALS, "int", all), "sealing a memory file");
   }
 

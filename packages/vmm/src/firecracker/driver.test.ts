@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { MIB, type WrennError } from "@wrenn/core";
+import { MIB, WrennError } from "@wrenn/core";
 import { isAlive, kill, MemoryFile } from "@wrenn/linux";
 import { type Machine, PAGE_BYTES } from "../vmm.ts";
+import { FirecrackerApi } from "./api/client.ts";
 import { apiSocket, INSIDE, pagesSocket } from "./layout.ts";
+import { FirecrackerMachine } from "./machine.ts";
+import { MemoryPicture } from "./memory-picture.ts";
+import type { ServedMemory } from "./served-memory.ts";
 import { BOOT_PAGES, type Fault, FIRST_LATER_PAGE, STATE_START } from "./testing/fake-firecracker.ts";
 import { FakeWorld, MEMORY_MB } from "./testing/world.ts";
 import { zeroPages } from "./testing/zero-pages.ts";
@@ -338,6 +342,28 @@ describe("a Firecracker that fails", () => {
     await machine.kill();
     assert.deepEqual(names(), [], "the other one was not spoken to");
     await victim.kill();
+  });
+
+  it("and puts a directory there, or whose memory cannot be let go, is gone all the same", async () => {
+    const spec = world.spec("directory");
+    const started = await world.vmm().start(spec);
+    rmSync(apiSocket(spec));
+    mkdirSync(join(apiSocket(spec), "deeper"), { recursive: true });
+    const stuck = new WrennError("deadline_exceeded", "a read of saved memory does not come back");
+    const machine = new FirecrackerMachine({
+      spec,
+      cgroup: world.cgroups.open(spec.cgroup),
+      process: started.process,
+      exited: started.exited,
+      api: new FirecrackerApi({ path: apiSocket(spec), isAlive: () => isAlive(started.process) }),
+      picture: MemoryPicture.create(MEMORY_MB),
+      served: { stop: () => Promise.reject(stuck) } as unknown as ServedMemory,
+      snapshotType: "Diff",
+    });
+    await assert.rejects(machine.kill(), stuck);
+    assert.equal(isAlive(machine.process), false);
+    assert.equal(existsSync(apiSocket(spec)), false);
+    assertNothingLeft();
   });
 });
 

@@ -60,12 +60,14 @@ export class FirecrackerVmm implements Vmm {
   readonly #options: FirecrackerOptions;
   readonly #trackDirtyPages: boolean;
   readonly #rates: Rates;
+  readonly #listenTimeoutMs: number;
   readonly #faultThreads: FaultThreads;
 
   constructor(options: FirecrackerOptions) {
     this.#options = options;
     this.#trackDirtyPages = options.trackDirtyPages ?? true;
     this.#rates = options.rates ?? {};
+    this.#listenTimeoutMs = options.listenTimeoutMs ?? LISTEN_TIMEOUT_MS;
     const { codeCacheDir } = options;
     this.#faultThreads = new FaultThreads(codeCacheDir === undefined ? {} : { codeCacheDir });
   }
@@ -173,7 +175,7 @@ export class FirecrackerVmm implements Vmm {
     const machine = this.#machine({ spec, cgroup, process: identity, exited, api, picture, served });
     scope.move();
     return await orKill(spec, machine, "did not come up", () =>
-      api.untilServing({ timeoutMs: this.#options.listenTimeoutMs ?? LISTEN_TIMEOUT_MS }),
+      api.untilServing({ timeoutMs: this.#listenTimeoutMs }),
     );
   }
 
@@ -183,7 +185,14 @@ export class FirecrackerVmm implements Vmm {
     const { pages } = spec.memory;
     return await scope.take(
       "server of its memory",
-      () => new ServedMemory({ threads: this.#faultThreads, spec, pages, onFailure }),
+      () =>
+        new ServedMemory({
+          threads: this.#faultThreads,
+          spec,
+          pages,
+          acceptTimeoutMs: this.#listenTimeoutMs + LOAD_TIMEOUT_MS,
+          onFailure,
+        }),
       (server) => server.stop(),
     );
   }

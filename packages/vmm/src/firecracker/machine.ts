@@ -104,11 +104,13 @@ export class FirecrackerMachine implements Machine {
       throw new WrennError("internal", `the virtual machine of ${spec.id} (process ${pid}) does not end`);
     }
     picture.close();
-    await served?.stop();
-    await rm(apiSocket(spec), { force: true });
     await cgroup.kill();
     await cgroup.remove();
     removeDeviceNodes(spec.uid);
+    // Last, since these may fail: a read of saved memory may hang, and a VMM that was taken over may have put anything in
+    // its socket's place.
+    await rm(apiSocket(spec), { recursive: true, force: true });
+    await served?.stop();
   }
 
   /** Makes a call of its API. */

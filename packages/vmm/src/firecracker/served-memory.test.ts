@@ -15,7 +15,13 @@ it("a memory is never complete whose machine ends before it is there", async () 
   const onFailure = () => {
     failures += 1;
   };
-  const memory = new ServedMemory({ threads, spec, pages: zeroPages(1024), onFailure });
+  const memory = new ServedMemory({
+    threads,
+    spec,
+    pages: zeroPages(1024),
+    acceptTimeoutMs: 60_000,
+    onFailure,
+  });
   assert.equal(isForsaken(spec), true);
   const incomplete = assert.rejects(memory.arrival.complete, { code: "unavailable" });
   await memory.stop();

@@ -10,6 +10,8 @@ export interface ServedMemoryOptions {
   threads: FaultThreads;
   spec: Pick<MachineSpec, "dir" | "uid" | "memoryMb">;
   pages: LazyPagesRef;
+  /** From now until Firecracker has handed its memory over, which it does while it loads its state. */
+  acceptTimeoutMs: number;
   /** Ends the machine, which would wait for ever. */
   onFailure: () => void;
 }
@@ -23,12 +25,13 @@ export class ServedMemory {
   readonly arrival: MemoryArrival;
   readonly #server: UffdServer;
 
-  constructor({ threads, spec, pages, onFailure }: ServedMemoryOptions) {
+  constructor({ threads, spec, pages, acceptTimeoutMs, onFailure }: ServedMemoryOptions) {
     rmSync(pagesSocket(spec), { force: true });
     const server = UffdServer.start(threads, {
       socketPath: pagesSocket(spec),
       pages,
       peer: { uid: spec.uid },
+      acceptTimeoutMs,
     });
     this.#server = server;
     const loaded = Promise.withResolvers<void>();

@@ -119,11 +119,12 @@ export class QemuMachine implements Machine {
       );
     }
     this.#giveBack();
-    await this.#source?.stop();
-    await rm(controlSocket(this.#spec), { force: true });
     await this.#cgroup.kill();
     await this.#cgroup.remove();
     removeDeviceNodes(this.#spec.uid);
+    await rm(controlSocket(this.#spec), { force: true });
+    // Last, since its thread may hang in a read of saved memory.
+    await this.#source?.stop();
   }
 
   /** Makes {@link memory} usable; once is enough. */
