@@ -79,6 +79,25 @@ describe("the calls of a machine", () => {
   });
 });
 
+describe("the bounds of a machine", () => {
+  it("are what they are called, also where they are low", () => {
+    const buckets: [number, { size: number; refill_time: number }][] = [
+      [1, { size: 1, refill_time: 1000 }],
+      [10, { size: 1, refill_time: 100 }],
+      [15, { size: 15, refill_time: 1000 }],
+      [500, { size: 50, refill_time: 100 }],
+      [50_000_001, { size: 5_000_000, refill_time: 100 }],
+    ];
+    for (const [opsPerSec, bucket] of buckets) {
+      const [update] = rateRequests(spec, { disk: { opsPerSec } });
+      assert.deepEqual(update?.body, {
+        drive_id: "root",
+        rate_limiter: { bandwidth: { size: 0, refill_time: 0 }, ops: bucket },
+      });
+    }
+  });
+});
+
 describe("what a machine's process may use", () => {
   it("are its own disks at fixed places, and the devices that it needs", () => {
     assert.deepEqual(

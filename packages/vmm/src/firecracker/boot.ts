@@ -160,6 +160,8 @@ function limiter(rate: Rate | undefined): RateLimiter | undefined {
   };
 }
 
+/** A low rate that is no whole number of tokens in that time gets a second at a time: rounded it would be another rate. */
 function bucket(perSec: number): { size: number; refill_time: number } {
+  if (perSec % (1000 / REFILL_MS) !== 0 && perSec < 1000) return { size: perSec, refill_time: 1000 };
   return { size: Math.max(1, Math.round((perSec * REFILL_MS) / 1000)), refill_time: REFILL_MS };
 }
