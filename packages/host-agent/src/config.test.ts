@@ -34,6 +34,11 @@ describe("readConfig()", () => {
     assert.deepEqual(of({ FIRECRACKER_BIN: "/x/fc" }), ["auto", "/x/fc"]);
     assert.deepEqual(of({ FIRECRACKER_BIN: "/x/fc", WRENN_VMM: "firecracker" }), ["firecracker", "/x/fc"]);
     assert.deepEqual(of({ WRENN_VMM: "qemu" }), ["qemu", undefined]);
+    for (const vmm of ["auto", "firecracker"])
+      assert.throws(() => of({ FIRECRACKER_BIN: "x/fc", WRENN_VMM: vmm }), {
+        code: "invalid_argument",
+        message: /FIRECRACKER_BIN must be an absolute path/,
+      });
     assert.throws(() => of({ WRENN_VMM: "xen" }), {
       message: /WRENN_VMM must be one of: auto, qemu, firecracker/,
     });

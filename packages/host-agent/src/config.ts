@@ -3,7 +3,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { isAbsolute } from "node:path";
 import { MIB, WrennError } from "@wrenn/core";
 import { type ImageSources, parseRegistries } from "@wrenn/template";
-import { FIRECRACKER_VARIABLE, findFirecracker, type Rate, type Rates } from "@wrenn/vmm";
+import { findFirecracker, namedFirecracker, type Rate, type Rates } from "@wrenn/vmm";
 import type { MemorySetting } from "./memory/choose-memory.ts";
 
 export interface Config {
@@ -114,7 +114,7 @@ function vmmSettings(env: NodeJS.ProcessEnv): Pick<Config, "vmm" | "firecracker"
   const vmm = choice(env, "WRENN_VMM", ["auto", "qemu", "firecracker"]);
   return {
     vmm,
-    firecracker: vmm === "firecracker" ? findFirecracker(env) : env[FIRECRACKER_VARIABLE] || undefined,
+    firecracker: vmm === "firecracker" ? findFirecracker(env) : namedFirecracker(env),
   };
 }
 

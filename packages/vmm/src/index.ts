@@ -9,6 +9,7 @@ export {
   type FirecrackerBinary,
   findFirecracker,
   inspectFirecracker,
+  namedFirecracker,
 } from "./firecracker/binary.ts";
 export type { Rate, Rates } from "./firecracker/boot.ts";
 export { type FirecrackerOptions, FirecrackerVmm } from "./firecracker/driver.ts";

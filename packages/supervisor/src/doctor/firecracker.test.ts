@@ -19,5 +19,7 @@ describe("probeFirecracker()", () => {
     const absent = await probeFirecracker({ FIRECRACKER_BIN: join(dir, "absent") });
     assert.deepEqual([absent.ok, absent.required], [false, false]);
     assert.match(absent.remedy ?? "", /github\.com\/firecracker-microvm.*getting-started/);
+    const relative = await probeFirecracker({ FIRECRACKER_BIN: "firecracker" });
+    assert.deepEqual([relative.ok, relative.detail], [false, "FIRECRACKER_BIN must be an absolute path"]);
   });
 });

@@ -7,17 +7,17 @@ const NAME = "Firecracker (optional)";
 
 /** Looks at the binary alone: whether guests run on it is seen when the host agent starts. */
 export async function probeFirecracker(env: NodeJS.ProcessEnv): Promise<ProbeResult> {
-  const path = findFirecracker(env);
   const result = { name: NAME, required: false };
-  if (path === undefined) {
-    return {
-      ...result,
-      ok: false,
-      detail: "not there; QEMU runs the guests",
-      remedy: `how to get it: ${FIRECRACKER_GUIDE}; then set ${FIRECRACKER_VARIABLE} to its path`,
-    };
-  }
   try {
+    const path = findFirecracker(env);
+    if (path === undefined) {
+      return {
+        ...result,
+        ok: false,
+        detail: "not there; QEMU runs the guests",
+        remedy: `how to get it: ${FIRECRACKER_GUIDE}; then set ${FIRECRACKER_VARIABLE} to its path`,
+      };
+    }
     const { version, snapshotVersion } = await inspectFirecracker(path);
     const chosen = env[FIRECRACKER_VARIABLE]
       ? "used where KVM and the device mapper work"

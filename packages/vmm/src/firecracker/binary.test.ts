@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -22,6 +22,10 @@ function program(name: string, { version = "1.16.1", snapshots = "10.0.0", mode 
 describe("findFirecracker()", () => {
   it("takes the variable's word, whatever is there", () => {
     assert.equal(findFirecracker({ FIRECRACKER_BIN: "/nowhere" }), "/nowhere");
+    assert.throws(() => findFirecracker({ FIRECRACKER_BIN: "bin/firecracker" }), {
+      code: "invalid_argument",
+      message: /FIRECRACKER_BIN must be an absolute path/,
+    });
   });
 });
 
@@ -47,6 +51,26 @@ describe("inspectFirecracker()", () => {
     ];
     for (const [path, message] of wrong)
       await assert.rejects(inspectFirecracker(path), { code: "unavailable", message });
+  });
+});
+
+describe("the directories above a binary", () => {
+  it("are root's alone, or sticky", async () => {
+    const above = join(dir, "above");
+    mkdirSync(join(above, "bin"), { recursive: true });
+    const path = program("above/bin/firecracker");
+    symlinkSync(path, join(dir, "far"));
+    const uses = async () => (await inspectFirecracker(join(dir, "far"))).path;
+    const refuses = () =>
+      assert.rejects(uses(), { code: "unavailable", message: /above may be written by others than root/ });
+    for (const mode of [0o777, 0o775]) {
+      chmodSync(above, mode);
+      await refuses();
+    }
+    chmodSync(above, 0o1777);
+    assert.equal(await uses(), path);
+    chownSync(above, 12345, 0);
+    await refuses();
   });
 });
 

@@ -1,6 +1,7 @@
 // The Firecracker that this machine has. None comes with the platform: it is the operator's.
 import { statSync } from "node:fs";
 import { realpath } from "node:fs/promises";
+import { dirname, isAbsolute } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { CommandError, run } from "@wrenn/linux";
 
@@ -19,6 +20,9 @@ const OLDEST = [1, 13] as const;
 /** The next major version may have another API. */
 const MAJOR = 1;
 
+/** inode(7); Node has no name for it. */
+const S_ISVTX = 0o1000;
+
 export interface FirecrackerBinary {
   /** Without links. */
   path: string;
@@ -28,10 +32,17 @@ export interface FirecrackerBinary {
   snapshotVersion: string;
 }
 
-/** The path in the variable, else the first of the usual places with a file; undefined when there is none. */
+/** The path in the variable. Throws `invalid_argument` when it depends on where the reader happens to run. */
+export function namedFirecracker(env: NodeJS.ProcessEnv): string | undefined {
+  const named = env[FIRECRACKER_VARIABLE] || undefined;
+  if (named === undefined || isAbsolute(named)) return named;
+  throw new WrennError("invalid_argument", `${FIRECRACKER_VARIABLE} must be an absolute path`);
+}
+
+/** {@link namedFirecracker}, else the first of the usual places with a file; undefined when there is none. */
 export function findFirecracker(env: NodeJS.ProcessEnv): string | undefined {
-  const named = env[FIRECRACKER_VARIABLE];
-  if (named) return named;
+  const named = namedFirecracker(env);
+  if (named !== undefined) return named;
   return USUAL_PLACES.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
@@ -61,14 +72,22 @@ export function assertSupported(path: string, version: string): void {
   );
 }
 
-/** Root runs it. */
+/**
+ * Root runs it: neither the file nor a directory on the way to it, without links, may be somebody else's to replace. In a
+ * sticky directory nobody replaces what is root's.
+ */
 function assertTrusted(path: string): void {
-  const { uid, mode } = statSync(path);
-  if (uid === 0 && (mode & 0o022) === 0) return;
-  throw new WrennError(
-    "unavailable",
-    `${path} may be written by others than root: chown root and chmod 0755 make it usable`,
-  );
+  for (let each = path, above = dirname(path); ; each = above, above = dirname(each)) {
+    const { uid, mode } = statSync(each);
+    const isSticky = each !== path && (mode & S_ISVTX) !== 0;
+    if (uid !== 0 || ((mode & 0o022) !== 0 && !isSticky)) {
+      throw new WrennError(
+        "unavailable",
+        `${each} may be written by others than root: chown root and chmod 0755 make ${path} usable`,
+      );
+    }
+    if (each === above) return;
+  }
 }
 
 async function ask(path: string, option: string, answer: RegExp): Promise<string> {
