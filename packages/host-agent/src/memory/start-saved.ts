@@ -23,7 +23,9 @@ export interface SavedStart {
 export async function startSaved(start: SavedStart): Promise<Machine> {
   const { context, log, spec } = start;
   const { setting, works } = context.lazyMemory;
-  const fillBytes = setting === "auto" && works ? await bytesToFill(start) : 0;
+  // Where a machine has an image of its own (Firecracker's), nothing is to be copied into it: left alone it shares that one.
+  const mayFill = setting === "auto" && works && context.vmm.fillsMemory;
+  const fillBytes = mayFill ? await bytesToFill(start) : 0;
   if (chooseMemory({ setting, lazyWorks: works, fillBytes }) === "shared") return await startShared(start);
   try {
     return await startLazy(start);
@@ -59,18 +61,24 @@ async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): 
   // Until all has arrived: the sandbox's own generation may be another one by then.
   const release = storage.hold(snapshot.id);
   scope.defer("pages that have yet to arrive", release);
-  const map = await snapshots.map(snapshot.id);
-  const pages = lazyPagesRef({
-    map,
-    paths: map.builds.map((build) => snapshots.layout.file(build, "memory")),
-    workingSet: await lazyMemory.workingSets.of(base, map.pages),
-  });
-  const machine = await context.vmm.restore(
-    { ...spec, memory: { kind: "lazy", pages } },
-    { devicesPath: snapshot.devicesPath },
-  );
-  machine.arrival?.complete.then(release, release);
-  return machine;
+  try {
+    const map = await snapshots.map(snapshot.id);
+    const pages = lazyPagesRef({
+      map,
+      paths: map.builds.map((build) => snapshots.layout.file(build, "memory")),
+      workingSet: await lazyMemory.workingSets.of(base, map.pages),
+    });
+    const machine = await context.vmm.restore(
+      { ...spec, memory: { kind: "lazy", pages } },
+      { devicesPath: snapshot.devicesPath },
+    );
+    machine.arrival?.complete.then(release, release);
+    return machine;
+  } catch (reason) {
+    // Another way may be tried, and that machine lives long.
+    release();
+    throw reason;
+  }
 }
 
 async function bytesToFill({ context: { snapshots }, snapshot, base }: SavedStart): Promise<number> {

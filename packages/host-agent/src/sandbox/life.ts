@@ -62,7 +62,8 @@ async function beginOnce(
   await using scope = new Scope();
   const { record } = sandbox;
   const { signal } = sandbox.gone;
-  scope.defer("capacity", context.capacity.reserve(record.memoryMb));
+  const freeCapacity = context.capacity.reserve(record.memoryMb);
+  scope.defer("capacity", freeCapacity);
   const places = beginning.kind === "cold" ? context.boots : context.loads;
   await using turn = new Scope();
   turn.defer("turn", await acquire(places, signal));
@@ -128,7 +129,7 @@ async function beginOnce(
   });
   signal.throwIfAborted();
   if (base !== null) await settleMemory(context, { machine, base, log });
-  return { machine, guest, slot, dir, scope: scope.move() };
+  return { machine, guest, slot, dir, freeCapacity, scope: scope.move() };
 }
 
 /** The disk's layers below the top as files: the template's image, and the frozen ones. */

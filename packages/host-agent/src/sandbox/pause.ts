@@ -1,6 +1,6 @@
 // Pausing: the sandbox goes to disk, and its memory, process and network are given back.
 import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { faultPoint, isAlive } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { beginDraft, capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
@@ -34,6 +34,8 @@ export async function pauseSandbox(
     const phases = { quiesce: quiesceMs, ...captured.phases };
     log.info({ phases: rounded(phases), generation: draft.id }, "sandbox is paused");
     sandbox.running = undefined;
+    // Whoever is told may ask for that memory at once.
+    if (!isAlive(running.machine.process)) running.freeCapacity();
     paused(phases);
     await endLife(context, sandbox, running, log);
     faultPoint("pause.freed");

@@ -81,7 +81,8 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   const sandbox = new Sandbox({ ...record, status: "running", next: null });
   const slot = planSlot(block, life.slot);
   const dir = lifeDir(context.dataDir, record.id, life.number);
-  scope.defer("capacity", context.capacity.reserve(record.memoryMb));
+  const freeCapacity = context.capacity.reserve(record.memoryMb);
+  scope.defer("capacity", freeCapacity);
   scope.defer("slot", () => context.slots.release(slot));
   scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
   const disk = { ...diskPaths(context, record.layers), dir, uid: slot.uid, diskMb: record.diskMb };
@@ -113,7 +114,7 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   const whole = new Scope();
   whole.defer("directory", () => rm(dir, { recursive: true, force: true }));
   whole.defer("machine and network", () => held.close());
-  const running: Running = { machine, guest, slot, dir, scope: whole };
+  const running: Running = { machine, guest, slot, dir, freeCapacity, scope: whole };
   sandbox.running = running;
   return sandbox;
 }

@@ -14,6 +14,8 @@ export interface Running {
   slot: SlotPlan;
   /** Directory of the life: the only one that the VMM may write. */
   dir: string;
+  /** Gives its promise of memory back, once: the scope does so too. For when its process has ended. */
+  freeCapacity: () => void;
   /** Everything taken for this life; closing it frees machine, network and shared memory. */
   scope: Scope;
 }

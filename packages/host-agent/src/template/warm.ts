@@ -9,6 +9,7 @@ import { beginLife } from "../sandbox/life.ts";
 import { endLife } from "../sandbox/pause.ts";
 import { removeSandboxDir, type SandboxRecord, startingRecord, writeRecord } from "../sandbox/record.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
+import { whileItLives } from "../sandbox/while-it-lives.ts";
 import type { BaseTemplate, TemplateRegistry } from "./registry.ts";
 
 /** What a booted guest cannot change any more. */
@@ -93,11 +94,10 @@ export class WarmTemplates {
         log,
       );
       try {
-        await running.guest.settled(AbortSignal.any([AbortSignal.timeout(SETTLE_MS), sandbox.gone.signal]));
-        await running.guest.quiesce(
-          "end",
-          AbortSignal.any([AbortSignal.timeout(30_000), sandbox.gone.signal]),
-        );
+        const within = (timeoutMs: number) =>
+          AbortSignal.any([whileItLives(running.machine, timeoutMs), sandbox.gone.signal]);
+        await running.guest.settled(within(SETTLE_MS));
+        await running.guest.quiesce("end", within(30_000));
         sandbox.become("running");
         sandbox.become("pausing");
         await capture(context, sandbox, running, { operation: "snapshot", goesOn: false, draft, log });
