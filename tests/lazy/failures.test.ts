@@ -216,6 +216,21 @@ describe("UffdServer", () => {
     assert.ok(await until(isBack, { timeoutMs: 10_000 }));
   });
 
+  it("reports a machine that makes its userfaultfd blocking, instead of blocking with it", async () => {
+    const victim = new TrialMachine();
+    const served = serve(builds.dir, refOf(saved));
+    await attach(victim, served, description);
+    await victim.touch(touchAll("saved", [1]));
+    await victim.do({ kind: "block" });
+    const touching = assert.rejects(victim.touch(touchAll("saved", [100])), /has ended/);
+    const end = await served.server.ended;
+    assert.equal(end.kind, "failed");
+    assert.match(end.error.message, /can no longer be waited for/);
+    await victim.kill();
+    await touching;
+    await served.server.stop();
+  });
+
   it("leaves no descriptor, thread or mapping behind, however often it is started", async () => {
     const cycle = async (i: number) => {
       const served = serve(builds.dir, refOf(saved));

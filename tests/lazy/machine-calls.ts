@@ -21,6 +21,7 @@ const calls = {
   socket: define("int socket(int domain, int type, int protocol)"),
   connect: define("int connect(int fd, const void *address, uint32_t bytes)"),
   sendmsg: define("int64_t sendmsg(int fd, const void *message, int flags)"),
+  fcntl: define("int fcntl(int fd, int command, int argument)"),
   close: define("int close(int fd)"),
 };
 
@@ -33,6 +34,7 @@ const UFFD_API = 0xaan;
 /** UFFD_FEATURE_EVENT_REMOVE */
 const EVENT_REMOVE = 1n << 3n;
 const REGISTER_MISSING = 1n;
+const F_SETFL = 4;
 const MADV_DONTNEED = 4;
 const MADV_DONTFORK = 10;
 const READ = 1;
@@ -118,6 +120,11 @@ export function send(connection: number, text: string, descriptors: readonly num
     0n,
   );
   checked(calls.sendmsg(connection, message, 0x4000), "sendmsg");
+}
+
+/** Takes O_NONBLOCK from it, for everybody who shares it. */
+export function makeBlocking(fd: number): void {
+  checked(calls.fcntl(fd, F_SETFL, 0), "fcntl");
 }
 
 export function close(fd: number): void {

@@ -9,6 +9,7 @@ import {
   divide,
   giveBack,
   holds,
+  makeBlocking,
   makeRegion,
   makeUserfaultfd,
   mapFile,
@@ -46,6 +47,8 @@ export type Order =
   | { kind: "drop"; start: number; count: number }
   /** Touches and gives back at the same time. */
   | { kind: "race"; lists: readonly Uint32Array[]; removals: readonly { start: number; count: number }[] }
+  /** Makes its userfaultfd one that cannot be waited for. */
+  | { kind: "block" }
   | { kind: "disconnect" }
   | { kind: "unmap" };
 
@@ -128,6 +131,9 @@ async function obey(order: Order): Promise<Answer> {
       for (const range of order.removals) forPieces(range, giveBack);
       return { kind: "touched", wrong: await touching };
     }
+    case "block":
+      makeBlocking(uffd);
+      return { kind: "done" };
     case "disconnect":
       close(connection);
       connection = -1;

@@ -16,6 +16,8 @@ const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const UCRED_BYTES = 12;
 /** `struct msghdr` on 64-bit machines: name, its length, iov, number of iov, control, its length, flags. */
 const MSGHDR_BYTES = 56;
+/** `struct iovec`: address, length. */
+const IOVEC_BYTES = 16;
 /** `struct cmsghdr` before its data: length, level, type. */
 const CMSG_BYTES = 16;
 /** Descriptors that one message may carry; the kernel closes what does not fit. */
@@ -57,11 +59,11 @@ export function peerCredentials(connection: number): PeerCredentials {
 /** Receives bytes into a buffer, and the descriptors that came with them. Undefined when nothing waits. */
 export function receiveDescriptors(connection: number, into: NativeBuffer): Received | undefined {
   const control = new NativeBuffer(CMSG_BYTES + MAX_DESCRIPTORS * 4);
-  const part = new NativeBuffer(16);
-  part.bytes.writeBigUInt64LE(BigInt(into.address), 0);
-  part.bytes.writeBigUInt64LE(BigInt(into.bytes.length), 8);
-  const message = new NativeBuffer(MSGHDR_BYTES);
-  message.bytes.writeBigUInt64LE(BigInt(part.address), 16);
+  // Its one part lies behind it, and so stays for as long as it.
+  const message = new NativeBuffer(MSGHDR_BYTES + IOVEC_BYTES);
+  message.bytes.writeBigUInt64LE(BigInt(into.address), MSGHDR_BYTES);
+  message.bytes.writeBigUInt64LE(BigInt(into.bytes.length), MSGHDR_BYTES + 8);
+  message.bytes.writeBigUInt64LE(BigInt(message.address + MSGHDR_BYTES), 16);
   message.bytes.writeBigUInt64LE(1n, 24);
   message.bytes.writeBigUInt64LE(BigInt(control.address), 32);
   message.bytes.writeBigUInt64LE(BigInt(control.bytes.length), 40);

@@ -1,7 +1,7 @@
 // Answering the faults of one machine until it ends. Runs in a thread of its own and blocks it.
 import { getSystemErrorName } from "node:util";
 import { type LazyPages, WrennError } from "@wrenn/core";
-import { ERRNO, EVENT, NativeBuffer, PollSet, type Userfaultfd } from "@wrenn/linux/uffd";
+import { ERRNO, EVENT, NativeBuffer, POLL, PollSet, type Userfaultfd } from "@wrenn/linux/uffd";
 import { PAGE_BYTES } from "../vmm.ts";
 import { Prefetch } from "./prefetch.ts";
 import { addressOf, pageAt, type Regions } from "./regions.ts";
@@ -80,7 +80,10 @@ export class FaultLoop {
         this.#loadsRest = true;
         this.#prefetch.append({ start: 0, count: this.#pages.pages });
       }
-      const messages = set.found(0) === 0 ? 0 : this.#uffd.read();
+      const found = set.found(0);
+      // Whoever shares it can make it blocking: poll then refuses, and a read could last for ever.
+      if ((found & ~POLL.in) !== 0) throw failed("its userfaultfd can no longer be waited for");
+      const messages = found === 0 ? 0 : this.#uffd.read();
       if (!this.#takeEvents(messages)) return "gone";
     }
   }

@@ -151,7 +151,8 @@ export class QemuVmm implements Vmm {
       throw machine ? await restoreFailure(spec, machine, cause) : cause;
     } finally {
       closeSync(theirs);
-      if (!machine) await source.stop();
+      // Not instead of what has failed.
+      if (!machine) await source.stop().catch(() => {});
     }
   }
 

@@ -140,7 +140,9 @@ export class QemuMachine implements Machine {
     }
   }
 
-  /** Loads the saved state that the process was started for; its memory must be complete by now. */
+  /**
+   * Loads the saved state that the process was started for; its memory must be complete by now, or come from its source.
+   */
   async load(): Promise<void> {
     if (this.#devicesFd === undefined)
       throw new WrennError("internal", "the machine waits for no saved state");
@@ -172,7 +174,7 @@ export class QemuMachine implements Machine {
 
   #giveBack(): void {
     this.#gone = true;
-    void this.#source?.stop();
+    this.#source?.stop().catch(() => {}); // whoever kills it waits for that, and is told
     this.#session.close();
     this.#opened?.close();
   }

@@ -107,6 +107,22 @@ describe("PagePlan", () => {
     }, /more than 4096/);
   });
 
+  it("keeps a page that is asked for again and again once, and asks anew for what lies beside it", () => {
+    const plan = new PagePlan(new PatternPages(100));
+    for (let i = 0; i < 10_000; i++) plan.wait({ start: 5, count: 2 });
+    assert.deepEqual(numbers(plan.take(1, false)), [5]);
+    for (let i = 0; i < 10_000; i++) plan.wait({ start: 5 + (i % 2), count: 1 });
+    plan.wait({ start: 6, count: 2 });
+    for (let i = 0; i < 10_000; i++) plan.wait({ start: 5, count: 3 });
+    assert.deepEqual(plan.touched, [
+      { start: 0, count: 16 },
+      { start: 0, count: 16 },
+    ]);
+    assert.deepEqual(numbers(plan.take(2, false)), [6, 7]);
+    assert.deepEqual(numbers(plan.take(100, false)), [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4]);
+    assert.deepEqual(plan.take(100, false), []);
+  });
+
   it("remembers no more than a working set", () => {
     const plan = new PagePlan(new PatternPages(100_000));
     for (let page = 0; page < 100_000; page += 16) {

@@ -9,6 +9,10 @@ const MAX_WAITING = 4096;
 /** Bound of what is remembered as touched: 16 MiB. More of it would be no working set, and no laziness. */
 const MAX_TOUCHED = 4096;
 
+/** What is known of a page. One that is waited for is asked for until it is given out. */
+const GIVEN = 1;
+const ASKED = 2;
+
 /** Pages that follow each other, all zero or all to be read. */
 export interface Piece extends PageRange {
   zero: boolean;
@@ -16,7 +20,7 @@ export interface Piece extends PageRange {
 
 export class PagePlan {
   readonly #pages: Pick<LazyPages, "pages" | "run">;
-  /** 1 for each page that was given out. */
+  /** {@link GIVEN}, {@link ASKED} or 0 for each page. */
   readonly #sent: Uint8Array;
   /** In the order of their urgency. */
   readonly #waiting: PageRange[] = [];
@@ -50,10 +54,12 @@ export class PagePlan {
         "internal",
         `${count} pages at ${start} are not within a memory of ${this.#pages.pages}`,
       );
-    // What was given out is on its way.
-    if (this.#sent.subarray(start, start + count).every((sent) => sent === 1)) return;
+    // What was given out is on its way, and what was asked for is next.
+    const asked = this.#sent.subarray(start, start + count);
+    if (!asked.includes(0)) return;
     if (this.#waiting.length >= MAX_WAITING)
       throw new WrennError("internal", `more than ${MAX_WAITING} pages are waited for at one time`);
+    for (let i = 0; i < count; i++) if (asked[i] === 0) asked[i] = ASKED;
     this.#waiting.push({ start, count });
     const from = start - (start % NEIGHBOURS);
     const to = Math.min(Math.ceil((start + count) / NEIGHBOURS) * NEIGHBOURS, this.#pages.pages);
@@ -86,7 +92,7 @@ export class PagePlan {
     while (range.count > 0 && taken < limit) {
       const { start } = range;
       let count = 1;
-      if (this.#sent[start] !== 1) {
+      if (this.#sent[start] !== GIVEN) {
         const run = this.#pages.run(start, Math.min(range.count, limit - taken));
         count = this.#unsent(start, run.count);
         this.#give({ start, count, zero: run.zero }, into);
@@ -101,7 +107,7 @@ export class PagePlan {
   /** Takes at the cursor, and moves it. */
   #push(limit: number, into: Piece[]): number {
     const start = this.#cursor;
-    if (this.#sent[start] === 1) {
+    if (this.#sent[start] === GIVEN) {
       this.#cursor += 1;
       return 0;
     }
@@ -119,12 +125,12 @@ export class PagePlan {
 
   /** How many of the next pages were not given out yet. */
   #unsent(start: number, limit: number): number {
-    const next = this.#sent.subarray(start, start + limit).indexOf(1);
+    const next = this.#sent.subarray(start, start + limit).indexOf(GIVEN);
     return next === -1 ? limit : next;
   }
 
   #give(piece: Piece, into: Piece[]): void {
-    this.#sent.fill(1, piece.start, piece.start + piece.count);
+    this.#sent.fill(GIVEN, piece.start, piece.start + piece.count);
     if (!piece.zero) this.#loaded += piece.count;
     into.push(piece);
   }

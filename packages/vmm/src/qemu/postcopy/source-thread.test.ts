@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { describe, it } from "node:test";
-import { socketPair } from "@wrenn/linux";
-import { SourceThread } from "./source-thread.ts";
+import { socketPair, until } from "@wrenn/linux";
+import { SourceThread, type SourceThreadOptions } from "./source-thread.ts";
 import { type PatternData, PatternPages, patternRef, TestReceiver } from "./test-receiver.ts";
 
 const MEMORY = "m0";
 
-function start(data: Partial<PatternData> & { pages: number }) {
+function start(
+  data: Partial<PatternData> & { pages: number },
+  options: Pick<SourceThreadOptions, "stallMs"> = {},
+) {
   const [fd, theirs] = socketPair();
   const source = new SourceThread({
     fd,
@@ -17,6 +20,7 @@ function start(data: Partial<PatternData> & { pages: number }) {
     memory: MEMORY,
     devices: Buffer.from("devices"),
     pushAfterMs: 0,
+    ...options,
   });
   const channel = new Socket({ fd: theirs, readable: true, writable: true });
   channel.on("error", () => {}); // a reset: the other end had not read everything
@@ -62,6 +66,22 @@ describe("SourceThread", () => {
     await waiting;
     assert.deepEqual(order, ["quick", "slow"]);
     await Promise.all([slow.source.stop(), quick.source.stop()]);
+  });
+
+  it("does not wait without end for a read that does not come back, and ends when it does", async () => {
+    const gate = new SharedArrayBuffer(8);
+    const words = new Int32Array(gate);
+    const data = { pages: 64, readMs: Number.POSITIVE_INFINITY, gate };
+    const { source, channel, receiver } = start(data, { stallMs: 50 });
+    await source.devicesLoaded;
+    void receiver.touch(1);
+    assert.ok(await until(() => Atomics.load(words, 1) === 1, { timeoutMs: 10_000 }));
+    await assert.rejects(source.stop(), { code: "deadline_exceeded" });
+    Atomics.store(words, 0, 1);
+    Atomics.notify(words, 0);
+    await assert.rejects(source.complete);
+    await source.stop();
+    channel.destroy();
   });
 
   it("says why it ended", async () => {

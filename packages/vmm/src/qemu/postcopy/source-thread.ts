@@ -16,7 +16,13 @@ export interface SourceThreadOptions {
   devices: Uint8Array;
   /** How long after {@link SourceThread.settle} what nobody asks for begins to be sent, `ms`. */
   pushAfterMs: number;
+  /** A read of the saved memory that takes longer is not waited for by {@link SourceThread.stop}. Default: 30 s. */
+  stallMs?: number;
 }
+
+const STALL_MS = 30_000;
+/** A thread handles numbers and a map; what it reads goes through two buffers. */
+const LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 };
 
 /** The same, and where the thread counts: pages with content that were sent, and all of them. */
 export type SourceData = SourceThreadOptions & { counts: Int32Array };
@@ -37,6 +43,7 @@ export class SourceThread {
   /** Resolves when all has arrived. Rejects when the source ended before, for whatever reason. */
   readonly complete: Promise<void>;
   readonly #worker: Worker;
+  readonly #stallMs: number;
   readonly #counts = new Int32Array(new SharedArrayBuffer(8));
   readonly #ended: Promise<void>;
   readonly #touched = Promise.withResolvers<PageRange[]>();
@@ -47,8 +54,12 @@ export class SourceThread {
     const ended = Promise.withResolvers<void>();
     let open = false;
     let failure = new WrennError("unavailable", "the source of a machine's memory ended");
+    this.#stallMs = options.stallMs ?? STALL_MS;
     const workerData: SourceData = { ...options, counts: this.#counts };
-    this.#worker = new Worker(new URL("./source-worker.ts", import.meta.url), { workerData });
+    this.#worker = new Worker(new URL("./source-worker.ts", import.meta.url), {
+      workerData,
+      resourceLimits: LIMITS,
+    });
     this.#worker.on("message", (message: FromSource) => {
       if (message.kind === "open") open = true;
       if (message.kind === "devices-loaded") loaded.resolve();
@@ -82,9 +93,20 @@ export class SourceThread {
     return this.#touched.promise;
   }
 
-  /** Ends it, complete or not, and waits until it has ended. */
+  /**
+   * Ends it, complete or not, and waits until it has ended. Rejects with `deadline_exceeded` while a read does not come
+   * back; it ends when that does.
+   */
   async stop(): Promise<void> {
     this.#worker.postMessage({ kind: "stop" } satisfies ToSource);
-    await this.#ended;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(new WrennError("deadline_exceeded", "a read of saved memory does not come back"));
+    }, this.#stallMs);
+    try {
+      await Promise.race([this.#ended, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

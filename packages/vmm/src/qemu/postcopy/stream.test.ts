@@ -19,7 +19,6 @@ describe("PartSection", () => {
       "7e0000ffff",
     ];
     assert.equal(hex(bytes), expected.join(""));
-    assert.equal(section.pages, 0);
     section.add(1, undefined);
     assert.equal(hex(section.take()), "020000ffff0000000000001002026d300000000000000000107e0000ffff");
   });

@@ -98,11 +98,6 @@ export class PartSection {
     this.#end = this.#head;
   }
 
-  /** Pages that are in it. */
-  get pages(): number {
-    return this.#pages;
-  }
-
   /** A page by its number; undefined = it is zero. */
   add(page: number, content: Uint8Array | undefined): void {
     const flags = (content ? PAGE_FLAG.data : PAGE_FLAG.zero) | (this.#pages > 0 ? PAGE_FLAG.sameBlock : 0);

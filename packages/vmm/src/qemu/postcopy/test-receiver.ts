@@ -273,23 +273,29 @@ export interface PatternData {
   pages: number;
   zero: number[];
   readMs: number;
+  /** Two 32-bit numbers: not 0 lets every read go on, and how many reads have begun. */
+  gate: SharedArrayBuffer;
   /** Pages from here on cannot be read. */
   brokenFrom: number;
 }
 
 export function patternRef(data: Partial<PatternData> & { pages: number }): LazyPagesRef {
-  return { module: import.meta.url, data: { zero: [], readMs: 0, brokenFrom: data.pages, ...data } };
+  const gate = new SharedArrayBuffer(8);
+  const rest: PatternData = { zero: [], readMs: 0, gate, brokenFrom: data.pages, ...data };
+  return { module: import.meta.url, data: rest };
 }
 
 /** What a `LazyPagesRef` promises of its module. */
 export function openLazyPages(data: unknown): LazyPages {
-  const { pages, zero, readMs, brokenFrom } = data as PatternData;
+  const { pages, zero, readMs, gate, brokenFrom } = data as PatternData;
   const pattern = new PatternPages(pages, zero);
   const read = pattern.read.bind(pattern);
   pattern.read = (page, into) => {
     if (page + into.length / PAGE > brokenFrom) throw new Error(`page ${brokenFrom} cannot be read`);
     // As a disk does: the thread can do nothing else.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, readMs);
+    const words = new Int32Array(gate);
+    Atomics.add(words, 1, 1);
+    Atomics.wait(words, 0, 0, readMs);
     read(page, into);
   };
   return pattern;
