@@ -1,7 +1,7 @@
 // Starting a machine from a snapshot, with its memory in one of two ways: shared with others until it writes, or its own
 // and arriving while it runs.
 import type { Scope } from "@wrenn/core";
-import { difference, lazyPagesRef, livePages, type Snapshot } from "@wrenn/snapshot";
+import { difference, livePages, type Snapshot } from "@wrenn/snapshot";
 import { type Machine, type MachineSpec, PAGE_BYTES } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { HostContext } from "../sandbox/context.ts";
@@ -63,11 +63,8 @@ async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): 
   scope.defer("pages that have yet to arrive", release);
   try {
     const map = await snapshots.map(snapshot.id);
-    const pages = lazyPagesRef({
-      map,
-      paths: map.builds.map((build) => snapshots.layout.file(build, "memory")),
-      workingSet: await lazyMemory.workingSets.of(base, map.pages),
-    });
+    const workingSet = await lazyMemory.workingSets.of(base, map.pages);
+    const pages = await snapshots.lazyPages(snapshot.id, workingSet);
     const machine = await context.vmm.restore(
       { ...spec, memory: { kind: "lazy", pages } },
       { devicesPath: snapshot.devicesPath },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { access, readdir, readFile, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { crc32 } from "node:zlib";
@@ -110,6 +110,32 @@ describe("SnapshotStore with working sets", () => {
     await assert.rejects(store.recordWorkingSet(first.id, TOUCHED), { code: "not_found" });
     await access(second.dir);
     assert.deepEqual((await openLazyPages(await store.lazyPages(second.id))).workingSet, TOUCHED);
+  });
+
+  it("does not hand it down to a snapshot whose machines share the base of before", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const memory = new TrialMemory().set(1, 7);
+    const first = await save(store, { origin: BOOTED, memory });
+    await store.recordWorkingSet(first.id, TOUCHED);
+    const origin = { kind: "continued", parent: first.id, base: first.id } as const;
+    const second = await save(store, { origin, memory: memory.set(2, 8) });
+    assert.deepEqual(await store.workingSet(second.id), []);
+    using pages = await openLazyPages(await store.lazyPages(second.id, await store.workingSet(first.id)));
+    assert.deepEqual(pages.workingSet, TOUCHED);
+  });
+
+  it("does without one that can neither be read nor copied", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const memory = new TrialMemory().set(1, 7);
+    const first = await save(store, { origin: BOOTED, memory });
+    await mkdir(join(first.dir, "working-set.bin"));
+    assert.deepEqual(await store.workingSet(first.id), []);
+    const origin = { kind: "continued", parent: first.id, base: null } as const;
+    const second = await save(store, { origin, memory: memory.set(2, 8) });
+    assert.ok(!(await readdir(second.dir)).includes("working-set.bin"));
+    await store.verify(second.id);
   });
 
   it("does without one that is damaged, and replaces it", async () => {

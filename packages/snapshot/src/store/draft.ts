@@ -119,7 +119,9 @@ export class Draft implements AsyncDisposable {
       const { id, layout, lineage, onCommit } = this.#options;
       const { generation, base } = lineage;
       const model = lineage.replaces ?? lineage.parent;
-      if (model) await copyWorkingSet(layout.file(model, "workingSet"), join(this.dir, FILES.workingSet));
+      // It is asked for by the base.
+      if (model && base === null)
+        await copyWorkingSet(layout.file(model, "workingSet"), join(this.dir, FILES.workingSet));
       const files = await this.#settle(encodeHeader({ generation, build: id, base, map }));
       faultPoint("snapshot-files-synced");
       const own = files.disks.map((_, index) => ({ kind: "snapshot" as const, id, index }));

@@ -16,7 +16,7 @@ import { StoreLayout } from "./layout.ts";
 import { type Need, needsOf, noNeed, type Root } from "./needs.ts";
 import { readWorkingSet, writeWorkingSet } from "./working-set-file.ts";
 
-/** A finished snapshot. Nothing of it ever changes. */
+/** A finished snapshot. Nothing of it ever changes but its working set. */
 export interface Snapshot {
   readonly id: string;
   readonly manifest: Manifest;
@@ -117,16 +117,15 @@ export class SnapshotStore implements Disposable {
   }
 
   /**
-   * Its whole memory for a machine that runs while it arrives, together with its recorded working set. The caller holds
-   * the snapshot for as long as that is open.
+   * Its whole memory for a machine that runs while it arrives, together with a working set; default: what is recorded for
+   * it. The caller holds the snapshot for as long as that is open.
    */
-  async lazyPages(id: string): Promise<LazyPagesRef> {
+  async lazyPages(id: string, workingSet?: readonly PageRange[]): Promise<LazyPagesRef> {
     const map = await this.map(id);
-    const workingSet = await this.workingSet(id);
     return lazyPagesRef({
       map,
       paths: map.builds.map((build) => this.layout.file(build, "memory")),
-      workingSet,
+      workingSet: workingSet ?? (await this.workingSet(id)),
     });
   }
 
@@ -136,8 +135,9 @@ export class SnapshotStore implements Disposable {
   }
 
   /**
-   * Keeps what a machine that continued from it has touched up to its first exec, in that order; what was kept before
-   * goes. Its descendants that are saved from now on start with it. Throws `not_found`, `no_space`.
+   * Keeps what machines that continued from it have touched before their guests had confirmed their init, in the order
+   * given; what was kept before goes. Its descendants that are saved from now on, as bases of their own, start with it.
+   * Throws `not_found`, `no_space`.
    */
   async recordWorkingSet(id: string, touched: Iterable<PageRange>): Promise<void> {
     using _hold = this.hold(id);

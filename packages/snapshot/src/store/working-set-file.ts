@@ -10,16 +10,15 @@ import {
 } from "../serve/working-set.ts";
 import { writeFailure } from "./durable.ts";
 
-/** What was recorded at a path, for a memory of so many pages; nothing when there is no such file or it is damaged. */
+/** What was recorded at a path, for a memory of so many pages; nothing when it cannot be read, or is damaged. */
 export async function readWorkingSet(path: string, pages: number): Promise<PageRange[]> {
   try {
     await using file = await open(path, "r");
     const bytes = Buffer.alloc(MAX_WORKING_SET_BYTES + 1);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
     return decodeWorkingSet(bytes.subarray(0, bytesRead), pages) ?? [];
-  } catch (reason) {
-    if (isAbsent(reason)) return [];
-    throw reason;
+  } catch {
+    return [];
   }
 }
 
@@ -42,13 +41,9 @@ export async function writeWorkingSet(
   }
 }
 
-/** Copies one that is there. */
+/** Copies one that is there, if it can be copied. Never rejects. */
 export async function copyWorkingSet(from: string, to: string): Promise<void> {
-  await copyFile(from, to).catch((reason: unknown) => {
-    if (!isAbsent(reason)) throw reason;
-  });
-}
-
-function isAbsent(reason: unknown): boolean {
-  return (reason as NodeJS.ErrnoException).code === "ENOENT";
+  await copyFile(from, to)
+    .catch(() => rm(to, { force: true }))
+    .catch(() => {}); // half a copy is damaged, and so nothing
 }
