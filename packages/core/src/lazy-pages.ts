@@ -21,8 +21,8 @@ export interface LazyPages extends Disposable {
   /** Size of the memory, in pages of 4096 bytes. */
   readonly pages: number;
   /**
-   * What an earlier machine touched before its first exec, in that order; disjoint, inside of the memory, and no more
-   * than may be loaded unasked. Empty when nothing is recorded.
+   * What earlier machines touched before their guest had confirmed its init, the latest first; disjoint, inside of the
+   * memory, and no more than may be loaded unasked. Empty when nothing is recorded.
    */
   readonly workingSet: readonly PageRange[];
   /** What the next pages are, from `page` on: 1 to `limit` of one kind. Reads no file. */

@@ -1,5 +1,5 @@
-// `working-set.bin`: the pages that a machine touched between its resume and its first exec, so that the next one finds
-// them loaded. A hint: losing it costs time only, and whatever is wrong with it makes it empty.
+// `working-set.bin`: the pages that machines touched between their resume and their guest's word that its init runs, so
+// that the next one finds them loaded. A hint: losing it costs time only, and whatever is wrong with it makes it empty.
 import { crc32 } from "node:zlib";
 import type { PageRange } from "@wrenn/core";
 
