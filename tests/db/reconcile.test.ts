@@ -4,12 +4,17 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { newSandboxId } from "@wrenn/core";
 import { deleteExpired } from "../../packages/control-plane/src/db/queries/retention.ts";
+import {
+  dropAbsentBaseTemplates,
+  recordBaseTemplate,
+} from "../../packages/control-plane/src/db/queries/templates.ts";
 import { eventually } from "./eventually.ts";
 import { type TestService, testService } from "./service.ts";
 
 let service: TestService;
 before(async () => {
-  service = await testService();
+  // A template is forgotten only when that time has passed.
+  service = await testService({ WRENN_DESCRIBE_MS: "2000" });
 });
 after(() => service[Symbol.asyncDispose]());
 
@@ -161,6 +166,18 @@ describe("the reconciler", () => {
       async () =>
         (await service.call("GET", "/v1/templates/half/build")).body.status === "error" || undefined,
     );
+  });
+
+  test("keeps a template that came to be while the hosts were asked", async () => {
+    const { db } = service.database;
+    const template = { vcpus: 1, memoryMb: 512, sizeBytes: 1, rootfsSha256: "", createdAt: new Date() };
+    await recordBaseTemplate(db, { name: "just-built", ...template });
+    await dropAbsentBaseTemplates(db, { present: ["minimal"], settledMs: 60_000 });
+    const there = () =>
+      db.selectFrom("templates").select("name").where("name", "=", "just-built").executeTakeFirst();
+    assert.ok(await there());
+    await dropAbsentBaseTemplates(db, { present: ["minimal"], settledMs: 0 });
+    assert.equal(await there(), undefined);
   });
 
   test("forgets a template that no host holds any more", async () => {

@@ -68,7 +68,7 @@ export class Reconciler {
     }
     if (hosts.complete) {
       const present = new Set(reachable.flatMap((host) => [...host.templates]));
-      await dropAbsentBaseTemplates(db, [...present]);
+      await dropAbsentBaseTemplates(db, { present: [...present], settledMs: hosts.roundMs });
     }
   }
 

@@ -77,6 +77,11 @@ export class HostDirectory {
     return this.reachable();
   }
 
+  /** The longest time that a round of `refresh` takes: what hosts said is not older at its end. */
+  get roundMs(): number {
+    return this.#describeMs;
+  }
+
   /** Asks every host to describe itself, and records the answers. Calls at the same time share one round. */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#refreshAll().finally(() => {

@@ -140,8 +140,14 @@ export async function finishBuild(
     .execute();
 }
 
-/** Base templates that no host holds: interrupted builds fail, finished ones are gone. */
-export async function dropAbsentBaseTemplates(db: Db, present: readonly string[]): Promise<void> {
+/**
+ * Base templates that no host holds: interrupted builds fail, finished ones are gone. One that was recorded within the
+ * last `settledMs` may have come to be after the hosts were asked, and stays.
+ */
+export async function dropAbsentBaseTemplates(
+  db: Db,
+  { present, settledMs }: { present: readonly string[]; settledMs: number },
+): Promise<void> {
   const absent = sql<boolean>`name <> all(${[...present]}::text[])`;
   await db
     .updateTable("templates")
@@ -161,6 +167,7 @@ export async function dropAbsentBaseTemplates(db: Db, present: readonly string[]
     .deleteFrom("templates")
     .where("type", "=", "base")
     .where("status", "=", "ready")
+    .where("last_updated", "<", sql<Date>`now() - ${settledMs} * interval '1 millisecond'`)
     .where(absent)
     .execute();
 }
