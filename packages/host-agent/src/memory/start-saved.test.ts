@@ -30,7 +30,10 @@ async function ways({ fillsMemory = true, lazyFails = false } = {}): Promise<str
         };
       },
     },
-    snapshots: { map: async (id: string) => MAPS.get(id), layout: { file: () => "/nowhere" } },
+    snapshots: {
+      map: async (id: string) => MAPS.get(id),
+      lazyPages: async () => ({ module: "", data: null }),
+    },
     memory: { acquire: async () => ({ fd: 9, release: () => {} }) },
     vmm: {
       fillsMemory,
