@@ -107,6 +107,23 @@ Own()`);
       assert.equal((await world.run(names)).text, "[None, None, None]");
     });
 
+    it("keeps what code has made of the guest's variables when it is another copy", async () => {
+      const look = "import os\n[os.environ.get(name) for name in ('LEFT', 'CHANGED', 'REMOVED')]";
+      const renew = (LEFT: string) => {
+        world.state.envs = { LEFT, CHANGED: LEFT, REMOVED: LEFT };
+        world.interpreter.renew();
+      };
+      renew("1");
+      await world.run("import os; os.environ['CHANGED'] = 'own'; del os.environ['REMOVED']");
+      for (const value of ["2", "3"]) {
+        renew(value);
+        assert.equal((await world.run(look)).text, `['${value}', 'own', None]`);
+      }
+      world.state.envs = {};
+      world.interpreter.renew();
+      assert.equal((await world.run(look)).text, "[None, 'own', None]");
+    });
+
     it("is seeded anew in every copy of a guest, also in the middle of an execution", async () => {
       await world.run("import random; random.seed(1)");
       world.interpreter.renew();
@@ -157,6 +174,49 @@ Own()`);
       });
       assert.equal(stdout, "it's-other\n4\n");
       assert.equal((await bash("echo $ONE-$KEPT")).stdout, "-kept\n");
+    });
+
+    it("keeps what code has made of the guest's variables when it is another copy", async () => {
+      const look = 'echo "$LEFT,$CHANGED,$REMOVED"; env | grep ^LEFT=';
+      const renew = (LEFT: string) => {
+        world.state.envs = { LEFT, CHANGED: LEFT, REMOVED: LEFT };
+        world.interpreter.renew();
+      };
+      for (const value of ["it's", "$(exit 1)"]) {
+        renew(value);
+        if (value === "it's") await bash("CHANGED=own; unset REMOVED");
+        assert.equal((await bash(look)).stdout, `${value},own,\nLEFT=${value}\n`);
+      }
+      world.state.envs = {};
+      world.interpreter.renew();
+    });
+
+    it("leaves variables to its programs that have no name in the shell", async () => {
+      world.state.envs = { "it's": "1", "x; echo": "2", PLAIN: "3" };
+      world.interpreter.renew();
+      assert.equal((await bash("echo $PLAIN")).stdout, "3\n");
+      await bash("exit");
+      assert.equal(
+        (await bash('env | grep -E "^(it\'s|x; echo|PLAIN)=" | sort')).stdout.split("\n").length,
+        4,
+      );
+      world.state.envs = {};
+      world.interpreter.renew();
+    });
+
+    it("has no descriptors left of a shell that has ended", async () => {
+      const count = async () => (await bash("ls /proc/$PPID/fd | wc -l")).stdout;
+      const before = await count();
+      await bash("exit");
+      assert.equal(await count(), before);
+    });
+
+    it("can be interrupted when code has put another program in its place", async () => {
+      const context_id = await world.context({ language: "bash" });
+      const running = world.lines("echo; exec sleep 1000", { context_id });
+      for await (const { type } of running) if (type === "stdout") break;
+      assert.equal((await world.run("echo new", { context_id })).stdout, "new\n");
+      await world.request("DELETE", `/contexts/${context_id}`);
     });
 
     it("is seeded anew in every copy of a guest", async () => {

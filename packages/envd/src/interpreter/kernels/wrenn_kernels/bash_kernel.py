@@ -1,6 +1,7 @@
 """Runs bash: one shell whose variables, functions and directory stay from one execution to the next."""
 
 import os
+import re
 import select
 import shlex
 import signal
@@ -18,6 +19,9 @@ SET_UP = "set +m +H +o history; unset HISTFILE; PS1= PS2=; shopt -u checkwinsize
 
 # Seconds between two interrupts of the same code.
 INTERRUPT_EVERY = 0.2
+
+# What can be a variable of the shell. Programs may be given others: a new shell passes those on.
+NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 class BashKernel:
@@ -40,23 +44,25 @@ class BashKernel:
         self._channel.emit({"type": "number_of_executions", "execution_count": self._count})
         status = self._run(code, envs)
         if status is None:
-            status = str(self._shell.wait())
+            status = str(self._end())
             os.write(2, f"bash has ended with status {status}; its variables and directory are gone\n".encode())
             self._start()
         if status != "0":
             self._output.drain()
             self._channel.emit(error("ExitStatus", status, f"bash: exit status {status}"))
-        self._interrupted = False
 
     def interrupt(self) -> None:
         """The shell is told where its answer is waited for."""
         self._interrupted = True
         os.write(self._wake, b"!")
 
+    def forget(self) -> None:
+        self._interrupted = False
+
     def renew(self, envs: dict[str, str], seed: bytes) -> None:
         """Between two executions: the shell reads it when it has time."""
-        self._envs = envs
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in envs.items()]
+        given, self._envs = self._envs, envs
+        lines = [take_over(name, given.get(name), value) for name, value in envs.items() if NAME.fullmatch(name)]
         # A seed of bash's generator is a number of 32 bits.
         self._say(*lines, f"RANDOM={int.from_bytes(seed[:4], 'little')}")
 
@@ -78,6 +84,20 @@ class BashKernel:
         for descriptor in (*self._ends, errors):
             os.close(descriptor)
         self._say(f"exec 2>&{errors} {errors}>&-; {SET_UP}")
+
+    def _end(self) -> int:
+        """
+        The status of a shell that says nothing any more, once it has ended: code may have put another program in its
+        place (`exec`), which can be interrupted as well.
+        """
+        os.close(self._code)
+        os.close(self._status)
+        while True:
+            try:
+                return self._shell.wait(INTERRUPT_EVERY)
+            except subprocess.TimeoutExpired:
+                if self._interrupted:
+                    os.killpg(self._shell.pid, signal.SIGINT)
 
     def _run(self, code: str, envs: dict[str, str]) -> str | None:
         """The status of the code; None when the shell has ended."""
@@ -125,6 +145,14 @@ class BashKernel:
             self._said += data
         line, self._said = self._said.split(b"\n", 1)
         return line.decode()
+
+
+def take_over(name: str, given: str | None, value: str) -> str:
+    """Exports a variable, unless it was given another value before and no longer has that: then it is the user's own."""
+    export = f"export {name}={shlex.quote(value)}"
+    if given is None:
+        return export
+    return f'[ "${{{name}+=}}${{{name}-}}" != {shlex.quote("=" + given)} ] || {export}'
 
 
 def keep(name: str, value: str) -> str:

@@ -22,6 +22,8 @@ class Channel:
         self._connection = connection
         self._lock = threading.Lock()
         self._lines = connection.makefile("rb")
+        # Whether the main thread is sending, and was to be interrupted meanwhile.
+        self._sending = self._owed = False
 
     def receive(self) -> dict[str, Any] | None:
         """The agent's next message; None when it has gone."""
@@ -41,6 +43,24 @@ class Channel:
             line = json.dumps({"type": "stderr", "text": text, "timestamp": 0}).encode()
         self._send(line)
 
+    def interrupt(self) -> None:
+        """For a signal's handler: raises KeyboardInterrupt in the main thread, but never in the middle of a line."""
+        if not self._sending:
+            raise KeyboardInterrupt
+        self._owed = True
+
     def _send(self, line: bytes) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return self._send_whole(line)
+        self._owed = False
+        self._sending = True
+        try:
+            self._send_whole(line)
+        finally:
+            self._sending = False
+        if self._owed:
+            raise KeyboardInterrupt
+
+    def _send_whole(self, line: bytes) -> None:
         with self._lock:
             self._connection.sendall(line + b"\n")

@@ -12,11 +12,12 @@ class GuestEnvironment:
         self._given: dict[str, str] = {}
 
     def take_over(self, envs: dict[str, str]) -> None:
-        for name, value in self._given.items():
-            if name not in envs and os.environ.get(name) == value:
+        for name in self._given.keys() - envs.keys():
+            if os.environ.get(name) == self._given.pop(name):
                 del os.environ[name]
-        os.environ.update(envs)
-        self._given = dict(envs)
+        for name, value in envs.items():
+            if name not in self._given or os.environ.get(name) == self._given[name]:
+                os.environ[name] = self._given[name] = value
 
 
 @contextmanager

@@ -46,19 +46,21 @@ class PythonKernel:
             self._running = False
             # It came when the code had not begun or had ended already.
             shell.send.error("KeyboardInterrupt", "", "KeyboardInterrupt")
-        self._running = self._interrupted = False
 
     def interrupt(self) -> None:
         self._interrupted = True
         # The programs that the code has started and waits for are in this group, too.
         os.killpg(0, signal.SIGINT)
 
+    def forget(self) -> None:
+        self._interrupted = False
+
     def renew(self, envs: dict[str, str], seed: bytes) -> None:
         self._guest.take_over(envs)
 
     def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self._running:
-            raise KeyboardInterrupt
+            self._channel.interrupt()
 
 
 class Sender:

@@ -34,6 +34,9 @@ class Kernel(Protocol):
     def interrupt(self) -> None:
         """Ends the execution under way and what it started. From another thread."""
 
+    def forget(self) -> None:
+        """That execution is over: no interrupt of it is left for the next one."""
+
     def renew(self, envs: dict[str, str], seed: bytes) -> None:
         """Takes over an environment (all of it that is not the user's own) and randomness. From another thread."""
 
@@ -58,6 +61,7 @@ class Turns:
     def end(self) -> None:
         with self._lock:
             self._current = None
+            self._kernel.forget()
 
     def interrupt(self, number: int) -> None:
         with self._lock:
