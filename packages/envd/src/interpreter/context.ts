@@ -103,6 +103,10 @@ export class Context {
   }
 
   #up(): Promise<Kernel> {
+    if (this.#isRemoved) {
+      const message = `Context ${this.id} was removed`;
+      return Promise.reject(new WrennError("not_found", message, { field: "context_id" }));
+    }
     if (this.#kernel === undefined) {
       const { begin } = this.#options;
       const kernel = begin(this.language, this.cwd);

@@ -114,15 +114,16 @@ export class ForkServer {
     const words = lastWords(program.stderr);
     const late = setTimeout(() => program.kill(), LOAD_MS);
     let isReady = false;
-    for await (const line of linesOf(program.stdout, 1024)) {
-      isReady = line.toString() === "ready";
-      break;
+    try {
+      for await (const line of linesOf(program.stdout, 1024)) {
+        isReady = line.toString() === "ready";
+        break;
+      }
+    } finally {
+      clearTimeout(late);
+      if (!isReady) program.kill();
     }
-    clearTimeout(late);
-    if (!isReady) {
-      program.kill();
-      throw failure(`its kernels could not be loaded: ${await words}`);
-    }
+    if (!isReady) throw failure(`its kernels could not be loaded: ${await words}`);
     void program.exited.then(async () => {
       this.#running = undefined;
       const error = failure(`the fork server has ended: ${await words}`);

@@ -22,12 +22,18 @@ export function launchAs(
 ): Launched {
   const executable = withCredentials(user, () => findProgram(name, "/", DEFAULT_PATH, mayExecute));
   const cgroup = groups?.take();
-  const child = expendable(() =>
-    spawn({
-      ...{ executable, name, args, cwd: "/", credentials: user, cgroup, stdin: true },
-      env: childEnvironment(user, {}, { LANG: "C.UTF-8" }, false),
-    }),
-  );
+  const release = () => {
+    if (cgroup !== undefined) groups?.release(cgroup);
+  };
+  const request = { executable, name, args, cwd: "/", credentials: user, cgroup, stdin: true };
+  const env = childEnvironment(user, {}, { LANG: "C.UTF-8" }, false);
+  let child: ReturnType<typeof spawn>;
+  try {
+    child = expendable(() => spawn({ ...request, env }));
+  } catch (reason) {
+    release();
+    throw reason;
+  }
   const [stdout, stderr] = child.outputs.map(({ reader }) => chunksOf(reader));
   if (stdout === undefined || stderr === undefined || !(child.input instanceof FdWriter)) {
     throw new Error("a program without pipes");
@@ -35,7 +41,7 @@ export function launchAs(
   const input = child.input;
   const exited = child.exited.then(() => {
     input.close();
-    if (cgroup !== undefined) groups?.release(cgroup);
+    release();
   });
   return {
     pid: child.pid,

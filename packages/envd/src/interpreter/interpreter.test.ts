@@ -1,5 +1,8 @@
 // The code interpreter with real kernels: what its clients see.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
 import fc from "fast-check";
@@ -265,6 +268,15 @@ Own()`);
       assert.equal((await world.run("lost", { context_id })).error?.["name"], "NameError");
     });
 
+    it("that are removed while they are restarted get no new kernel", async () => {
+      const path = `/contexts/${await world.context()}`;
+      const both = [world.request("POST", `${path}/restart`), world.request("DELETE", path)];
+      assert.deepEqual(
+        (await Promise.all(both)).map(({ status }) => status),
+        [404, 204],
+      );
+    });
+
     it("get a new kernel when theirs ends by itself", async () => {
       const context_id = await world.context();
       const { error } = await world.run("import os; os._exit(1)", { context_id });
@@ -287,9 +299,10 @@ Own()`);
       await using small = new InterpreterWorld();
       const sleeping = small.lines("import time; time.sleep(1000)");
       await sleeping.next();
-      const waiting = Array.from({ length: 64 }, () => small.lines("1"));
-      const begun = waiting.map((each) => each.next());
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      const waiting = await Promise.all(
+        Array.from({ length: 64 }, () => small.request("POST", "/execute", { code: "1" })),
+      );
+      assert.ok(waiting.every(({ status }) => status === 200));
       const refused = await small.request("POST", "/execute", { code: "1" });
       assert.equal(refused.status, 429);
       const ids = [];
@@ -299,8 +312,8 @@ Own()`);
       assert.equal((await small.request("POST", "/contexts", {})).status, 200);
       const [first] = (await (await small.request("GET", "/contexts")).json()) as { id: string }[];
       await small.request("DELETE", `/contexts/${first?.id}`);
-      await Promise.all(begun);
-      for (const each of [sleeping, ...waiting]) await each.return(undefined);
+      for (const each of waiting) assert.match(await each.text(), /ContextRemoved/);
+      await sleeping.return(undefined);
     });
   });
 
@@ -439,5 +452,25 @@ describe("a code interpreter that cannot be started", () => {
     assert.equal(types.at(-1), "end_of_execution");
     assert.equal((await world.request("GET", "/health")).status, 500);
     assert.equal(world.programs.length, 2);
+  });
+
+  it("is well again once it could be started", async () => {
+    await using world = new InterpreterWorld({ preload: ["late_module"] });
+    await assert.rejects(world.interpreter.settled, /No module named 'late_module'/);
+    const env = { PATH: "/usr/bin:/bin", HOME: world.home };
+    const site = execFileSync("python3", ["-c", "import site; print(site.getusersitepackages())"], { env });
+    const directory = site.toString().trim();
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, "late_module.py"), "");
+    assert.equal((await world.run("1 + 1")).text, "2");
+    assert.equal((await world.request("GET", "/health")).status, 200);
+  });
+});
+
+describe("a module that prints when it is loaded", () => {
+  it("is loaded like any other", async () => {
+    await using world = new InterpreterWorld({ preload: ["this"] });
+    await world.interpreter.settled;
+    assert.deepEqual((await world.run("import this\nprint(2)")).stdout, "2\n");
   });
 });

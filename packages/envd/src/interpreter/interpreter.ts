@@ -64,15 +64,10 @@ export class Interpreter {
     });
     this.#contexts = new Contexts({ stallMs, begin: (language, cwd) => this.#begin(language, cwd) });
     this.settled = this.#usual("python").ready();
-    this.settled.then(
-      () => {
-        this.#isUp = true;
-      },
-      (reason: unknown) => {
-        this.#failure = reason;
-        log.write("error", "no code interpreter", { cause: String(reason) });
-      },
-    );
+    this.settled.catch((reason: unknown) => {
+      this.#failure = reason;
+      log.write("error", "no code interpreter", { cause: String(reason) });
+    });
   }
 
   /** Tells every kernel that the guest is another copy from here on: randomness and environment of its own. */
@@ -164,6 +159,8 @@ export class Interpreter {
     const kernel = new Kernel(connection, this.#options.keep(connection.pid));
     try {
       await kernel.begin(cwd, this.#life());
+      this.#isUp = true;
+      this.#failure = undefined;
       return kernel;
     } catch (reason) {
       kernel.end();

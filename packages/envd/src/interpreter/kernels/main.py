@@ -27,13 +27,17 @@ def main() -> None:
     path, *modules = sys.argv[1:]
     # User code finds what lies in its working directory, and nothing of this one.
     sys.path[0] = ""
+    # Modules may print something.
+    ready = os.dup(1)
+    os.dup2(2, 1)
     for module in modules:
         importlib.import_module(module)
     load_shell()
     # Children are reaped by the kernel; the agent sees them end by their sockets.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, ignore)
-    os.write(1, b"ready\n")
+    os.write(ready, b"ready\n")
+    os.close(ready)
     orders = os.fdopen(os.dup(0), "rb")
     # What kernels and their programs read is empty.
     nothing = os.open(os.devnull, os.O_RDONLY)
