@@ -107,6 +107,10 @@ async function byHandler(scene: Scene, socketPath: string, blockPages: number): 
   await once(createInterface(handler.stdout), "line");
   try {
     return await runMachine(scene, socketPath, blockPages);
+  } catch (reason) {
+    // It may still wait for a machine.
+    handler.kill();
+    throw reason;
   } finally {
     await exited;
   }
