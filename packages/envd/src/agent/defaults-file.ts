@@ -65,6 +65,12 @@ export function writeDefaults(path: string, defaults: Defaults): void {
     closeSync(file);
   }
   renameSync(`${path}.new`, path);
+  const directory = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 }
 
 function wrong(path: string, why: string): WrennError {
