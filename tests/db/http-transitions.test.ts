@@ -237,6 +237,33 @@ describe("pause and resume", () => {
     assert.equal(service.host.sandboxes.has(id), false);
   });
 
+  test("a resume that fails late does not settle what another one began after a deletion", async () => {
+    const id = await paused();
+    const begun: PromiseWithResolvers<void>[] = [];
+    const held: PromiseWithResolvers<void>[] = [];
+    for (let at = 0; at < 2; at++) {
+      begun.push(Promise.withResolvers());
+      held.push(Promise.withResolvers());
+    }
+    let calls = 0;
+    service.host.before["resumeSandbox"] = () => {
+      const at = calls++;
+      begun[at]?.resolve();
+      return held[at]?.promise;
+    };
+    const early = act(id, "resume");
+    await begun[0]?.promise;
+    assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
+    const late = act(id, "resume");
+    await begun[1]?.promise;
+    held[0]?.resolve();
+    assert.equal((await early).status, 409);
+    assert.equal(await statusOf(id), "resuming", "it is the second one's");
+    held[1]?.resolve();
+    assert.equal((await late).status, 409);
+    assert.equal(await statusOf(id), "stopped");
+  });
+
   test("a resume of what was deleted is refused, and it ended when it ended", async () => {
     const id = await service.sandbox();
     assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);

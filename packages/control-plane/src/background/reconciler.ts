@@ -118,7 +118,7 @@ export class Reconciler {
         id: row.id,
         from: [current.status],
         to,
-        unchangedSince: current.last_updated,
+        unmovedSince: current.moves,
         set,
         ...(!settled && { worker }),
       });

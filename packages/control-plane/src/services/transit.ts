@@ -43,6 +43,8 @@ export async function transit(
         ? await moveWithinQuota(db, quota, begin)
         : await moveSandbox(db, begin);
     if (!begun) throw changed(id, from);
+    // Deleted meanwhile, and resumed after that, it is in the same unsettled status, and not this call's to settle.
+    const unmovedSince = begun.moves;
     let arrival: Arrival;
     try {
       arrival = await act().catch(notOnHost(id));
@@ -51,12 +53,12 @@ export async function transit(
       // Also when it is put back: a host that failed half-way may have left it elsewhere, and said so in its list.
       context.unsettled();
       // A resume that is refused does not make a sandbox's end a later one.
-      const back: Move = { id, from: [via], to: from, set: { stopped_at: row.stopped_at } };
+      const back: Move = { id, from: [via], to: from, unmovedSince, set: { stopped_at: row.stopped_at } };
       if (!isUncertain(error) && !(await moveSandbox(db, back))) throw changed(id, via);
       throw error;
     }
     const { to, set } = arrival;
-    const moved = await moveSandbox(db, { id, from: [via], to, ...(set && { set }) });
+    const moved = await moveSandbox(db, { id, from: [via], to, unmovedSince, ...(set && { set }) });
     return moved ?? (await settledElsewhere(context, id, arrival, via));
   });
 }

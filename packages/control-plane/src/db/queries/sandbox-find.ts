@@ -56,6 +56,7 @@ const COLUMNS = Object.keys({
   network: true,
   stopped_at: true,
   last_updated: true,
+  moves: true,
 } satisfies Record<keyof SandboxRow, true>);
 
 const FIND_COLUMNS = sql.raw(COLUMNS.join(", "));

@@ -10,8 +10,8 @@ export interface Move {
   to: SandboxStatus;
   /** Statuses to come from; default: all that the state machine allows. */
   from?: readonly SandboxStatus[];
-  /** Only if the row was not changed since it was read. */
-  unchangedSince?: Date;
+  /** Only if its status was not changed since this was its row's `moves`: it may have been there and back. */
+  unmovedSince?: number;
   /** The control plane that takes it through an unsettled status. Left out: it is settled now. */
   worker?: number;
   set?: {
@@ -32,12 +32,18 @@ export interface Move {
 /** The row after the change; nothing when it was not in a status to come from. */
 export async function moveSandbox(
   db: Db,
-  { id, to, from, unchangedSince, worker, set: { stopped_at: endedAt, ...set } = {} }: Move,
+  { id, to, from, unmovedSince, worker, set: { stopped_at: endedAt, ...set } = {} }: Move,
 ): Promise<SandboxRow | undefined> {
   const sources = (from ?? predecessors(to)).filter((status) => canTransition(status, to));
   let query = db
     .updateTable("sandboxes")
-    .set({ ...set, status: to, worker: worker ?? null, last_updated: sql<Date>`now()` })
+    .set({
+      ...set,
+      status: to,
+      worker: worker ?? null,
+      moves: sql<number>`moves + 1`,
+      last_updated: sql<Date>`now()`,
+    })
     .where("id", "=", id)
     .where("status", "in", sources);
   if (to === "stopped")
@@ -49,7 +55,7 @@ export async function moveSandbox(
       last_active_at: sql<Date>`now()`,
     });
   }
-  if (unchangedSince) query = query.where("last_updated", "=", unchangedSince);
+  if (unmovedSince !== undefined) query = query.where("moves", "=", unmovedSince);
   return await query.returningAll().executeTakeFirst();
 }
 
