@@ -1,5 +1,6 @@
 // A platform of its own for a test file: `./wrenn up` on a free port and a new data directory, taken down afterwards.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,6 +55,22 @@ export interface WrennOptions {
 /** Bringing it up includes preparing the guest where the machine has no cache yet. */
 const UP_TIMEOUT_MS = 10 * 60_000;
 
+/** Data directories of the platforms that this file has up. */
+const ours = new Set<string>();
+
+// A file that is told to end, by its deadline or by Ctrl-C, takes down what it has up: nobody else would.
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, () => {
+    for (const dataDir of ours) {
+      const { status: down } = spawnSync(join(REPOSITORY, "wrenn"), ["down", "--data-dir", dataDir]);
+      if (down === 0) rmSync(dataDir, { recursive: true, force: true });
+    }
+    process.exit(status);
+  });
+
 /** Starts a platform and waits until the template `minimal` can be used. */
 export async function startPlatform(env: Record<string, string> = {}): Promise<Platform> {
   const dataDir = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
@@ -65,6 +82,7 @@ export async function startPlatform(env: Record<string, string> = {}): Promise<P
 
 /** `./wrenn up --detach` for a data directory; a free port by default. */
 export async function up(dataDir: string, env: Record<string, string> = {}): Promise<void> {
+  ours.add(dataDir);
   const args = ["up", "--detach", "--data-dir", dataDir, "--listen", "127.0.0.1:0"];
   const result = await runWrenn(args, { env, signal: AbortSignal.timeout(UP_TIMEOUT_MS) });
   if (result.status !== 0) throw new Error(`wrenn up failed (${result.status}):\n${result.stderr}`);
@@ -89,6 +107,7 @@ export async function attach(dataDir: string): Promise<Platform> {
     stop: async () => {
       const result = await runWrenn(["down", "--data-dir", dataDir]);
       if (result.status !== 0) throw new Error(`wrenn down failed (${result.status}):\n${result.stderr}`);
+      ours.delete(dataDir);
       await rm(dataDir, { recursive: true, force: true });
     },
   };
