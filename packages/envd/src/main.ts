@@ -5,6 +5,8 @@ import { parseArgs } from "node:util";
 import { DEFAULTS_FILE, readDefaults } from "./agent/defaults-file.ts";
 import { Log } from "./agent/log.ts";
 import { AgentState } from "./agent/state.ts";
+import { StagedFile } from "./files/staged-file.ts";
+import { resolvePath } from "./filesystem/paths.ts";
 import { createHandler } from "./http/handler.ts";
 import { keepKernel, launchAs } from "./interpreter/guest-programs.ts";
 import { Interpreter } from "./interpreter/interpreter.ts";
@@ -116,6 +118,10 @@ function main(): void {
     port: natural("gateway-port", values["gateway-port"]),
     hostname: values.host,
     isToken: (token) => state.isToken(token),
+    stage: (path) => {
+      const user = namedUser(undefined, users, state);
+      return StagedFile.create(resolvePath(path, user, state.defaultWorkdir), user, {});
+    },
   });
   gateway.on("error", (error) =>
     log.write("error", "no gateway to loopback ports", { cause: String(error) }),

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { Busboy, type BusboyHeaders, type BusboyInstance } from "@fastify/busboy";
 import { WriteFileForm } from "@wrenn/api";
 import { LIMITS, WrennError } from "@wrenn/core";
+import { relayed } from "@wrenn/rpc/bulk";
 import { compile } from "../http/validate.ts";
 import { Spool } from "./spool.ts";
 
@@ -139,7 +140,7 @@ async function readForm(request: IncomingMessage, upload: Upload): Promise<void>
     if (!request.complete) reject(new WrennError("invalid_argument", "the upload broke off"));
   };
   request.once("close", gone);
-  request.pipe(parser);
+  relayed(request).pipe(parser);
   try {
     await promise;
   } catch (reason) {

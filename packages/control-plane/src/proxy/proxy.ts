@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { TLSSocket } from "node:tls";
 import { REQUEST_ID_HEADER } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
+import { relayed } from "@wrenn/rpc/bulk";
 import type { Logger } from "pino";
 import type { SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
@@ -178,13 +179,13 @@ export class SandboxProxy {
     response.once("close", left);
     const answered = answerOf(outgoing);
     // An answer may come before the body has been sent, or instead of it: it wins over the pipe's failure.
-    const sent = pipeline(request, outgoing).catch((reason: unknown) => {
+    const sent = pipeline(relayed(request), outgoing).catch((reason: unknown) => {
       if (!outgoing.destroyed) outgoing.destroy(reason as Error);
     });
     const answer = await answered;
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer.rawHeaders));
     response.flushHeaders();
-    await pipeline(answer, response);
+    await pipeline(relayed(answer), response);
     response.off("close", left);
     if (request.complete) await sent;
     else outgoing.destroy();
@@ -234,7 +235,7 @@ async function switchOver(outgoing: ClientRequest, socket: Duplex, head: Buffer)
   try {
     if (!Array.isArray(answer)) {
       socket.write(headOf(answer, ["connection", "close"]));
-      await pipeline(answer, socket);
+      await pipeline(relayed(answer), socket);
       return;
     }
     const [switched, upstream, first] = answer;
@@ -252,7 +253,7 @@ async function carryBoth(a: Duplex, b: Duplex): Promise<void> {
   a.setMaxListeners(32);
   b.setMaxListeners(32);
   try {
-    await Promise.all([pipeline(a, b), pipeline(b, a)]);
+    await Promise.all([pipeline(relayed(a), b), pipeline(relayed(b), a)]);
   } finally {
     a.destroy();
     b.destroy();

@@ -1,6 +1,7 @@
 // Routes of files.
 import type { ReadFileRequest } from "@wrenn/api";
 import { LIMITS } from "@wrenn/core";
+import { relayed } from "@wrenn/rpc/bulk";
 import { assertPathBytes } from "../files/guest-path.ts";
 import { receiveUpload } from "../files/receive-upload.ts";
 import { openRawDownload, RawUpload } from "../hosts/raw-files.ts";
@@ -32,6 +33,7 @@ export function fileHandlers({ hosts, activity, stallMs }: Services) {
         const length = content.headers["content-length"];
         if (!chunked && length !== undefined) reply.header("content-length", length);
         reply.raw.setTimeout(stallMs, () => reply.raw.destroy());
+        reply.raw.once("pipe", relayed);
         // A failure behind the first byte breaks the connection off; a client that leaves ends the transfer.
         await reply.type("application/octet-stream").send(content);
         activity.note(sandbox.id);

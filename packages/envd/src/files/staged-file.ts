@@ -3,6 +3,7 @@ import {
   closeSync,
   fchmodSync,
   fchownSync,
+  ftruncateSync,
   lstatSync,
   openSync,
   readlinkSync,
@@ -91,6 +92,15 @@ export class StagedFile {
     if (!this.#open) throw new Error("the file is closed");
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      throw systemError(error, `write '${this.#target}'`, "path");
+    }
+  }
+
+  /** Leaves the first `size` bytes of what was written. */
+  shorten(size: number): void {
+    try {
+      ftruncateSync(this.#fd, size);
     } catch (error) {
       throw systemError(error, `write '${this.#target}'`, "path");
     }

@@ -1,39 +1,53 @@
-// The way from outside to ports that programs of the guest keep to themselves (127.0.0.1, ::1).
+// Plain connections: to ports that programs of the guest keep to themselves (127.0.0.1, ::1), and of large files.
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { WrennError } from "@wrenn/core";
+import { receiveStream } from "../files/receive-stream.ts";
+import type { StagedFile } from "../files/staged-file.ts";
 
 /** TCP port of the gateway. */
 export const GATEWAY_PORT = 49982;
 
-/** One line: token, space, port. A token has at most 1024 characters. */
-const MAX_GREETING_BYTES = 1100;
+/** One line: a token of at most 1024 characters, and a port, or a mark and a path of at most 4096 bytes, encoded. */
+const MAX_GREETING_BYTES = 16 * 1024;
 const GREETING_MS = 10_000;
 /** Probes on connections whose other end may have ceased to exist, as after a pause. */
 const KEEPALIVE_MS = 60_000;
 
 const LOOPBACKS = ["127.0.0.1", "::1"];
 
-/**
- * Listens. A caller sends `<token> <port>\n`; the answer is `ok\n`, after which bytes go both ways as they are, or
- * `refused\n` and the end.
- */
-export function serveGateway(options: {
+export interface GatewayOptions {
   port: number;
   hostname: string;
   isToken: (token: string) => boolean;
-}): Server {
+  /** A file for a path as given. Throws what is wrong with it. */
+  stage: (path: string) => StagedFile;
+}
+
+/**
+ * Listens. A caller sends `<token> <port>\n`; the answer is `ok\n`, after which bytes go both ways as they are, or
+ * `refused\n` and the end. Or it sends `<token> put <mark> <path>\n`, the mark as 32 hex digits, the path
+ * percent-encoded; after `ok\n` it sends the file's content, the mark, and the end. The last answer, at whatever time,
+ * is an {@link Outcome} as a line of JSON.
+ */
+export function serveGateway(options: GatewayOptions): Server {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (caller) => {
     caller.setKeepAlive(true, KEEPALIVE_MS);
     caller.on("error", () => caller.destroy());
-    greet(caller, options.isToken).catch(() => caller.destroy());
+    greet(caller, options).catch(() => caller.destroy());
   });
   return server.listen(options.port, options.hostname);
 }
 
-async function greet(caller: Socket, isToken: (token: string) => boolean): Promise<void> {
+async function greet(caller: Socket, { isToken, stage }: GatewayOptions): Promise<void> {
   const greeting = await readGreeting(caller);
-  const [, token = "", port = "0"] = /^(\S+) (\d{1,5})$/.exec(greeting) ?? [];
+  const [, token = "", port, mark = "", path = ""] =
+    /^(\S+) (?:(\d{1,5})|put ([\da-f]{32}) (\S+))$/.exec(greeting) ?? [];
   if (!isToken(token)) {
     caller.destroy();
+    return;
+  }
+  if (port === undefined) {
+    caller.end(`${JSON.stringify(await put(caller, Buffer.from(mark, "hex"), () => stage(decode(path))))}\n`);
     return;
   }
   const target = await dial(Number(port));
@@ -43,6 +57,33 @@ async function greet(caller: Socket, isToken: (token: string) => boolean): Promi
   }
   caller.write("ok\n");
   splice(caller, target);
+}
+
+/** How a file was received: an HTTP status, and what is wrong in the words of the agent's error bodies. */
+export interface Outcome {
+  status: number;
+  error_code?: string;
+  message?: string;
+}
+
+async function put(caller: Socket, mark: Buffer, stage: () => StagedFile): Promise<Outcome> {
+  try {
+    const file = stage();
+    caller.write("ok\n");
+    await receiveStream(caller, mark, file);
+    return { status: 200 };
+  } catch (reason) {
+    const { code, httpStatus, message } = WrennError.from(reason, "internal error of the guest agent");
+    return { status: httpStatus, error_code: code, message };
+  }
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw new WrennError("invalid_argument", "path is not percent-encoded UTF-8", { field: "path", cause });
+  }
 }
 
 /** The first line. What follows it stays in the stream. */

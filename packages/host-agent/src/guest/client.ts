@@ -8,10 +8,12 @@ import { type Client, createClient, type Interceptor } from "@connectrpc/connect
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { isErrorCode, WrennError } from "@wrenn/core";
 import { ENVD_PORT } from "@wrenn/envd";
+import { relayed } from "@wrenn/rpc/bulk";
 import { Process } from "@wrenn/rpc/envd";
 import { dialGuest } from "./dial.ts";
 import { guestError } from "./errors.ts";
 import { type GuestMetrics, parseMetrics } from "./metrics.ts";
+import { putFile, smallContent } from "./upload.ts";
 
 /** What a guest is told before its sandbox counts as running. */
 export interface GuestInit {
@@ -171,15 +173,21 @@ export class GuestClient {
     content: Readable,
     options: { contentLength?: number; requestId?: string; signal: AbortSignal },
   ): Promise<void> {
+    const small = await smallContent(content);
+    if (small === undefined) {
+      const { signal } = options;
+      if (await putFile({ host: this.#host, token: this.#token, signal }, path, content)) return;
+    }
+    const contentLength = small?.length ?? options.contentLength;
     const response = await this.#send({
       method: "POST",
       path: `/files?${new URLSearchParams({ path })}`,
       headers: {
         ...requestIdHeader(options.requestId),
         "content-type": "application/octet-stream",
-        ...(options.contentLength === undefined ? {} : { "content-length": options.contentLength }),
+        ...(contentLength === undefined ? {} : { "content-length": contentLength }),
       },
-      body: content,
+      body: small ?? content,
       signal: options.signal,
     });
     await expectSuccess(response, `write ${path}`);
@@ -227,7 +235,7 @@ export class GuestClient {
       outgoing.end(call.body);
     } else {
       // An answer may come before the body has been sent (a refused write): it wins over the pipe's failure.
-      pipeline(call.body, outgoing).catch((cause) => {
+      pipeline(relayed(call.body), outgoing).catch((cause) => {
         outgoing.destroy();
         answered.reject(guestError(cause, `${call.method} ${call.path.split("?")[0]}`));
       });

@@ -3,12 +3,17 @@ import { connect, type Socket } from "node:net";
 import { WrennError } from "@wrenn/core";
 import { GATEWAY_PORT } from "@wrenn/envd";
 
-export interface GuestAddress {
+export interface GatewayAddress {
   host: string;
-  port: number;
   /** The agent's access token. */
   token: string;
   signal: AbortSignal;
+  /** Where the gateway listens; for tests. */
+  gatewayPort?: number;
+}
+
+export interface GuestAddress extends GatewayAddress {
+  port: number;
 }
 
 /** A guest that does not even refuse within this time is taken for closed; a lost SYN is repeated after 1 and 3 s. */
@@ -31,18 +36,25 @@ export async function dialGuest(address: GuestAddress): Promise<Socket> {
 }
 
 /** By way of the agent, which connects to its loopback. */
-async function dialLoopback({ host, port, token, signal }: GuestAddress): Promise<Socket> {
+async function dialLoopback(address: GuestAddress): Promise<Socket> {
+  const { port, token, signal } = address;
   let socket: Socket;
   try {
-    socket = await open(host, GATEWAY_PORT, signal);
+    socket = await openGateway(address);
   } catch (reason) {
     signal.throwIfAborted();
     throw closed(port, reason);
   }
   socket.write(`${token} ${port}\n`);
-  if ((await readAnswer(socket, signal)) === "ok") return socket;
+  const options = { signal, maxBytes: 64, timeoutMs: CONNECT_TIMEOUT_MS };
+  if ((await readLine(socket, options)) === "ok") return socket;
   socket.destroy();
   throw closed(port);
+}
+
+/** A connection to the agent's gateway, which is told first what it is for. */
+export function openGateway({ host, signal, gatewayPort = GATEWAY_PORT }: GatewayAddress): Promise<Socket> {
+  return open(host, gatewayPort, signal);
 }
 
 function open(host: string, port: number, signal: AbortSignal): Promise<Socket> {
@@ -60,23 +72,34 @@ function open(host: string, port: number, signal: AbortSignal): Promise<Socket> 
   });
 }
 
-/** The gateway's one line, without its end: `ok` or `refused`. Anything else counts as refused. */
-async function readAnswer(socket: Socket, signal: AbortSignal): Promise<string> {
+export interface LineOptions {
+  signal: AbortSignal;
+  maxBytes: number;
+  /** 0 = as long as the signal lets it. */
+  timeoutMs: number;
+}
+
+/** The gateway's next line, without its end; empty when it does not come in time, or at all, or is too long. */
+export async function readLine(
+  socket: Socket,
+  { signal, maxBytes, timeoutMs }: LineOptions,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let seen = Buffer.alloc(0);
   const onData = (chunk: Buffer) => {
     seen = Buffer.concat([seen, chunk]);
     const end = seen.indexOf(10);
-    if (end < 0 && seen.length < 64) return;
+    if (end < 0 && seen.length < maxBytes) return;
     socket.pause();
     const rest = seen.subarray(end + 1);
     if (end >= 0 && rest.length > 0) socket.unshift(rest);
-    resolve(end < 0 ? "" : seen.toString("latin1", 0, end));
+    resolve(end < 0 ? "" : seen.toString("utf8", 0, end));
   };
   const onClose = () => resolve("");
   const abort = () => reject(signal.reason);
-  const late = setTimeout(() => resolve(""), CONNECT_TIMEOUT_MS);
-  socket.on("data", onData).once("close", onClose).once("error", onClose);
+  const late = timeoutMs === 0 ? undefined : setTimeout(onClose, timeoutMs);
+  socket.on("data", onData).once("end", onClose).once("close", onClose).once("error", onClose);
+  socket.resume(); // An earlier line has paused it.
   signal.addEventListener("abort", abort, { once: true });
   try {
     return await promise;
@@ -86,7 +109,7 @@ async function readAnswer(socket: Socket, signal: AbortSignal): Promise<string> 
   } finally {
     clearTimeout(late);
     signal.removeEventListener("abort", abort);
-    socket.off("data", onData).off("close", onClose).off("error", onClose);
+    socket.off("data", onData).off("end", onClose).off("close", onClose).off("error", onClose);
   }
 }
 

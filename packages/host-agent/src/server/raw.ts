@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { WrennError } from "@wrenn/core";
+import { relayed } from "@wrenn/rpc/bulk";
 import type { Logger } from "pino";
 import type { SandboxManager } from "../sandbox/manager.ts";
 import { errorBody, logFailure } from "./errors.ts";
@@ -68,7 +69,7 @@ async function transfer(manager: SandboxManager, { id, path, request, response }
         "content-type": "application/octet-stream",
         ...(contentLength === undefined ? {} : { "content-length": contentLength }),
       });
-      await pipeline(body, response);
+      await pipeline(relayed(body), response);
     } else throw new WrennError("invalid_argument", `${request.method} is not for files: use PUT or GET`);
   });
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { WrennError } from "@wrenn/core";
+import { relayed } from "@wrenn/rpc/bulk";
 import type { Logger } from "pino";
 import type { SandboxManager } from "../sandbox/manager.ts";
 import { errorBody, logFailure } from "./errors.ts";
@@ -87,7 +88,7 @@ async function splice(a: Duplex, b: Duplex, gone: AbortSignal): Promise<void> {
   gone.addEventListener("abort", breakOff, { once: true });
   if (gone.aborted) breakOff();
   try {
-    await Promise.all([pipeline(a, b), pipeline(b, a)]);
+    await Promise.all([pipeline(relayed(a), b), pipeline(relayed(b), a)]);
   } catch {
     // Whoever broke it, the other side sees the same.
     breakOff();
