@@ -1,17 +1,14 @@
+// The driver with the stand-in of Firecracker: machines that boot, are saved, continue and are taken over.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { MIB, WrennError } from "@wrenn/core";
-import { isAlive, kill, MemoryFile } from "@wrenn/linux";
+import type { WrennError } from "@wrenn/core";
+import { isAlive, kill } from "@wrenn/linux";
 import { type Machine, PAGE_BYTES } from "../vmm.ts";
-import { FirecrackerApi } from "./api/client.ts";
 import { apiSocket, INSIDE, pagesSocket } from "./layout.ts";
-import { FirecrackerMachine } from "./machine.ts";
-import { MemoryPicture } from "./memory-picture.ts";
-import type { ServedMemory } from "./served-memory.ts";
-import { BOOT_PAGES, type Fault, FIRST_LATER_PAGE, STATE_START } from "./testing/fake-firecracker.ts";
-import { FakeWorld, MEMORY_MB } from "./testing/world.ts";
+import { BOOT_PAGES, FIRST_LATER_PAGE, STATE_START } from "./testing/fake-firecracker.ts";
+import { FakeWorld, MEMORY_MB, worldTools } from "./testing/world.ts";
 import { zeroPages } from "./testing/zero-pages.ts";
 
 const world = new FakeWorld();
@@ -21,30 +18,7 @@ beforeEach(() => {
   world.cgroups.groups.clear();
 });
 
-/** A saved state, and the image of its memory. */
-function saved(): { devicesPath: string; image: MemoryFile } {
-  const devicesPath = join(world.dir, "saved.state");
-  writeFileSync(devicesPath, `${STATE_START} ${MEMORY_MB * 256}`);
-  const image = MemoryFile.create("wrenn-test", MEMORY_MB * MIB);
-  image.seal();
-  return { devicesPath, image };
-}
-
-async function withFault<T>(fault: Fault, work: () => Promise<T>): Promise<T> {
-  world.fault = fault;
-  try {
-    return await work();
-  } finally {
-    world.fault = undefined;
-  }
-}
-
-/** Nothing is left of a machine that could not be made. */
-function assertNothingLeft(): void {
-  assert.deepEqual(world.cgroups.list(), []);
-}
-
-const names = () => world.calls().map(({ name, status }) => (status < 300 ? name : `${name} ${status}`));
+const { saved, assertNothingLeft, names } = worldTools(world);
 
 describe("a machine that boots", () => {
   it("is described call by call, and runs", async () => {
@@ -251,119 +225,6 @@ describe("a machine that continues", () => {
     assert.deepEqual(names(), ["loadSnapshot 400"]);
     assertNothingLeft();
     image.close();
-  });
-});
-
-describe("a Firecracker that fails", () => {
-  it("is killed, with its reason and its last words in the error", async () => {
-    for (const at of ["machine", "bootSource", "drive", "network", "entropy", "action"]) {
-      await withFault({ at, how: "refuses" }, () =>
-        assert.rejects(world.vmm().start(world.spec(`refuses-${at}`)), (reason: WrennError) => {
-          assert.equal(reason.code, "internal");
-          assert.match(reason.message, /did not start: Firecracker refused .*: not today\nfake Firecracker$/);
-          return true;
-        }),
-      );
-      assertNothingLeft();
-    }
-  });
-
-  it("that ends on the way is seen to", async () => {
-    for (const at of ["listening", "machine", "action"]) {
-      await withFault({ at, how: "dies" }, () =>
-        assert.rejects(world.vmm().start(world.spec(`dies-${at}`)), { code: "unavailable" }, at),
-      );
-      assertNothingLeft();
-    }
-    const { devicesPath, image } = saved();
-    const memory = { kind: "image", fd: image.fd } as const;
-    await withFault({ at: "loadSnapshot", how: "dies" }, () =>
-      assert.rejects(world.vmm().restore(world.spec("dies-load", { memory }), { devicesPath }), {
-        code: "unavailable",
-      }),
-    );
-    assertNothingLeft();
-    image.close();
-  });
-
-  it("that never listens is given up", async () => {
-    await withFault({ at: "listening", how: "never" }, () =>
-      assert.rejects(world.vmm({ listenTimeoutMs: 300 }).start(world.spec("never")), {
-        code: "deadline_exceeded",
-      }),
-    );
-    assertNothingLeft();
-  });
-
-  it("that dies later says how, and every call says so", async () => {
-    const machine = await world.vmm().start(world.spec("dies-later"));
-    kill(machine.process, "SIGKILL");
-    assert.deepEqual(await machine.exited, { status: 137 });
-    for (const call of [() => machine.pause(), () => machine.resume(), () => machine.saveDevices("/x")])
-      await assert.rejects(call(), { code: "unavailable" });
-    await machine.kill();
-    assertNothingLeft();
-  });
-
-  it("that dies, refuses or talks nonsense while it is saved leaves no state behind", async () => {
-    const cases = [
-      [{ at: "createSnapshot", how: "dies" }, "unavailable"],
-      [{ at: "createSnapshot", how: "refuses" }, "internal"],
-      [{ at: "describe", how: "nonsense" }, "internal"],
-      [{ at: "describe", how: "endless" }, "internal"],
-    ] as const;
-    for (const [index, [fault, code]] of cases.entries()) {
-      const path = join(world.dir, `fails-${index}.state`);
-      await withFault(fault, async () => {
-        const machine = await world.vmm().start(world.spec(`fails-${index}`));
-        await assert.rejects(
-          async () => {
-            await machine.pause();
-            await machine.saveDevices(path);
-          },
-          { code },
-          JSON.stringify(fault),
-        );
-        await assert.rejects(machine.memory.privatePages(), { code: "invalid_state" });
-        await machine.kill();
-      });
-      assert.throws(() => readFileSync(path), { code: "ENOENT" });
-    }
-  });
-
-  it("and puts a link in the place of its socket leads nowhere", async () => {
-    const spec = world.spec("link");
-    const victim = await world.vmm().start(world.spec("victim"));
-    const machine = await world.vmm().start(spec);
-    rmSync(apiSocket(spec));
-    symlinkSync(apiSocket(world.spec("victim")), apiSocket(spec));
-    await assert.rejects(machine.pause(), { code: "unavailable" });
-    world.calls();
-    await machine.kill();
-    assert.deepEqual(names(), [], "the other one was not spoken to");
-    await victim.kill();
-  });
-
-  it("and puts a directory there, or whose memory cannot be let go, is gone all the same", async () => {
-    const spec = world.spec("directory");
-    const started = await world.vmm().start(spec);
-    rmSync(apiSocket(spec));
-    mkdirSync(join(apiSocket(spec), "deeper"), { recursive: true });
-    const stuck = new WrennError("deadline_exceeded", "a read of saved memory does not come back");
-    const machine = new FirecrackerMachine({
-      spec,
-      cgroup: world.cgroups.open(spec.cgroup),
-      process: started.process,
-      exited: started.exited,
-      api: new FirecrackerApi({ path: apiSocket(spec), isAlive: () => isAlive(started.process) }),
-      picture: MemoryPicture.create(MEMORY_MB),
-      served: { stop: () => Promise.reject(stuck) } as unknown as ServedMemory,
-      snapshotType: "Diff",
-    });
-    await assert.rejects(machine.kill(), stuck);
-    assert.equal(isAlive(machine.process), false);
-    assert.equal(existsSync(apiSocket(spec)), false);
-    assertNothingLeft();
   });
 });
 

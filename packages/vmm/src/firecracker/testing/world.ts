@@ -1,8 +1,10 @@
 // Machines whose VMM is the stand-in: the driver's own code, a real process, real files and sockets, no confinement.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MIB } from "@wrenn/core";
 import {
   type Bind,
   type Cgroup,
@@ -10,12 +12,13 @@ import {
   type ConfinedProcess,
   type Confinement,
   kill,
+  MemoryFile,
   type ProcessIdentity,
   processIdentity,
 } from "@wrenn/linux";
 import type { MachineSpec } from "../../vmm.ts";
 import { type FirecrackerOptions, FirecrackerVmm } from "../driver.ts";
-import { type FakeSettings, type Fault, SETTINGS_VARIABLE } from "./fake-firecracker.ts";
+import { type FakeSettings, type Fault, SETTINGS_VARIABLE, STATE_START } from "./fake-firecracker.ts";
 
 const FAKE = join(import.meta.dirname, "fake-firecracker.ts");
 export const MEMORY_MB = 4;
@@ -148,4 +151,38 @@ export class FakeCgroups implements Cgroups {
   list(): string[] {
     return [...this.groups.keys()];
   }
+}
+
+export interface WorldTools {
+  /** A saved state, and the image of its memory. */
+  saved(): { devicesPath: string; image: MemoryFile };
+  /** Works with processes that have a fault. */
+  withFault<T>(fault: Fault, work: () => Promise<T>): Promise<T>;
+  /** Nothing is left of a machine that could not be made. */
+  assertNothingLeft(): void;
+  /** The names of the calls since the last look, those that were refused with their status. */
+  names(): string[];
+}
+
+/** What the tests of the driver do in a world again and again. */
+export function worldTools(world: FakeWorld): WorldTools {
+  return {
+    saved: () => {
+      const devicesPath = join(world.dir, "saved.state");
+      writeFileSync(devicesPath, `${STATE_START} ${MEMORY_MB * 256}`);
+      const image = MemoryFile.create("wrenn-test", MEMORY_MB * MIB);
+      image.seal();
+      return { devicesPath, image };
+    },
+    withFault: async (fault, work) => {
+      world.fault = fault;
+      try {
+        return await work();
+      } finally {
+        world.fault = undefined;
+      }
+    },
+    assertNothingLeft: () => assert.deepEqual(world.cgroups.list(), []),
+    names: () => world.calls().map(({ name, status }) => (status < 300 ? name : `${name} ${status}`)),
+  };
 }
