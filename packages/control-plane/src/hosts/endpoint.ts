@@ -5,6 +5,7 @@ import * as https from "node:https";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { unaryClient } from "@wrenn/rpc/unary";
+import { Pool } from "undici";
 
 export interface TlsFiles {
   ca: string;
@@ -16,7 +17,7 @@ export interface Endpoint {
   address: string;
   /** For RPCs. */
   transport: Transport;
-  /** For the raw routes and unary calls: the same connections. */
+  /** For the raw routes; streams share its connections. */
   request(options: { method: string; path: string; headers: http.OutgoingHttpHeaders }): http.ClientRequest;
   close(): void;
 }
@@ -41,41 +42,43 @@ export function openEndpoint(address: string, tls: TlsFiles | undefined): Endpoi
 function unixEndpoint(address: string): Endpoint {
   const socketPath = address.slice("unix:".length);
   const agent = new http.Agent({ keepAlive: true });
+  const pool = new Pool("http://host", { socketPath });
   const request: Endpoint["request"] = (options) =>
     http.request({ ...options, agent, socketPath, host: "host" });
   return {
     address,
-    transport: transport({ baseUrl: "http://host", nodeOptions: { agent, socketPath } }, request),
+    transport: transport({ baseUrl: "http://host", nodeOptions: { agent, socketPath } }, pool),
     request,
-    close: () => agent.destroy(),
+    close: () => close(agent, pool),
   };
 }
 
 function tlsEndpoint(address: string, files: TlsFiles | undefined): Endpoint {
   if (!files)
     throw new Error(`${address} needs WRENN_HOST_TLS_CA, WRENN_HOST_TLS_CERT and WRENN_HOST_TLS_KEY`);
-  const agent = new https.Agent({
-    keepAlive: true,
+  const tls = {
     ca: readFileSync(files.ca),
     cert: readFileSync(files.cert),
     key: readFileSync(files.key),
     minVersion: "TLSv1.3",
-  });
+  } as const;
+  const agent = new https.Agent({ keepAlive: true, ...tls });
+  const pool = new Pool(new URL(address).origin, { connect: tls });
   const { hostname, port } = new URL(address);
   const request: Endpoint["request"] = (options) =>
     https.request({ ...options, agent, host: hostname, port: port || 443 });
   return {
     address,
-    transport: transport({ baseUrl: address, nodeOptions: { agent } }, request),
+    transport: transport({ baseUrl: address, nodeOptions: { agent } }, pool),
     request,
-    close: () => agent.destroy(),
+    close: () => close(agent, pool),
   };
 }
 
 /** Streams through connect-node, calls with one answer through a way that costs a third of its. */
 function transport(
   options: { baseUrl: string; nodeOptions: http.RequestOptions },
-  request: Endpoint["request"],
+  dispatcher: Pool,
 ): Transport {
   const { stream } = createConnectTransport({
     ...options,
@@ -84,5 +87,11 @@ function transport(
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: NO_COMPRESSION,
   });
-  return { stream, unary: unaryClient({ request, maxBytes: MAX_MESSAGE_BYTES }) };
+  return { stream, unary: unaryClient({ dispatcher, maxBytes: MAX_MESSAGE_BYTES }) };
+}
+
+function close(agent: http.Agent, pool: Pool): void {
+  agent.destroy();
+  // Calls under way fail; nobody waits for the sockets.
+  pool.destroy().catch(() => undefined);
 }

@@ -1,5 +1,5 @@
 // Unary calls of the Connect protocol as one plain HTTP exchange each.
-import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import {
   create,
   type DescMessage,
@@ -9,12 +9,13 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport, type UnaryResponse } from "@connectrpc/connect";
+import type { Dispatcher } from "undici";
 import { codeOfName, codeOfStatus, HEADERS, MAX_TIMER_MS, PROTO } from "./protocol.ts";
-import { readAll, TooLarge } from "./read-all.ts";
+import { TooLarge } from "./read-all.ts";
 
 export interface UnaryClientOptions {
-  /** Opens a request on a kept-alive connection. */
-  request(options: { method: string; path: string; headers: OutgoingHttpHeaders }): ClientRequest;
+  /** The connections to the one server. */
+  dispatcher: Pick<Dispatcher, "dispatch">;
   /** A longer answer is an error. */
   maxBytes: number;
 }
@@ -24,29 +25,34 @@ export interface UnaryClientOptions {
  * the work: no web headers, streams or abort signals are made for a call. Failures are the same ConnectErrors.
  * Protocol: https://connectrpc.com/docs/protocol#unary-request
  */
-export function unaryClient({ request, maxBytes }: UnaryClientOptions): Transport["unary"] {
+export function unaryClient({ dispatcher, maxBytes }: UnaryClientOptions): Transport["unary"] {
   return async (method, signal, timeoutMs, header, input) => {
     signal?.throwIfAborted();
     const body = toBinary(method.input, create(method.input, input));
-    const call = request({
+    const exchange = new Exchange(maxBytes);
+    const cancel = () => exchange.cancel(ConnectError.from(signal?.reason, Code.Canceled));
+    const late = () => exchange.cancel(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
+    signal?.addEventListener("abort", cancel, { once: true });
+    const request: Dispatcher.DispatchOptions = {
       method: "POST",
       path: `/${method.parent.typeName}/${method.name}`,
       headers: {
         ...(header && plain(header)),
         "content-type": PROTO,
-        "content-length": body.length,
         [HEADERS.version]: "1",
-        ...(timeoutMs !== undefined && { [HEADERS.timeout]: timeoutMs }),
+        ...(timeoutMs !== undefined && { [HEADERS.timeout]: String(timeoutMs) }),
       },
-    });
-    const cancel = () => call.destroy(ConnectError.from(signal?.reason, Code.Canceled));
-    const late = () => call.destroy(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
-    signal?.addEventListener("abort", cancel, { once: true });
+      body,
+      // The call's own deadline is the only one.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
     try {
-      const { response, bytes } = await answerOf(call, body, maxBytes);
-      if (response.statusCode !== 200) throw errorOf(response, bytes);
-      return unaryResponse(method, fromBinary(method.output, bytes), response);
+      dispatcher.dispatch(request, exchange);
+      const answer = await exchange.answered;
+      if (answer.status !== 200) throw errorOf(answer);
+      return unaryResponse(method, fromBinary(method.output, answer.bytes), answer.headers);
     } catch (reason) {
       throw asConnectError(reason);
     } finally {
@@ -60,7 +66,7 @@ export function unaryClient({ request, maxBytes }: UnaryClientOptions): Transpor
 function unaryResponse<I extends DescMessage, O extends DescMessage>(
   method: DescMethodUnary<I, O>,
   message: MessageShape<O>,
-  response: IncomingMessage,
+  headers: IncomingHttpHeaders,
 ): UnaryResponse<I, O> {
   return {
     stream: false,
@@ -68,7 +74,7 @@ function unaryResponse<I extends DescMessage, O extends DescMessage>(
     method,
     message,
     get header() {
-      return webHeaders(response);
+      return webHeaders(headers);
     },
     get trailer() {
       return new Headers();
@@ -76,31 +82,70 @@ function unaryResponse<I extends DescMessage, O extends DescMessage>(
   };
 }
 
-function answerOf(
-  request: ClientRequest,
-  body: Uint8Array,
-  maxBytes: number,
-): Promise<{ response: IncomingMessage; bytes: Buffer }> {
-  return new Promise((resolve, reject) => {
-    // An error of the request behind its answer is the answer's error as well.
-    request.on("error", reject);
-    request.once("response", (response) => {
-      readAll(response, maxBytes).then(
-        (bytes) => resolve({ response, bytes }),
-        (reason: unknown) => {
-          response.destroy();
-          reject(reason);
-        },
-      );
-    });
-    request.end(body);
-  });
+interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  bytes: Buffer;
+}
+
+/** Makes one exchange; its callbacks are undici's own, below its streams and promises. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly answered: Promise<Answer>;
+  readonly #maxBytes: number;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #chunks: Buffer[] = [];
+  #controller: Dispatcher.DispatchController | undefined;
+  /** Given up before it had a connection. */
+  #cancelled: Error | undefined;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #size = 0;
+
+  constructor(maxBytes: number) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.answered = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#maxBytes = maxBytes;
+  }
+
+  cancel(reason: Error): void {
+    this.#reject(reason);
+    this.#cancelled = reason;
+    this.#controller?.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#cancelled) controller.abort(this.#cancelled);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    this.#status = statusCode;
+    this.#headers = headers;
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#size <= this.#maxBytes) this.#chunks.push(chunk);
+    else controller.abort(new TooLarge(`a message is longer than ${this.#maxBytes} bytes`));
+  }
+
+  onResponseEnd(): void {
+    const [first] = this.#chunks;
+    const bytes = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
+    this.#resolve({ status: this.#status, headers: this.#headers, bytes });
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, reason: Error): void {
+    this.#reject(reason);
+  }
 }
 
 /** The error that an answer describes: JSON, or whatever something between the two ends has made of it. */
-function errorOf(response: IncomingMessage, bytes: Buffer): ConnectError {
-  const status = response.statusCode ?? 0;
-  const metadata = webHeaders(response);
+function errorOf({ status, headers, bytes }: Answer): ConnectError {
+  const metadata = webHeaders(headers);
   try {
     const { code, message } = JSON.parse(bytes.toString("utf8")) as { code?: unknown; message?: unknown };
     const text = typeof message === "string" ? message : "";
@@ -131,10 +176,10 @@ function plain(header: HeadersInit): Record<string, string> {
   return header as Record<string, string>;
 }
 
-function webHeaders({ headersDistinct }: IncomingMessage): Headers {
+function webHeaders(given: IncomingHttpHeaders): Headers {
   const headers = new Headers();
-  for (const [name, values = []] of Object.entries(headersDistinct)) {
-    for (const value of values) headers.append(name, value);
+  for (const [name, values = []] of Object.entries(given)) {
+    for (const value of [values].flat()) headers.append(name, value);
   }
   return headers;
 }

@@ -1,11 +1,12 @@
 // Both ends against each other, and each against connect-node: they must not be told apart.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent, createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
+import { Agent, createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
+import { Pool } from "undici";
 import { Process, Signal } from "../envd.ts";
 import { unaryClient } from "./client.ts";
 import { type Methods, unaryServer } from "./server.ts";
@@ -50,13 +51,22 @@ const SERVERS: Record<string, RequestListener> = {
   "connect-node's server": adapter,
 };
 
-const CLIENTS: Record<string, (port: number, agent: Agent) => Transport["unary"]> = {
-  "the short client": (port, agent) =>
-    unaryClient({
-      maxBytes: MAX_BYTES,
-      request: (options) => httpRequest({ ...options, agent, host: "127.0.0.1", port }),
-    }),
-  "connect-node's client": (port, agent) =>
+/** Connections of the two clients, one at most each. */
+interface Pools {
+  agent: Agent;
+  /** By port. */
+  undici: Map<number, Pool>;
+}
+
+function poolTo(port: number, { undici }: Pools): Pool {
+  const pool = undici.get(port) ?? new Pool(`http://127.0.0.1:${port}`, { connections: 1 });
+  undici.set(port, pool);
+  return pool;
+}
+
+const CLIENTS: Record<string, (port: number, pools: Pools) => Transport["unary"]> = {
+  "the short client": (port, pools) => unaryClient({ maxBytes: MAX_BYTES, dispatcher: poolTo(port, pools) }),
+  "connect-node's client": (port, { agent }) =>
     createConnectTransport({
       baseUrl: `http://127.0.0.1:${port}`,
       httpVersion: "1.1",
@@ -72,18 +82,19 @@ for (const [serverName, listener] of Object.entries(SERVERS)) {
     describe(`${clientName} with ${serverName}`, () => {
       let server: Server;
       let client: Client<typeof Process>;
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const pools: Pools = { agent: new Agent({ keepAlive: true, maxSockets: 1 }), undici: new Map() };
 
       before(async () => {
         server = createServer(listener).listen(0, "127.0.0.1");
         await once(server, "listening");
-        const unary = unaryOf((server.address() as AddressInfo).port, agent);
+        const unary = unaryOf((server.address() as AddressInfo).port, pools);
         const stream: Transport["stream"] = () => assert.fail("not a stream");
         client = createClient(Process, { unary, stream });
       });
 
-      after(() => {
-        agent.destroy();
+      after(async () => {
+        pools.agent.destroy();
+        for (const pool of pools.undici.values()) await pool.destroy();
         server.close();
       });
 
@@ -143,7 +154,7 @@ for (const [serverName, listener] of Object.entries(SERVERS)) {
       });
 
       it("is unavailable when nobody listens", async () => {
-        const nowhere = unaryOf(1, agent);
+        const nowhere = unaryOf(1, pools);
         const lost = createClient(Process, { unary: nowhere, stream: () => assert.fail() });
         await assert.rejects(lost.list({}), { code: Code.Unavailable });
       });
