@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 /**
  * After how many bytes their buffers are collected. V8 looks at the bytes outside of its heap alone and, at some 32 MiB,
  * marks the whole heap for them (20 to 40 ms of processor time); before that they are all in the young generation, which
- * is collected in a third of a millisecond. At 16 MiB some marking begins all the same, below 8 nothing is gained.
+ * is collected in a third of a millisecond. At 4 MiB some marking begins all the same, below 2 nothing is gained.
  */
 const COLLECT_EVERY_BYTES = 2 * MIB;
 
