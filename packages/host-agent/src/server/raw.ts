@@ -1,5 +1,6 @@
 // Bulk bytes as plain HTTP bodies beside the RPCs: PUT and GET /raw/v1/sandboxes/{id}/files?path=P.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2Stream } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { WrennError } from "@wrenn/core";
 import { relayed } from "@wrenn/rpc/bulk";
@@ -49,7 +50,12 @@ interface Transfer {
 async function transfer(manager: SandboxManager, { id, path, request, response }: Transfer): Promise<void> {
   assertGuestPath(path);
   const left = new AbortController();
-  response.once("close", () => left.abort());
+  const reason = new WrennError("invalid_argument", "the caller went away before the transfer was complete");
+  response.once("close", () => left.abort(reason));
+  // Before whoever reads it takes that end for the content's.
+  request.once("end", () => {
+    if (wasReset(request)) left.abort(reason);
+  });
   const requestId = header(request, "x-request-id");
   const common = requestId === undefined ? {} : { requestId };
   await manager.use(id, async (guest, gone) => {
@@ -72,6 +78,11 @@ async function transfer(manager: SandboxManager, { id, path, request, response }
       await pipeline(relayed(body), response);
     } else throw new WrennError("invalid_argument", `${request.method} is not for files: use PUT or GET`);
   });
+}
+
+/** HTTP/2: a request that its sender has reset ends as one that is whole does, and its response may close after that. */
+function wasReset(request: Request & { stream?: Http2Stream }): boolean {
+  return request.stream?.closed === true;
 }
 
 function respond(response: Response, error: WrennError): void {
