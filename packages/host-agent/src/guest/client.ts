@@ -173,9 +173,12 @@ export class GuestClient {
     content: Readable,
     options: { contentLength?: number; requestId?: string; signal: AbortSignal },
   ): Promise<void> {
-    const small = await smallContent(content);
+    const { signal } = options;
+    const small = await smallContent(content, signal).catch((reason: unknown) => {
+      signal.throwIfAborted();
+      throw guestError(reason, `write ${path}`);
+    });
     if (small === undefined) {
-      const { signal } = options;
       if (await putFile({ host: this.#host, token: this.#token, signal }, path, content)) return;
     }
     const contentLength = small?.length ?? options.contentLength;
@@ -188,7 +191,7 @@ export class GuestClient {
         ...(contentLength === undefined ? {} : { "content-length": contentLength }),
       },
       body: small ?? content,
-      signal: options.signal,
+      signal,
     });
     await expectSuccess(response, `write ${path}`);
     response.resume();

@@ -30,7 +30,7 @@ export async function dialGuest(address: GuestAddress): Promise<Socket> {
     return await open(host, port, signal);
   } catch (reason) {
     signal.throwIfAborted();
-    if (codeOf(reason) !== "ECONNREFUSED") throw closed(port, reason);
+    if (!isRefused(reason)) throw closed(port, reason);
   }
   return await dialLoopback(address);
 }
@@ -101,6 +101,7 @@ export async function readLine(
   socket.on("data", onData).once("end", onClose).once("close", onClose).once("error", onClose);
   socket.resume(); // An earlier line has paused it.
   signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
   try {
     return await promise;
   } catch (reason) {
@@ -117,6 +118,7 @@ function closed(port: number, cause?: unknown): WrennError {
   return new WrennError("guest_unreachable", `nothing listens on port ${port} of the guest`, { cause });
 }
 
-function codeOf(reason: unknown): string {
-  return reason instanceof Error && "code" in reason ? String(reason.code) : "";
+/** Whether the guest is there, and nothing listens on the port. */
+export function isRefused(reason: unknown): boolean {
+  return reason instanceof Error && "code" in reason && reason.code === "ECONNREFUSED";
 }

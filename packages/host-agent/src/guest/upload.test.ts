@@ -17,10 +17,12 @@ function stream(content: Buffer): Readable {
 }
 
 describe("smallContent()", () => {
+  const { signal } = new AbortController();
+
   it("has all of a small stream", async () => {
     for (const size of [0, 1, 200_000]) {
       const content = randomBytes(size);
-      assert.ok((await smallContent(stream(content)))?.equals(content));
+      assert.ok((await smallContent(stream(content), signal))?.equals(content));
     }
   });
 
@@ -28,7 +30,7 @@ describe("smallContent()", () => {
     for (const size of [256 * 1024, 3 * MIB]) {
       const content = randomBytes(size);
       const source = stream(content);
-      assert.equal(await smallContent(source), undefined);
+      assert.equal(await smallContent(source, signal), undefined);
       assert.ok((await buffer(source)).equals(content));
     }
   });
@@ -38,7 +40,18 @@ describe("smallContent()", () => {
       yield Buffer.alloc(10);
       throw new RangeError("gone");
     }
-    await assert.rejects(smallContent(Readable.from(broken())), new RangeError("gone"));
+    await assert.rejects(smallContent(Readable.from(broken()), signal), new RangeError("gone"));
+  });
+
+  it("waits for a stream that stands still until it is given up, and not longer", async () => {
+    const still = new Readable({ read() {} });
+    const given = new AbortController();
+    const reason = new Error("given up");
+    const waiting = smallContent(still, given.signal);
+    setImmediate(() => given.abort(reason));
+    await assert.rejects(waiting, reason);
+    await assert.rejects(smallContent(still, given.signal), reason);
+    assert.equal(still.destroyed, false, "its connection may still carry an answer");
   });
 });
 
@@ -83,6 +96,18 @@ describe("putFile()", () => {
     assert.ok((await buffer(source)).equals(content));
   });
 
+  it("is false, and has read nothing, where the agent has no gateway", async () => {
+    const content = randomBytes(MIB);
+    const source = stream(content);
+    const closed = createServer().listen(0, "127.0.0.1");
+    await once(closed, "listening");
+    const { port: gatewayPort } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    const { signal } = new AbortController();
+    assert.equal(await putFile({ host: "127.0.0.1", token: "t0", signal, gatewayPort }, "/a", source), false);
+    assert.ok((await buffer(source)).equals(content));
+  });
+
   it("throws what the agent says, at once or in the midst of the content", async () => {
     const said = `${JSON.stringify({ status: 400, error_code: "not_a_file", message: "'/ü' is a directory" })}\n`;
     const expected = { code: "not_a_file", message: "'/ü' is a directory" };
@@ -99,7 +124,21 @@ describe("putFile()", () => {
       caller.once("data", () => caller.end(said));
       caller.resume();
     };
-    await assert.rejects(put(early, Readable.from(endless())), expected);
+    const source = Readable.from(endless());
+    await assert.rejects(put(early, source), expected);
+    await new Promise(setImmediate);
+    assert.equal(source.destroyed, false, "it may be the request that is answered now");
+    assert.equal(source.readableFlowing, false);
+  });
+
+  it("takes a message that names the longest path of the worst characters", async () => {
+    const message = `write '${"\x01".repeat(4096)}': ENOSPC`;
+    const full = async (caller: Socket) => {
+      caller.write("ok\n");
+      await buffer(caller);
+      caller.end(`${JSON.stringify({ status: 507, error_code: "no_space", message })}\n`);
+    };
+    await assert.rejects(put(full, stream(randomBytes(MIB))), { code: "no_space", message });
   });
 
   it("takes whatever is no answer for a lost connection", async () => {
@@ -107,7 +146,7 @@ describe("putFile()", () => {
       "x\n",
       "null\n",
       '{"error_code":"nonsense","message":"m"}\n',
-      `${"x".repeat(20_000)}`,
+      `${"x".repeat(40_000)}`,
     ]) {
       const end = async (caller: Socket) => {
         caller.write("ok\n");
