@@ -1,7 +1,7 @@
 // The form parser against every way of cutting a body into reads.
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
-import { PassThrough } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { test } from "node:test";
 import { WrennError } from "@wrenn/core";
 import fc from "fast-check";
@@ -96,4 +96,39 @@ test("a file above the bound is refused as it passes it", async () => {
   const { sinks, error } = await receive(body, [500, 900]);
   assert.equal(error?.code, "too_large");
   assert.equal(sinks[0]?.state, "aborted");
+});
+
+test("a refused upload is read no further, also when the sink was slow", async () => {
+  let read = 0;
+  const head = Buffer.concat([Buffer.from(path), file(Buffer.alloc(0)).subarray(0, -2)]);
+  const long = new Readable({
+    read() {
+      read += 1;
+      if (read > 1_000) this.push(null);
+      else this.push(read === 1 ? head : Buffer.alloc(65_536));
+    },
+  });
+  const request = Object.assign(long, {
+    headers: { "content-type": "multipart/form-data; boundary=B" },
+    complete: false,
+  });
+  const refused = new WrennError("no_space", "the guest's disk is full");
+  const slow = Promise.withResolvers<void>();
+  const sink: UploadSink = { write: () => slow.promise, finish: async () => {}, abort: () => {} };
+  const done = receiveUpload(request as unknown as IncomingMessage, {
+    pathFirst: true,
+    maxBytes: Number.POSITIVE_INFINITY,
+    open: () => sink,
+  });
+  // The form's parser is full then, and its pipe waits for it.
+  for (let seen = -1; seen !== read; ) {
+    seen = read;
+    await new Promise(setImmediate);
+  }
+  slow.reject(refused);
+  await assert.rejects(done, refused);
+  const before = read;
+  for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+  assert.ok(read <= before + 1, `${read - before} more pieces were read`);
+  long.destroy();
 });

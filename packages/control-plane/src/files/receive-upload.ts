@@ -147,7 +147,8 @@ async function readForm(request: IncomingMessage, upload: Upload): Promise<void>
     throw reason instanceof WrennError ? reason : malformed(reason);
   } finally {
     request.off("close", gone);
-    request.unpipe(parser);
+    // Paused: with nothing but its bytes' counter behind it, it would flow on.
+    request.unpipe(parser).pause();
   }
 }
 
