@@ -119,11 +119,15 @@ export class StagedFile {
     }
   }
 
-  /** Removes what was received. After a commit: does nothing. */
+  /** Removes what was received. After a commit: does nothing. Never throws: what led to it is what is to be told. */
   abandon(): void {
     if (!this.#open) return;
     this.#close();
-    unlinkSync(this.#temporary);
+    try {
+      unlinkSync(this.#temporary);
+    } catch {
+      // Its directory has gone, with it or before it.
+    }
   }
 
   #attach(metadata: Metadata): void {

@@ -110,6 +110,16 @@ describe("the gateway to loopback ports", () => {
     }
   });
 
+  it("says that the directory has gone in the midst of the content", async () => {
+    const { path, mark, greeting } = await upload();
+    const caller = call(gateway, greeting);
+    await once(caller, "data");
+    caller.write(randomBytes(70_000));
+    await rm(dirname(path), { recursive: true });
+    caller.end(mark);
+    assert.equal((JSON.parse(await text(caller)) as Outcome).error_code, "not_found");
+  });
+
   it("ends its connections on both sides when those of another time are dropped", async () => {
     const server = createServer();
     server.listen(0, "127.0.0.1");
