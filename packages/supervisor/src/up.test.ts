@@ -10,7 +10,7 @@ import pg from "pg";
 import { agentCodeCache, controlPlaneCodeCache } from "./code-cache.ts";
 import { down } from "./down.ts";
 import { type Instance, readInstance } from "./instance.ts";
-import { DEFAULT_CACHE_DIR, dataLayout, runtimeLayout } from "./layout.ts";
+import { dataLayout, runtimeLayout } from "./layout.ts";
 import { lineProgress } from "./progress.ts";
 import { statusOf } from "./status.ts";
 
@@ -61,8 +61,8 @@ test("brings everything up as the right users, and takes it down without a trace
   assert.match(await readFile(join(dataDir, "log/host-agent.log"), "utf8"), /"stopping"/);
   // Who can write compiled sources decides what runs.
   for (const [dir, owner] of [
-    [agentCodeCache(DEFAULT_CACHE_DIR), 0],
-    [controlPlaneCodeCache(DEFAULT_CACHE_DIR, uid), uid],
+    [agentCodeCache(`${dataDir}-cache`), 0],
+    [controlPlaneCodeCache(`${dataDir}-cache`, uid), uid],
   ] as const) {
     const { mode, uid: of } = await stat(dir);
     assert.deepEqual([mode & 0o777, of], [0o700, owner], dir);
