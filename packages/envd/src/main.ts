@@ -30,7 +30,7 @@ import { ENVD_PORT, ENVD_VERSION } from "./version.ts";
 const USAGE = `envd ${ENVD_VERSION}, the guest agent
   --port N             TCP port (${ENVD_PORT}); 0 = any
   --host ADDRESS       address to listen on (0.0.0.0)
-  --gateway-port N     TCP port of the way to ports on the guest's loopback (${GATEWAY_PORT}); 0 = any
+  --gateway-port N     TCP port of plain connections: to the guest's loopback, and of uploads (${GATEWAY_PORT}); 0 = any
   --machine guest|foreign
                        whether /init may set the clock, host name and entropy of this machine
                        (guest for the compiled agent, foreign when run from source)
@@ -124,7 +124,7 @@ function main(): void {
     },
   });
   gateway.on("error", (error) =>
-    log.write("error", "no gateway to loopback ports", { cause: String(error) }),
+    log.write("error", "no gateway: neither loopback ports nor plain uploads", { cause: String(error) }),
   );
   gateway.on("listening", () => {
     for (const port of portsOf(gateway)) log.write("info", "gateway", { gateway: port });

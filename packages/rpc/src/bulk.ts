@@ -4,9 +4,9 @@ import type { Readable } from "node:stream";
 const MIB = 1024 * 1024;
 
 /**
- * After how many bytes their buffers are collected. V8 looks at the bytes outside of its heap alone and, at some 32 MiB,
- * marks the whole heap for them (20 to 40 ms of processor time); before that they are all in the young generation, which
- * is collected in a third of a millisecond. At 4 MiB some marking begins all the same, below 2 nothing is gained.
+ * After how many bytes their buffers are collected. For every 8 to 30 MiB outside of its heap V8 marks
+ * the whole heap, though the buffers are young and dead: to collect the young generation takes a third of a millisecond.
+ * At 4 MiB some marking begins all the same (docs/decisions/0005).
  */
 const COLLECT_EVERY_BYTES = 2 * MIB;
 

@@ -116,8 +116,9 @@ export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
 }
 
 /**
- * `--expose-gc` is for `@wrenn/rpc/bulk`. A young generation of at most 3 x 4 MiB instead of 3 x 16, which the buffers of a transfer would fill at once. Smaller
- * ones, and `--optimize-for-size`, spend several times as long on collecting: 0.3 ms of every call.
+ * A young generation of at most 3 x 4 MiB instead of 3 x 16, which the buffers of a transfer would fill at once. Smaller
+ * ones, and `--optimize-for-size`, spend several times as long on collecting: 0.3 ms of every call. `--expose-gc` is for
+ * `@wrenn/rpc/bulk`.
  */
 const HEAP_FLAGS = ["--max-semi-space-size=4", "--expose-gc"];
 

@@ -178,9 +178,8 @@ export class GuestClient {
       signal.throwIfAborted();
       throw guestError(reason, `write ${path}`);
     });
-    if (small === undefined) {
-      if (await putFile({ host: this.#host, token: this.#token, signal }, path, content)) return;
-    }
+    const gateway = { host: this.#host, token: this.#token, signal };
+    if (small === undefined && (await putFile(gateway, path, content))) return;
     const contentLength = small?.length ?? options.contentLength;
     const response = await this.#send({
       method: "POST",
