@@ -1,12 +1,13 @@
 // What `./wrenn test` runs: all suites, or those that are named, and one line that adds them up.
 import { join } from "node:path";
-import { finished } from "node:stream/promises";
 import { run } from "node:test";
-import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
-import { type Counts, strictCounts, sum } from "./counts.ts";
-import { type Failure, toFailure, toldShort } from "./failures.ts";
+import { type Counts, sum } from "./counts.ts";
+import { type Failure, toldShort } from "./failures.ts";
+import { interruptible } from "./interrupt.ts";
 import { withLab } from "./lab/with-lab.ts";
+import { type Outcome, report } from "./report.ts";
+import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
 import { CHECK, findSuites, type Suite } from "./suites.ts";
 import { runTools } from "./tools.ts";
 
@@ -54,19 +55,35 @@ async function main(): Promise<number> {
     for (const suite of chosen.length > 0 && positionals.length > 0 ? chosen : suites) list(suite);
     return 0;
   }
+  const began = performance.now();
   const counts: Counts[] = [];
   const failures: Failure[] = [];
   const times: string[] = [];
-  for (const suite of chosen) {
-    process.stdout.write(`\n=== ${suite.name} ===\n`);
-    const began = performance.now();
-    if (suite.name === CHECK) counts.push(await runTools(repository));
-    else
-      counts.push(await (suite.lab ? withLab(() => runSuite(suite, failures)) : runSuite(suite, failures)));
-    times.push(`${suite.name} ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  const took = (name: string, ms: number) => void times.push(`${name} ${(ms / 1000).toFixed(0)} s`);
+  for (const stage of stagesOf(chosen)) {
+    const [first] = stage.suites;
+    if (first?.name === CHECK) {
+      process.stdout.write(`\n=== ${CHECK} ===\n`);
+      counts.push(await runTools(repository));
+      took(CHECK, performance.now() - began);
+      continue;
+    }
+    const outcome = await (first?.lab
+      ? withLab(() => runStage(stage))
+      : interruptible((signal) => runStage(stage, signal)));
+    if (outcome.interrupted) {
+      process.stdout.write("\ninterrupted\n");
+      return 1;
+    }
+    counts.push(outcome.counts);
+    failures.push(...outcome.failures);
+    for (const { name } of stage.suites) took(name, outcome.took.get(name) ?? 0);
   }
   const { passed, failed } = sum(counts);
-  process.stdout.write(`\n${times.join(", ")}\n`);
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  process.stdout.write(
+    `\n${times.join(", ")}\nall of it in ${seconds} s, up to ${SIDE_BY_SIDE} files at a time\n`,
+  );
   for (const failure of failures) process.stdout.write(toldShort(failure, repository));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
@@ -82,20 +99,15 @@ function list({ name, files, onRequest }: Suite): void {
   for (const file of files) process.stdout.write(`  ${file.slice(repository.length + 1)}\n`);
 }
 
-/** Runs the files of a suite, each in a process of its own, and reports as it goes. */
-async function runSuite({ files, concurrency }: Suite, failures: Failure[]): Promise<Counts> {
-  const stream = run({ files, concurrency, isolation: "process", timeout: FILE_TIMEOUT_MS, cwd: repository });
-  let counts: Counts | undefined;
-  stream.on("test:fail", (event) => {
-    const failure = toFailure(event);
-    if (failure !== undefined) failures.push(failure);
-  });
-  stream.on("test:summary", (summary) => {
-    // One for each file, which names it, and one for the whole.
-    if (summary.file === undefined) counts = strictCounts(summary.counts);
-  });
-  const report = stream.compose(spec);
-  report.pipe(process.stdout, { end: false });
-  await finished(report);
-  return counts ?? { passed: 0, failed: 1 };
+/** Runs the files of a stage, each in a process of its own, and reports as it goes. */
+async function runStage({ suites, concurrency }: Stage, signal?: AbortSignal): Promise<Outcome> {
+  const files = suites.flatMap((suite) => suite.files);
+  const options = {
+    files,
+    concurrency,
+    isolation: "process",
+    timeout: FILE_TIMEOUT_MS,
+    cwd: repository,
+  } as const;
+  return await report(run({ ...options, ...(signal && { signal }) }), suites, process.stdout, signal);
 }

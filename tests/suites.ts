@@ -6,8 +6,8 @@ export interface Suite {
   name: string;
   /** Test files, absolute and sorted. Empty for `check`, which runs tools instead. */
   files: string[];
-  /** How many files run at a time. */
-  concurrency: number;
+  /** Its files have the machine to themselves; those of all others run beside one of any suite. */
+  alone: boolean;
   /** Runs only when it is named: it downloads a lot, or takes more than minutes. */
   onRequest: boolean;
   /** Its files need a running lab, which is started for them. */
@@ -20,14 +20,17 @@ export const CHECK = "check";
 /** What runs against the host agent of a lab; see lab/main.ts. */
 const LAB = "lab";
 
-/** Cheap ones first, so that a mistake shows early; folders that are not listed follow by name. */
-const ORDER = [CHECK, "unit", "db"];
+/**
+ * Cheap ones first, so that a mistake shows early; then those with the longest files, so that none of them is the last
+ * one, alone; folders that are not listed follow by name.
+ */
+const ORDER = [CHECK, "unit", "db", "e2b-sdk", "e2e", "faults"];
 const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "lab", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
 const TAKES_LONG = /\/long\//;
 const LONG = process.env["WRENN_LONG"] === "1";
-/** Suites whose files share nothing; in the others one file at a time has the machine. */
-const PARALLEL = new Set(["unit"]);
+/** Suites that look at the whole machine, where a file beside them would show, or that measure it. */
+const ALONE = new Set(["bench", "crash"]);
 
 /** `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
 export function findSuites(repository: string): Suite[] {
@@ -39,7 +42,7 @@ export function findSuites(repository: string): Suite[] {
     .map((name) => ({
       name,
       files: testFiles(repository, name),
-      concurrency: PARALLEL.has(name) ? 2 : 1,
+      alone: ALONE.has(name),
       onRequest: ON_REQUEST.has(name),
       lab: name === LAB,
     }))
@@ -50,7 +53,7 @@ export function findSuites(repository: string): Suite[] {
 function testFiles(repository: string, suite: string): string[] {
   const patterns = [`tests/${suite}/**/*.test.ts`];
   if (suite === "unit")
-    patterns.push("packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
+    patterns.push("tests/*.test.ts", "packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
     .filter((file) => LONG || !TAKES_LONG.test(file))
     .map((file) => join(repository, file))

@@ -58,12 +58,13 @@ const UP_TIMEOUT_MS = 10 * 60_000;
 /** Data directories of the platforms that this file has up. */
 const ours = new Set<string>();
 
-// A file that is told to end, by its deadline or by Ctrl-C, takes down what it has up: nobody else would.
+// A file that is told to end, by its deadline or by Ctrl-C, takes down what it has up: nobody else would. It may be told
+// twice, by a terminal and by the runner.
 for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
     for (const dataDir of ours) {
       const { status: down } = spawnSync(join(REPOSITORY, "wrenn"), ["down", "--data-dir", dataDir]);
       if (down === 0) rmSync(dataDir, { recursive: true, force: true });

@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { attach, type Platform, runWrenn, startPlatform, up } from "../e2e/platform.ts";
+import { pidsOf } from "../e2e/processes.ts";
 import { machineState } from "./machine-state.ts";
-import { attach, type Platform, runWrenn, startPlatform, up } from "./platform.ts";
-import { pidsOf } from "./processes.ts";
 
 /** All processes of an instance, its supervisor first, which would start the others again. */
 function processesOf(platform: Platform): number[] {
@@ -51,10 +51,11 @@ describe("an instance that dies", () => {
     assert.deepEqual(machineState(), before);
   });
 
-  it("goes on when its host agent is killed: the next one has the machines, and creates work again", async () => {
+  it("goes on when its host agent is killed: the next one has the machines; and can be taken down when up was killed", async () => {
+    const before = machineState();
     const platform = await startPlatform();
     try {
-      const { id } = await platform.sandbox({ memory_mb: 256 });
+      const { id } = await platform.sandbox();
       const [agent] = pidsOf((argv) => argv[0] === "wrenn-host-agent").filter((pid) =>
         processesOf(platform).includes(pid),
       );
@@ -66,21 +67,13 @@ describe("an instance that dies", () => {
       while (!answer && Date.now() < deadline) answer = await hello().catch(() => undefined);
       assert.equal(answer?.stdout, "hi\n");
       assert.equal((await platform.client.sandboxes.get(id)).status, "running");
-      let made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
-      while (!made && Date.now() < deadline)
-        made = await platform.sandbox({ memory_mb: 256 }).catch(() => undefined);
+      let made = await platform.sandbox().catch(() => undefined);
+      while (!made && Date.now() < deadline) made = await platform.sandbox().catch(() => undefined);
       assert.equal(made?.status, "running");
+      process.kill(platform.pid, "SIGKILL");
     } finally {
       await platform.stop();
     }
-  });
-
-  it("can be taken down when up was killed", async () => {
-    const before = machineState();
-    const platform = await startPlatform();
-    await platform.sandbox({ memory_mb: 256 });
-    process.kill(platform.pid, "SIGKILL");
-    await platform.stop();
     assert.deepEqual(machineState(), before);
   });
 });
@@ -89,7 +82,7 @@ describe("down", () => {
   it("pauses what runs; the next up resumes it with its processes and files", async () => {
     const platform = await startPlatform();
     const { client, dataDir } = platform;
-    const { id } = await platform.sandbox({ memory_mb: 256 });
+    const { id } = await platform.sandbox();
     const started = await client.sandboxes.exec(id, {
       cmd: "sh",
       args: ["-c", "echo kept > /home/user/file; setsid sleep 4321 >/dev/null 2>&1 & echo $!"],
@@ -115,39 +108,35 @@ describe("down", () => {
 });
 
 describe("several instances", () => {
-  it("do not disturb each other, and one data directory has one", async () => {
+  it("do not disturb each other, one data directory has one, and their secrets are root's", async () => {
     const before = machineState();
     const [one, two] = await Promise.all([startPlatform(), startPlatform()]);
     assert.notEqual(one.block, two.block);
-    const [a, b] = await Promise.all([one.sandbox({ memory_mb: 256 }), two.sandbox({ memory_mb: 256 })]);
+    const [a, b] = await Promise.all([one.sandbox(), two.sandbox()]);
     assert.equal((await two.call("GET", `/v1/sandboxes/${a.id}`)).status, 404);
     assert.equal((await two.call("GET", `/v1/sandboxes/${a.id}`, { key: one.key })).status, 401);
     const second = await runWrenn(["up", "--detach", "--data-dir", one.dataDir, "--listen", "127.0.0.1:0"]);
     assert.notEqual(second.status, 0);
     assert.match(second.stderr, /is running/);
+    for (const each of [one, two]) await assertSecretsKept(each);
     await one.stop();
     assert.equal((await two.client.sandboxes.exec(b.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
     await two.stop();
     assert.deepEqual(machineState(), before);
   });
-
-  it("keep their secrets to root", async () => {
-    const platform = await startPlatform();
-    try {
-      const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
-      assert.equal(await mode(join(platform.dataDir, "api-key")), "600");
-      assert.equal(await mode(platform.dataDir), "700");
-      const secret = platform.key.replace(/^wrn_/, "");
-      const leaks = pidsOf((argv) => argv.some((arg) => arg.includes(secret)));
-      assert.deepEqual(leaks, [], "the key is on a command line");
-      for (const name of await readdir(join(platform.dataDir, "log"))) {
-        assert.ok(!(await readFile(join(platform.dataDir, "log", name), "utf8")).includes(secret), name);
-      }
-    } finally {
-      await platform.stop();
-    }
-  });
 });
+
+async function assertSecretsKept({ dataDir, key }: Platform): Promise<void> {
+  const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+  assert.equal(await mode(join(dataDir, "api-key")), "600");
+  assert.equal(await mode(dataDir), "700");
+  const secret = key.replace(/^wrn_/, "");
+  const leaks = pidsOf((argv) => argv.some((arg) => arg.includes(secret)));
+  assert.deepEqual(leaks, [], "the key is on a command line");
+  for (const name of await readdir(join(dataDir, "log"))) {
+    assert.ok(!(await readFile(join(dataDir, "log", name), "utf8")).includes(secret), name);
+  }
+}
 
 describe("up", () => {
   it("says what is wrong with a listen address and starts nothing", async () => {

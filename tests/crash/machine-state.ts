@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pidsOf } from "./processes.ts";
+import { pidsOf } from "../e2e/processes.ts";
 
 export interface MachineState {
   processes: string[];

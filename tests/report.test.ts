@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { after, before, it, run } from "node:test";
+import { report } from "./report.ts";
+import type { Suite } from "./suites.ts";
+
+let dir = "";
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), "wrenn-report-"));
+});
+after(() => rmSync(dir, { recursive: true }));
+
+/** A test file that prints, waits until another one has come so far, prints again, and passes or fails. */
+function file(
+  name: string,
+  { waitsFor, fails = false }: { waitsFor?: string; fails?: boolean } = {},
+): string {
+  const path = join(dir, `${name}.test.mjs`);
+  writeFileSync(
+    path,
+    `import { existsSync, writeFileSync } from "node:fs";
+import { it } from "node:test";
+console.log("${name} begins");
+it("${name} does it", async () => {
+  while (${waitsFor !== undefined} && !existsSync(${JSON.stringify(join(dir, String(waitsFor)))}))
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  console.log("${name} goes on");
+  writeFileSync(${JSON.stringify(join(dir, name))}, "");
+  if (${fails}) throw new Error("${name} is broken");
+});
+`,
+  );
+  return path;
+}
+
+const suite = (name: string, files: string[]): Suite => ({
+  name,
+  files,
+  alone: false,
+  onRequest: false,
+  lab: false,
+});
+
+/** Runs files two at a time; the text, and what came of it. */
+async function told(suites: Suite[]) {
+  let text = "";
+  const output = new Writable({
+    write(chunk, _encoding, done) {
+      text += chunk;
+      done();
+    },
+  });
+  const files = suites.flatMap((each) => each.files);
+  // A file of node:test that runs node:test: what marks it as a child must not reach its children.
+  const { NODE_TEST_CONTEXT: context } = process.env;
+  delete process.env["NODE_TEST_CONTEXT"];
+  try {
+    const events = run({ files, concurrency: 2, isolation: "process" });
+    return { ...(await report(events, suites, output)), text };
+  } finally {
+    if (context !== undefined) process.env["NODE_TEST_CONTEXT"] = context;
+  }
+}
+
+it("tells files in their order under their suites, counts all of them, and names the one that failed", async () => {
+  const [one, two, three] = [
+    file("one", { waitsFor: "three" }),
+    file("two", { fails: true }),
+    file("three"),
+  ] as const;
+  const { text, counts, failures, took } = await told([suite("first", [one, two]), suite("second", [three])]);
+  const marks = ["=== first ===", "one begins", "one goes on", "two begins", "two goes on", "two is broken"];
+  marks.push("=== second ===", "three begins", "three goes on");
+  const places = marks.map((mark) => text.indexOf(mark));
+  assert.ok(
+    places.every((at, i) => at >= 0 && at > (places[i - 1] ?? -1)),
+    text,
+  );
+  assert.deepEqual(counts, { passed: 2, failed: 1 });
+  assert.deepEqual(
+    failures.map(({ file: path, name }) => [path, name]),
+    [[two, "two does it"]],
+  );
+  assert.match(failures[0]?.reason ?? "", /two is broken/);
+  assert.deepEqual([...took.keys()].toSorted(), ["first", "second"]);
+  assert.ok([...took.values()].every((ms) => ms > 0));
+});
+
+it("counts a file that ends before its tests as failed, and shows what it said", async () => {
+  const path = join(dir, "dead.test.mjs");
+  writeFileSync(path, `console.error("last words"); process.exit(3);`);
+  const { text, counts, failures } = await told([suite("dead", [path])]);
+  assert.match(text, /last words/);
+  assert.deepEqual(counts, { passed: 0, failed: 1 });
+  assert.equal(failures.length, 1);
+});
