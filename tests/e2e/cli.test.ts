@@ -77,9 +77,10 @@ describe("the CLI against a running platform", () => {
   });
 
   it("makes, shows, lists and removes sandboxes", async () => {
-    const made = await platform.wrenn(["sandbox", "create", "--memory", "256", "--json"]);
+    const made = await platform.wrenn(["sandbox", "create", "--memory", "256", "--start", "cold", "--json"]);
     assert.equal(made.status, 0, made.stderr);
-    const created = JSON.parse(made.stdout.toString()) as { id: string };
+    const created = JSON.parse(made.stdout.toString()) as { id: string; memory_mb: number };
+    assert.equal(created.memory_mb, 256);
     const info = await platform.wrenn(["sandbox", "info", created.id]);
     assert.match(info.stdout.toString(), new RegExp(created.id));
     assert.ok((await sandboxes()).some((sandbox) => sandbox.id === created.id));

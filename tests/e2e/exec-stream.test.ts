@@ -187,7 +187,7 @@ describe("streaming exec over the WebSocket", () => {
   });
 
   it("yields an error, never an exit code, when the virtual machine dies in mid-stream", async () => {
-    const victim = await platform.sandbox({ memory_mb: 256 });
+    const victim = await platform.sandbox();
     const running = await platform.client.sandboxes.execStream(victim.id, { cmd: "sleep", args: ["60"] });
     const [pid] = pidsOf(
       (arguments_) => arguments_.includes(victim.id) && /qemu-system/.test(arguments_[0] ?? ""),

@@ -125,7 +125,7 @@ describe("files over REST", () => {
   });
 
   it("reports a full disk and keeps the old file", async () => {
-    const small = await platform.sandbox({ disk_mb: 1024, memory_mb: 256 });
+    const small = await platform.sandbox({ disk_mb: 1024, start: "cold" });
     await platform.client.files.write(small.id, "/home/user/f", "old");
     async function* source() {
       for (let i = 0; i < 2048; i++) yield Buffer.alloc(MIB);

@@ -77,7 +77,7 @@ describe("the guest", () => {
   });
 
   it("reaches neither another guest nor the host, which reach each other", async () => {
-    const other = await platform.sandbox({ memory_mb: 256 });
+    const other = await platform.sandbox();
     const server = createServer((socket) => socket.end("host")).listen(0, "0.0.0.0");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -110,7 +110,7 @@ for host, port in ${JSON.stringify(targets)}:
   });
 
   it("survives a full disk and out of memory as a machine", async () => {
-    const small = await platform.sandbox({ memory_mb: 256, disk_mb: 1024 });
+    const small = await platform.sandbox({ memory_mb: 256, disk_mb: 1024, start: "cold" });
     const exec = (script: string) =>
       platform.client.sandboxes.exec(small.id, { cmd: "bash", args: ["-c", script], timeout_sec: 120 });
     const disk = await exec("head -c 2G /dev/zero > /home/user/full");

@@ -72,7 +72,7 @@ describe("memory that arrives while its guest runs", () => {
   }
 
   it("has loaded at most 15 % of 600 MB when the first exec is answered, and every byte in the end", async (t) => {
-    const { id } = await platform.sandbox({ memory_mb: 1024, timeout_sec: 0 });
+    const { id } = await platform.sandbox({ memory_mb: 1024, timeout_sec: 0, start: "cold" });
     await hold(client, id, 520);
     const sum = await sumOf(client, id);
     await client.sandboxes.pause(id);
@@ -91,7 +91,7 @@ describe("memory that arrives while its guest runs", () => {
   });
 
   it("loses nothing when it is paused, forked or saved before it is all there", async () => {
-    const { id } = await platform.sandbox({ memory_mb: 512, timeout_sec: 0 });
+    const { id } = await platform.sandbox({ timeout_sec: 0 });
     const witness = await startWitness(client, id);
     await hold(client, id, 100);
     const sum = await sumOf(client, id);
@@ -114,7 +114,7 @@ describe("memory that arrives while its guest runs", () => {
   });
 
   it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
-    const { id } = await platform.sandbox({ memory_mb: 512, timeout_sec: 0 });
+    const { id } = await platform.sandbox({ timeout_sec: 0 });
     const witness = await startWitness(client, id);
     await hold(client, id, 100);
     const sum = await sumOf(client, id);

@@ -13,7 +13,7 @@ describe("a sandbox whose machine dies", () => {
   /** A stopped sandbox that was paused with one word in its file, and whose machine died with another one flushed. */
   async function stopped(): Promise<string> {
     const { sandboxes } = platform.client;
-    const { id } = await platform.sandbox({ memory_mb: 256 });
+    const { id } = await platform.sandbox();
     const write = (word: string) =>
       sandboxes.exec(id, { cmd: "sh", args: ["-c", `echo ${word} > /home/user/word; sync`] });
     await write("saved");

@@ -50,7 +50,7 @@ describe("hostagent.v1.HostAgentService", () => {
   });
 
   it("CreateSandbox and DestroySandbox", async () => {
-    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, timeoutSec: 60 });
+    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 512, timeoutSec: 60 });
     assert.equal(made.status, "running");
     await agent.destroySandbox({ sandboxId: made.sandboxId });
     await agent.destroySandbox({ sandboxId: made.sandboxId });
@@ -126,7 +126,7 @@ describe("hostagent.v1.HostAgentService", () => {
   });
 
   it("reports are repeated until acknowledged", async () => {
-    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, timeoutSec: 0 });
+    const made = await agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 512, timeoutSec: 0 });
     const machines = pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(made.sandboxId));
     assert.equal(machines.length, 1);
     for (const pid of machines) process.kill(pid, "SIGKILL");
@@ -161,7 +161,7 @@ describe("hostagent.v1.HostAgentService", () => {
       await fails(agent.exec({ sandboxId: bad, cmd: "true" }), Code.InvalidArgument, "invalid_argument");
     }
     const create = (more: object) =>
-      agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 256, ...more });
+      agent.createSandbox({ template: "minimal", vcpus: 1, memoryMb: 512, ...more });
     await fails(create({ template: "../minimal" }), Code.InvalidArgument, "invalid_argument");
     await fails(create({ template: "absent" }), Code.NotFound, "not_found");
     await fails(create({ vcpus: 9 }), Code.InvalidArgument, "invalid_argument");

@@ -50,7 +50,7 @@ describe("sandboxes over REST", () => {
   });
 
   it("runs each in its own kernel with the memory and processors that were asked for", async () => {
-    const { id } = await platform.sandbox({ vcpus: 2, memory_mb: 384, disk_mb: 4096 });
+    const { id } = await platform.sandbox({ vcpus: 2, memory_mb: 384, disk_mb: 4096, start: "cold" });
     const script =
       "nproc; awk '/MemTotal/{print int($2/1024)}' /proc/meminfo; df -BM --output=size / | tail -1; cat /proc/sys/kernel/hostname";
     const { stdout } = await platform.client.sandboxes.exec(id, { cmd: "sh", args: ["-c", script] });

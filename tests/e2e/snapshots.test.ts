@@ -15,11 +15,11 @@ before(async () => {
 });
 after(() => platform?.stop());
 
-const SMALL = { memory_mb: 256, timeout_sec: 0 } as const;
+const LASTING = { timeout_sec: 0 } as const;
 
 /** Runs a test with a sandbox of its own, and deletes that. */
 async function withSandbox(work: (id: string) => Promise<void>, more: object = {}): Promise<void> {
-  const { id } = await platform.sandbox({ ...SMALL, ...more });
+  const { id } = await platform.sandbox({ ...LASTING, ...more });
   try {
     await work(id);
   } finally {
@@ -180,15 +180,15 @@ describe("named snapshots", () => {
     await withSandbox(async (id) => {
       const witness = await startWitness(client, id);
       const made = await client.snapshots.create({ sandbox_id: id, name: "warm" });
-      assert.deepEqual([made.type, made.vcpus, made.memory_mb], ["snapshot", 1, 256]);
+      assert.deepEqual([made.type, made.vcpus, made.memory_mb], ["snapshot", 1, 512]);
       assert.ok(made.size_bytes > 1 << 20, `${made.size_bytes} bytes`);
       assertWentOn(witness, await askWitness(client, id), "the source");
       const clone = await client.sandboxes.create({ template: "warm", timeout_sec: 0 });
       copy = clone.id;
-      assert.deepEqual([clone.vcpus, clone.memory_mb], [1, 256]);
+      assert.deepEqual([clone.vcpus, clone.memory_mb], [1, 512]);
       assertWentOn(witness, await askWitness(client, copy), "the clone");
       await assert.rejects(
-        client.sandboxes.create({ template: "warm", memory_mb: 512 }),
+        client.sandboxes.create({ template: "warm", memory_mb: 256 }),
         refusedWith("invalid_argument"),
       );
     });
@@ -285,7 +285,7 @@ describe("the command line", () => {
       assertWentOn(witness, await askWitness(client, fork), "forked");
       await wrenn("sandbox", "rm", fork);
       assert.equal(await wrenn("snapshot", "create", id, "cli"), "cli\n");
-      assert.match(await wrenn("snapshot", "ls"), /^cli +snapshot +1 +256 MiB +[\d.]+ MiB/m);
+      assert.match(await wrenn("snapshot", "ls"), /^cli +snapshot +1 +512 MiB +[\d.]+ MiB/m);
       const storage = await wrenn("storage");
       assert.match(storage, /snapshot operator\/cli/);
       assert.match(storage, new RegExp(`sandbox ${id}`));

@@ -13,6 +13,8 @@ import { HostAgentService } from "@wrenn/rpc/hostagent";
 export type Rpc = Client<typeof HostAgentService>;
 
 const REPOSITORY = join(import.meta.dirname, "../..");
+/** Where the supervisor has the host agent's code compiled: a start takes a third less. */
+const COMPILED = join(process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn", "code/host-agent");
 /** Preparing the guest where the machine has no cache yet, and proving the accelerator. */
 const READY_MS = 5 * 60_000;
 
@@ -57,6 +59,7 @@ export async function newAgent(env: Record<string, string> = {}, parent?: string
         stdio: ["ignore", log, log],
         env: {
           PATH: process.env["PATH"],
+          NODE_COMPILE_CACHE: COMPILED,
           WRENN_DATA_DIR: dataDir,
           WRENN_BLOCK: String(block),
           WRENN_SOCKET: socketPath,

@@ -6,7 +6,8 @@ import { newSandboxId } from "@wrenn/core";
 import { listNetns, planBlock, processesOfUids } from "@wrenn/linux";
 import type { Agent } from "./agent.ts";
 
-const MEMORY_MB = 256;
+/** The default, of which building a template keeps a booted copy. */
+const MEMORY_MB = 512;
 const CALL_MS = 120_000;
 
 /** A process that holds a word in its memory alone and tells it when it is asked. */
