@@ -24,13 +24,13 @@ const LAB = "lab";
  * Cheap ones first, so that a mistake shows early; then those with the longest files, so that none of them is the last
  * one, alone; folders that are not listed follow by name.
  */
-const ORDER = [CHECK, "unit", "db", "e2b-sdk", "e2e", "faults"];
+const ORDER = [CHECK, "unit", "db", "e2e", "e2b-sdk", "faults"];
 const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "lab", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
 const TAKES_LONG = /\/long\//;
 const LONG = process.env["WRENN_LONG"] === "1";
-/** Suites that look at the whole machine, where a file beside them would show, or that measure it. */
-const ALONE = new Set(["bench", "crash"]);
+/** Suites that look at the whole machine, where a file beside them would show, or that measure time. */
+const ALONE = new Set(["bench", "crash", "pace"]);
 
 /** `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
 export function findSuites(repository: string): Suite[] {
