@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
-import { type Platform, startPlatform } from "./platform.ts";
+import { nearlyFill, type Platform, startPlatform } from "./platform.ts";
 
 const MIB = 1024 * 1024;
 
@@ -125,17 +125,18 @@ describe("files over REST", () => {
   });
 
   it("reports a full disk and keeps the old file", async () => {
-    const small = await platform.sandbox({ disk_mb: 1024, start: "cold" });
-    await platform.client.files.write(small.id, "/home/user/f", "old");
+    const full = await platform.sandbox();
+    await platform.client.files.write(full.id, "/home/user/f", "old");
+    await nearlyFill(platform, full.id);
     async function* source() {
-      for (let i = 0; i < 2048; i++) yield Buffer.alloc(MIB);
+      for (let i = 0; i < 256; i++) yield Buffer.alloc(MIB);
     }
     await assert.rejects(
-      platform.client.files.write(small.id, "/home/user/f", Readable.from(source(), { objectMode: false })),
+      platform.client.files.write(full.id, "/home/user/f", Readable.from(source(), { objectMode: false })),
       (reason: { status?: number }) => reason.status === 507,
     );
-    assert.equal(Buffer.from(await platform.client.files.read(small.id, "/home/user/f")).toString(), "old");
-    await platform.client.sandboxes.delete(small.id);
+    assert.equal(Buffer.from(await platform.client.files.read(full.id, "/home/user/f")).toString(), "old");
+    await platform.client.sandboxes.delete(full.id);
   });
 
   it("keeps the mode of a file that it replaces", async () => {

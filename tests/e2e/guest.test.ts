@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces, release } from "node:os";
 import { after, before, describe, it } from "node:test";
-import { type Platform, startPlatform } from "./platform.ts";
+import { nearlyFill, type Platform, startPlatform } from "./platform.ts";
 
 describe("the guest", () => {
   let platform: Platform;
@@ -110,16 +110,17 @@ for host, port in ${JSON.stringify(targets)}:
   });
 
   it("survives a full disk and out of memory as a machine", async () => {
-    const small = await platform.sandbox({ memory_mb: 256, disk_mb: 1024, start: "cold" });
+    const full = await platform.sandbox();
     const exec = (script: string) =>
-      platform.client.sandboxes.exec(small.id, { cmd: "bash", args: ["-c", script], timeout_sec: 120 });
-    const disk = await exec("head -c 2G /dev/zero > /home/user/full");
+      platform.client.sandboxes.exec(full.id, { cmd: "bash", args: ["-c", script], timeout_sec: 120 });
+    const filler = await nearlyFill(platform, full.id);
+    const disk = await exec("head -c 256M /dev/zero > /home/user/full");
     assert.notEqual(disk.exit_code, 0);
     assert.match(disk.stderr, /No space left/);
-    await exec("rm /home/user/full");
+    await exec(`rm /home/user/full ${filler}`);
     const memory = await exec("python3 -c 'x = bytearray(600*1024*1024); print(len(x))'");
     assert.notEqual(memory.exit_code, 0);
     assert.equal((await exec("echo alive")).stdout, "alive\n");
-    await platform.client.sandboxes.delete(small.id);
+    await platform.client.sandboxes.delete(full.id);
   });
 });
