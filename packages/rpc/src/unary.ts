@@ -1,5 +1,6 @@
 // Unary calls without the weight of a general transport: between processes of this platform.
-export { type UnaryClientOptions, unaryClient } from "./unary/client.ts";
+export { type UnaryClient, type UnaryClientOptions, unaryClient } from "./unary/client.ts";
+export { UNARY_UPGRADE } from "./unary/protocol.ts";
 export {
   type Methods,
   type UnaryCall,

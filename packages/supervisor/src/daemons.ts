@@ -122,8 +122,14 @@ export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
  */
 const HEAP_FLAGS = ["--max-semi-space-size=4", "--expose-gc"];
 
+/**
+ * Functions are optimised after some 60 calls instead of 500: a daemon answers few calls and each should be short. An
+ * exec costs 0.3 ms less from the first minute on (decision 0013).
+ */
+const COMPILER_FLAGS = ["--minimum-invocations-after-ic-update=30", "--invocation-count-for-maglev=60"];
+
 function nodeCommand(sourceRoot: string, packageName: string): string[] {
-  return [process.execPath, ...HEAP_FLAGS, mainFile(sourceRoot, packageName)];
+  return [process.execPath, ...HEAP_FLAGS, ...COMPILER_FLAGS, mainFile(sourceRoot, packageName)];
 }
 
 function mainFile(sourceRoot: string, packageName: string): string {

@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
+import type { Socket } from "node:net";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { unaryClient } from "@wrenn/rpc/unary";
-import { Pool } from "undici";
+import { UNARY_UPGRADE, unaryClient } from "@wrenn/rpc/unary";
+import { isSocket, upgraded, upgradeTo } from "./upgrade.ts";
 
 export interface TlsFiles {
   ca: string;
@@ -42,15 +43,9 @@ export function openEndpoint(address: string, tls: TlsFiles | undefined): Endpoi
 function unixEndpoint(address: string): Endpoint {
   const socketPath = address.slice("unix:".length);
   const agent = new http.Agent({ keepAlive: true });
-  const pool = new Pool("http://host", { socketPath });
   const request: Endpoint["request"] = (options) =>
     http.request({ ...options, agent, socketPath, host: "host" });
-  return {
-    address,
-    transport: transport({ baseUrl: "http://host", nodeOptions: { agent, socketPath } }, pool),
-    request,
-    close: () => close(agent, pool),
-  };
+  return endpoint({ address, baseUrl: "http://host", nodeOptions: { agent, socketPath }, agent, request });
 }
 
 function tlsEndpoint(address: string, files: TlsFiles | undefined): Endpoint {
@@ -63,35 +58,62 @@ function tlsEndpoint(address: string, files: TlsFiles | undefined): Endpoint {
     minVersion: "TLSv1.3",
   } as const;
   const agent = new https.Agent({ keepAlive: true, ...tls });
-  const pool = new Pool(new URL(address).origin, { connect: tls });
   const { hostname, port } = new URL(address);
   const request: Endpoint["request"] = (options) =>
     https.request({ ...options, agent, host: hostname, port: port || 443 });
-  return {
-    address,
-    transport: transport({ baseUrl: address, nodeOptions: { agent } }, pool),
-    request,
-    close: () => close(agent, pool),
-  };
+  return endpoint({ address, baseUrl: address, nodeOptions: { agent }, agent, request });
 }
 
-/** Streams through connect-node, calls with one answer through a way that costs a third of its. */
-function transport(
-  options: { baseUrl: string; nodeOptions: http.RequestOptions },
-  dispatcher: Pool,
-): Transport {
-  const { stream } = createConnectTransport({
-    ...options,
+interface Parts {
+  address: string;
+  baseUrl: string;
+  nodeOptions: http.RequestOptions;
+  agent: http.Agent;
+  request: Endpoint["request"];
+}
+
+/** Streams by connect-node; calls with one answer as frames, which cost a third of its (decision 0013). */
+function endpoint({ address, baseUrl, nodeOptions, agent, request }: Parts): Endpoint {
+  const connect = createConnectTransport({
+    baseUrl,
+    nodeOptions,
     httpVersion: "1.1",
     useBinaryFormat: true,
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: NO_COMPRESSION,
   });
-  return { stream, unary: unaryClient({ dispatcher, maxBytes: MAX_MESSAGE_BYTES }) };
+  const calls = unaryClient({ connect: () => openCalls(request), maxBytes: MAX_MESSAGE_BYTES });
+  // A host of an earlier version, until this process ends.
+  let older = false;
+  const unary: Transport["unary"] = async (...call) => {
+    if (older) return await connect.unary(...call);
+    try {
+      return await calls.unary(...call);
+    } catch (reason) {
+      if (!(reason instanceof Error && reason.cause instanceof NoFrames)) throw reason;
+      older = true;
+      return await connect.unary(...call);
+    }
+  };
+  return {
+    address,
+    transport: { stream: connect.stream, unary },
+    request,
+    close() {
+      calls.close();
+      agent.destroy();
+    },
+  };
 }
 
-function close(agent: http.Agent, pool: Pool): void {
-  agent.destroy();
-  // Calls under way fail; nobody waits for the sockets.
-  pool.destroy().catch(() => undefined);
+/** The host knows calls over HTTP only. (No ConnectError: each of those is an instance of every class of them.) */
+class NoFrames extends Error {}
+
+async function openCalls(request: Endpoint["request"]): Promise<Socket> {
+  const answer = await upgraded(
+    request({ method: "GET", path: "/calls", headers: upgradeTo(UNARY_UPGRADE) }),
+  );
+  if (isSocket(answer)) return answer;
+  answer.resume();
+  throw new NoFrames(`the host answers ${answer.statusCode} to ${UNARY_UPGRADE}`);
 }

@@ -1,11 +1,12 @@
 // A connection to a port of a guest, through its host: see the host agent's `server/tunnel.ts`.
 import type { IncomingMessage } from "node:http";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { REQUEST_ID_HEADER } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import { fromRawBody, unreachable } from "./errors.ts";
 import type { HostClient } from "./host-client.ts";
 import { readBounded } from "./raw-files.ts";
+import { isSocket, upgraded, upgradeTo } from "./upgrade.ts";
 
 export interface GuestPort {
   sandboxId: string;
@@ -22,22 +23,14 @@ export async function openTunnel(
   const request = host.endpoint.request({
     method: "GET",
     path: `/raw/v1/sandboxes/${sandboxId}/ports/${port}`,
-    headers: { connection: "upgrade", upgrade: "wrenn-tcp", [REQUEST_ID_HEADER]: requestId },
+    headers: { ...upgradeTo("wrenn-tcp"), [REQUEST_ID_HEADER]: requestId },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<Socket | IncomingMessage>();
-  request.once("upgrade", (_response, socket: Socket, head) => {
-    if (head.length > 0) socket.unshift(head);
-    resolve(socket);
-  });
-  request.once("response", resolve);
-  request.on("error", reject);
-  request.end();
   let answer: Socket | IncomingMessage;
   try {
-    answer = await promise;
+    answer = await upgraded(request);
   } catch (reason) {
     throw reason instanceof WrennError ? reason : unreachable(attempted, reason);
   }
-  if (answer instanceof Socket) return answer;
+  if (isSocket(answer)) return answer;
   throw fromRawBody(answer.statusCode ?? 0, await readBounded(answer), attempted);
 }

@@ -1,11 +1,13 @@
 // JSON from outside: only what can be kept and passed on as it is.
 import { WrennError } from "@wrenn/core";
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /** Parses UTF-8 JSON. Throws `invalid_argument`. */
 export function parseJson(bytes: Buffer): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
     throw new WrennError("invalid_argument", "the body is not valid JSON in UTF-8", { cause });
   }

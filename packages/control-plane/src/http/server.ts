@@ -90,6 +90,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 type ErrorWriter = (error: WrennError) => ErrorAnswer;
 
 declare module "fastify" {
+  interface FastifyRequest {
+    /** Whether the sender of the body is held to its pace. */
+    bodyWatch: "due" | "on" | "over";
+  }
   interface FastifyContextConfig {
     /** Absent where no route matched. */
     writeError?: ErrorWriter;
@@ -138,6 +142,7 @@ export async function closeServer(app: FastifyInstance, drainMs: number): Promis
 
 function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions): void {
   let closing = false;
+  app.decorateRequest("bodyWatch", "due");
   app.addHook("preClose", async () => {
     closing = true;
   });
@@ -151,12 +156,13 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
     }
     // What kind of body it is counts after the key and the sandbox; Fastify would refuse an odd one before them.
     if (request.raw.headers["content-type"] !== undefined) request.headers = SOME_BYTES;
-    // Until the body is there; a client that stops sending it does not hold the connection for ever.
-    request.raw.setTimeout(stallMs, () => request.raw.destroy());
+    // Nearly always the body is there with the head, and nothing need be watched.
+    process.nextTick(watchBody, request, stallMs);
     done();
   });
   app.addHook("preValidation", (request, _reply, done) => {
-    request.raw.setTimeout(0);
+    if (request.bodyWatch === "on") request.raw.setTimeout(0);
+    request.bodyWatch = "over";
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
@@ -177,6 +183,13 @@ function addHooks(app: FastifyInstance, { log, metrics, stallMs }: ServerOptions
     );
     done();
   });
+}
+
+/** Until the body is there, a client that stops sending it does not hold the connection for ever. */
+function watchBody(request: FastifyRequest, stallMs: number): void {
+  if (request.bodyWatch === "over" || request.raw.complete) return;
+  request.bodyWatch = "on";
+  request.raw.setTimeout(stallMs, () => request.raw.destroy());
 }
 
 async function sendError(reason: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {

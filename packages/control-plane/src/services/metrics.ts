@@ -7,11 +7,16 @@ import { countByStatus } from "../db/queries/sandbox-find.ts";
 /** From the fastest exec to a long create. */
 const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 
+/** Observations that wait at most: a request does not pay for those before it. */
+const MAX_WAITING = 1_000;
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<"route" | "method" | "status">;
   readonly #hostCalls: Histogram<"method" | "outcome">;
   readonly #streams: Gauge;
+  /** Counted when somebody asks: an answer is not to wait for its own figures. */
+  #waiting: (() => void)[] = [];
 
   constructor() {
     const registers = [this.#registry];
@@ -48,11 +53,11 @@ export class Metrics {
   }
 
   request(labels: { route: string; method: string; status: number }, seconds: number): void {
-    this.#requests.observe(labels, seconds);
+    this.#later(() => this.#requests.observe(labels, seconds));
   }
 
   hostCall(method: string, seconds: number, outcome: string): void {
-    this.#hostCalls.observe({ method, outcome }, seconds);
+    this.#later(() => this.#hostCalls.observe({ method, outcome }, seconds));
   }
 
   streams(open: number): void {
@@ -60,6 +65,18 @@ export class Metrics {
   }
 
   text(): Promise<string> {
+    this.#count();
     return this.#registry.metrics();
+  }
+
+  #later(observe: () => void): void {
+    this.#waiting.push(observe);
+    if (this.#waiting.length === MAX_WAITING) setImmediate(() => this.#count());
+  }
+
+  #count(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const observe of waiting) observe();
   }
 }

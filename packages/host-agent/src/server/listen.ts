@@ -2,9 +2,10 @@
 import { chmod, chown, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createSecureServer, type Http2SecureServer } from "node:http2";
+import type { Duplex } from "node:stream";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { LIMITS } from "@wrenn/core";
-import { unaryServer } from "@wrenn/rpc/unary";
+import { UNARY_UPGRADE, type UnaryServer, unaryServer } from "@wrenn/rpc/unary";
 import type { Logger } from "pino";
 import { errorInterceptor, translated } from "./errors.ts";
 import { rawRoutes } from "./raw.ts";
@@ -30,12 +31,12 @@ export async function listenOnSocket(
   options: { path: string; owner: number; log: Logger },
 ): Promise<StopListening> {
   await rm(options.path, { force: true });
-  const server = createServer({ requestTimeout: 0 }, handler(context, options.log));
-  server.on("upgrade", tunnels(context.manager, options.log));
+  const { onRequest, onUpgrade, unary } = handlers(context, options.log);
+  const server = createServer({ requestTimeout: 0 }, onRequest).on("upgrade", onUpgrade);
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.path, resolve));
   await chown(options.path, options.owner, options.owner);
   await chmod(options.path, 0o600);
-  return () => stop(server);
+  return () => stop(server, unary);
 }
 
 /** Serves on TCP with mutual TLS: HTTP/2 and HTTP/1.1, only for clients whose certificate the authority has signed. */
@@ -48,19 +49,20 @@ export async function listenOnTls(
     readFile(options.tls.keyFile),
     readFile(options.tls.caFile),
   ]);
+  const { onRequest, onUpgrade, unary } = handlers(context, options.log);
   const server = createSecureServer(
     { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3", allowHTTP1: true },
-    handler(context, options.log),
+    onRequest,
   );
   // HTTP/1.1 only: HTTP/2 has no upgrades.
-  server.on("upgrade", tunnels(context.manager, options.log));
+  server.on("upgrade", onUpgrade);
   await new Promise<void>((resolve, reject) =>
     server.once("error", reject).listen(options.port, options.host, resolve),
   );
-  return () => stop(server);
+  return () => stop(server, unary);
 }
 
-function handler(context: ServiceContext, log: Logger) {
+function handlers(context: ServiceContext, log: Logger) {
   const register = hostAgentRoutes(context);
   const raw = rawRoutes(context.manager, log);
   const unary = unaryServer({
@@ -75,16 +77,31 @@ function handler(context: ServiceContext, log: Logger) {
     grpc: false,
     grpcWeb: false,
   });
-  return (request: Parameters<typeof rpc>[0], response: Parameters<typeof rpc>[1]) => {
-    // HTTP/2's compatibility classes have all that these two use.
-    const [plain, answer] = [request as IncomingMessage, response as ServerResponse];
-    if (!raw(plain, answer) && !unary.handle(plain, answer)) rpc(request, response);
+  const tunnel = tunnels(context.manager, log);
+  return {
+    unary,
+    onRequest(request: Parameters<typeof rpc>[0], response: Parameters<typeof rpc>[1]): void {
+      // HTTP/2's compatibility classes have all that this one uses.
+      if (!raw(request as IncomingMessage, response as ServerResponse)) rpc(request, response);
+    },
+    onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      if (request.headers.upgrade !== UNARY_UPGRADE) {
+        tunnel(request, socket, head);
+        return;
+      }
+      if (head.length > 0) socket.unshift(head);
+      socket.write(SWITCHED);
+      unary.accept(socket);
+    },
   };
 }
 
-function stop(server: Server | Http2SecureServer): Promise<void> {
+const SWITCHED = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${UNARY_UPGRADE}\r\n\r\n`;
+
+function stop(server: Server | Http2SecureServer, unary: UnaryServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     if ("closeAllConnections" in server) server.closeAllConnections();
+    unary.close();
   });
 }

@@ -1,5 +1,5 @@
-// Unary calls of the Connect protocol as one plain HTTP exchange each.
-import type { IncomingHttpHeaders } from "node:http";
+// The calling end of unary calls: connections that are kept, each with one call at a time.
+import type { Socket } from "node:net";
 import {
   create,
   type DescMessage,
@@ -9,64 +9,160 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport, type UnaryResponse } from "@connectrpc/connect";
-import type { Dispatcher } from "undici";
-import { codeOfName, codeOfStatus, HEADERS, MAX_TIMER_MS, PROTO } from "./protocol.ts";
-import { TooLarge } from "./read-all.ts";
+import { Connection, type Waiting } from "./connection.ts";
+import { callFrame, ERROR, parseAnswer } from "./frame.ts";
+import { codeOfName, MAX_TIMER_MS, TIMEOUT_HEADER } from "./protocol.ts";
 
 export interface UnaryClientOptions {
-  /** The connections to the one server. */
-  dispatcher: Pick<Dispatcher, "dispatch">;
+  /** Opens a connection that the other end serves with {@link UnaryServer.accept}. */
+  connect: () => Promise<Socket>;
   /** A longer answer is an error. */
   maxBytes: number;
 }
 
-/**
- * The `unary` of a transport. It does what connect-node does for binary messages without compression, with a third of
- * the work: no web headers, streams or abort signals are made for a call. Failures are the same ConnectErrors.
- * Protocol: https://connectrpc.com/docs/protocol#unary-request
- */
-export function unaryClient({ dispatcher, maxBytes }: UnaryClientOptions): Transport["unary"] {
-  return async (method, signal, timeoutMs, header, input) => {
-    signal?.throwIfAborted();
-    const body = toBinary(method.input, create(method.input, input));
-    const exchange = new Exchange(maxBytes);
-    const cancel = () => exchange.cancel(ConnectError.from(signal?.reason, Code.Canceled));
-    const late = () => exchange.cancel(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
-    signal?.addEventListener("abort", cancel, { once: true });
-    const request: Dispatcher.DispatchOptions = {
-      method: "POST",
-      path: `/${method.parent.typeName}/${method.name}`,
-      headers: {
-        ...(header && plain(header)),
-        "content-type": PROTO,
-        [HEADERS.version]: "1",
-        ...(timeoutMs !== undefined && { [HEADERS.timeout]: String(timeoutMs) }),
-      },
-      body,
-      // The call's own deadline is the only one.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    };
-    try {
-      dispatcher.dispatch(request, exchange);
-      const answer = await exchange.answered;
-      if (answer.status !== 200) throw errorOf(answer);
-      return unaryResponse(method, fromBinary(method.output, answer.bytes), answer.headers);
-    } catch (reason) {
-      throw asConnectError(reason);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", cancel);
-    }
+export interface UnaryClient {
+  /** The `unary` of a transport. Failures are ConnectErrors, as connect-node's are. */
+  unary: Transport["unary"];
+  /** Breaks off all calls; later ones fail. */
+  close(): void;
+}
+
+/** Connections kept for calls to come; what was open beyond them is closed after its call. */
+const MAX_IDLE = 64;
+
+/** Opens nothing before the first call. */
+export function unaryClient(options: UnaryClientOptions): UnaryClient {
+  const pool = new Pool(options);
+  return {
+    async unary(method, signal, timeoutMs, header, input) {
+      signal?.throwIfAborted();
+      const headers = header === undefined ? [] : entries(header);
+      if (timeoutMs !== undefined) headers.push([TIMEOUT_HEADER, String(timeoutMs)]);
+      const message = toBinary(method.input, create(method.input, input));
+      const call = new Call(callFrame(`${method.parent.typeName}/${method.name}`, headers, message));
+      const cancel = () => call.end(ConnectError.from(signal?.reason, Code.Canceled));
+      const late = () => call.end(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
+      signal?.addEventListener("abort", cancel, { once: true });
+      try {
+        pool.start(call);
+        const { kind, body } = parseAnswer(await call.answered);
+        if (kind === ERROR) throw parseError(body);
+        return unaryResponse(method, fromBinary(method.output, body));
+      } catch (reason) {
+        throw asConnectError(reason);
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", cancel);
+      }
+    },
+    close: () => pool.close(),
   };
 }
 
-/** Web headers are made for those who ask for them: hardly anybody does. */
+/** One call, from before it has a connection. */
+class Call implements Waiting {
+  readonly frame: Buffer;
+  readonly answered: Promise<Buffer>;
+  /** Told when the connection is free again. */
+  release: (() => void) | undefined;
+  connection: Connection | undefined;
+  ended = false;
+  readonly #resolve: (frame: Buffer) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(frame: Buffer) {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    this.frame = frame;
+    this.answered = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  done(frame: Buffer): void {
+    this.ended = true;
+    this.release?.();
+    this.#resolve(frame);
+  }
+
+  failed(reason: unknown): void {
+    this.ended = true;
+    this.#reject(reason);
+  }
+
+  /** Gives it up. The other side learns it from the end of the connection. */
+  end(reason: ConnectError): void {
+    if (this.ended) return;
+    this.failed(reason);
+    this.connection?.destroy(reason);
+  }
+}
+
+/** The connections to one server. */
+class Pool {
+  readonly #options: UnaryClientOptions;
+  readonly #open = new Set<Connection>();
+  /** The one that was used last is used next. */
+  readonly #idle: Connection[] = [];
+  #closed = false;
+
+  constructor(options: UnaryClientOptions) {
+    this.#options = options;
+  }
+
+  start(call: Call): void {
+    const kept = this.#idle.pop();
+    if (kept) this.#begin(kept, call);
+    else if (this.#closed) call.failed(closed());
+    else this.#connect().then((made) => this.#begin(made, call), call.failed.bind(call));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of [...this.#open]) connection.destroy(closed());
+  }
+
+  async #connect(): Promise<Connection> {
+    const socket = await this.#options.connect();
+    if (this.#closed) {
+      socket.destroy();
+      throw closed();
+    }
+    const onClose = () => {
+      this.#open.delete(connection);
+      const at = this.#idle.indexOf(connection);
+      if (at >= 0) this.#idle.splice(at, 1);
+    };
+    const connection = new Connection(socket, { maxBytes: this.#options.maxBytes, onClose });
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #begin(connection: Connection, call: Call): void {
+    // It was given up while the connection was made.
+    if (call.ended) {
+      this.#keep(connection);
+      return;
+    }
+    call.connection = connection;
+    call.release = () => this.#keep(connection);
+    connection.begin(call.frame, call);
+  }
+
+  #keep(connection: Connection): void {
+    if (connection.reusable && this.#idle.length < MAX_IDLE) this.#idle.push(connection);
+    else connection.destroy(undefined);
+  }
+}
+
+function closed(): ConnectError {
+  return new ConnectError("the connections to the server were closed", Code.Unavailable);
+}
+
+/** Headers of an answer are not carried; those who ask find none. */
 function unaryResponse<I extends DescMessage, O extends DescMessage>(
   method: DescMethodUnary<I, O>,
   message: MessageShape<O>,
-  headers: IncomingHttpHeaders,
 ): UnaryResponse<I, O> {
   return {
     stream: false,
@@ -74,7 +170,7 @@ function unaryResponse<I extends DescMessage, O extends DescMessage>(
     method,
     message,
     get header() {
-      return webHeaders(headers);
+      return new Headers();
     },
     get trailer() {
       return new Headers();
@@ -82,83 +178,15 @@ function unaryResponse<I extends DescMessage, O extends DescMessage>(
   };
 }
 
-interface Answer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  bytes: Buffer;
-}
-
-/** Makes one exchange; its callbacks are undici's own, below its streams and promises. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly answered: Promise<Answer>;
-  readonly #maxBytes: number;
-  readonly #resolve: (answer: Answer) => void;
-  readonly #reject: (reason: unknown) => void;
-  readonly #chunks: Buffer[] = [];
-  #controller: Dispatcher.DispatchController | undefined;
-  /** Given up before it had a connection. */
-  #cancelled: Error | undefined;
-  #status = 0;
-  #headers: IncomingHttpHeaders = {};
-  #size = 0;
-
-  constructor(maxBytes: number) {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    this.answered = promise;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#maxBytes = maxBytes;
-  }
-
-  cancel(reason: Error): void {
-    this.#reject(reason);
-    this.#cancelled = reason;
-    this.#controller?.abort(reason);
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#cancelled) controller.abort(this.#cancelled);
-  }
-
-  onResponseStart(_: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
-    this.#status = statusCode;
-    this.#headers = headers;
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#size += chunk.length;
-    if (this.#size <= this.#maxBytes) this.#chunks.push(chunk);
-    else controller.abort(new TooLarge(`a message is longer than ${this.#maxBytes} bytes`));
-  }
-
-  onResponseEnd(): void {
-    const [first] = this.#chunks;
-    const bytes = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
-    this.#resolve({ status: this.#status, headers: this.#headers, bytes });
-  }
-
-  onResponseError(_: Dispatcher.DispatchController, reason: Error): void {
-    this.#reject(reason);
-  }
-}
-
-/** The error that an answer describes: JSON, or whatever something between the two ends has made of it. */
-function errorOf({ status, headers, bytes }: Answer): ConnectError {
-  const metadata = webHeaders(headers);
-  try {
-    const { code, message } = JSON.parse(bytes.toString("utf8")) as { code?: unknown; message?: unknown };
-    const text = typeof message === "string" ? message : "";
-    return new ConnectError(text, codeOfName(code) ?? codeOfStatus(status), metadata);
-  } catch {
-    return new ConnectError(`HTTP ${status}`, codeOfStatus(status), metadata);
-  }
+function parseError(body: Buffer): ConnectError {
+  const { code, message, metadata } = JSON.parse(body.toString("utf8")) as Record<string, unknown>;
+  const text = typeof message === "string" ? message : "";
+  return new ConnectError(text, codeOfName(code) ?? Code.Unknown, new Headers(metadata as HeadersInit));
 }
 
 /** A connection that could not be made, or broke, is `unavailable`. */
 function asConnectError(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
-  if (reason instanceof TooLarge) return new ConnectError(reason.message, Code.ResourceExhausted);
   const broken = reason instanceof Error && ("syscall" in reason || "code" in reason);
   return new ConnectError(
     reason instanceof Error ? reason.message : String(reason),
@@ -169,17 +197,7 @@ function asConnectError(reason: unknown): ConnectError {
   );
 }
 
-function plain(header: HeadersInit): Record<string, string> {
-  if (header instanceof Headers || Array.isArray(header)) {
-    return Object.fromEntries(header as Iterable<[string, string]>);
-  }
-  return header as Record<string, string>;
-}
-
-function webHeaders(given: IncomingHttpHeaders): Headers {
-  const headers = new Headers();
-  for (const [name, values = []] of Object.entries(given)) {
-    for (const value of [values].flat()) headers.append(name, value);
-  }
-  return headers;
+function entries(header: HeadersInit): [string, string][] {
+  if (header instanceof Headers || Array.isArray(header)) return [...(header as Iterable<[string, string]>)];
+  return Object.entries(header as Record<string, string>);
 }

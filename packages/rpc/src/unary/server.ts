@@ -1,9 +1,9 @@
-// The serving end of unary Connect calls with binary messages; everything else is left to connect-node.
-import type { IncomingMessage, ServerResponse } from "node:http";
+// The serving end of unary calls: on connections that were handed over, as frames, one call at a time on each.
+import type { Duplex } from "node:stream";
 import { create, type DescMethodUnary, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { HEADERS, JSON_TYPE, MAX_TIMER_MS, nameOfCode, PROTO, statusOfCode } from "./protocol.ts";
-import { readAll, TooLarge } from "./read-all.ts";
+import { answerFrame, type CallHead, ERROR, FrameReader, MESSAGE, parseCall, TooLarge } from "./frame.ts";
+import { MAX_TIMER_MS, nameOfCode, TIMEOUT_HEADER } from "./protocol.ts";
 
 /** What a method may know about its call. */
 export interface UnaryCall {
@@ -29,68 +29,104 @@ export interface UnaryServerOptions {
 
 type Method = (request: unknown, call: UnaryCall) => unknown;
 
+interface Route {
+  desc: DescMethodUnary;
+  run: Method;
+}
+
 export interface UnaryServer {
   /** Serves the methods of `service` that have one answer. */
   service<S extends DescService>(service: S, methods: Partial<Methods<S>>): void;
-  /** Takes a request on; false when it is none of a registered method, or not a plain binary one. */
-  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Serves a connection from here on, until the other end closes it. */
+  accept(socket: Duplex): void;
+  /** Closes all connections, which breaks off the calls under way. */
+  close(): void;
 }
 
-/**
- * Saves what connect-node spends on web headers, streams and signals, which is more than all else between two processes
- * of one machine.
- */
 export function unaryServer(options: UnaryServerOptions): UnaryServer {
-  const routes = new Map<string, { desc: DescMethodUnary; run: Method }>();
+  const routes = new Map<string, Route>();
+  const sockets = new Set<Duplex>();
   return {
     service(service, methods) {
       for (const desc of service.methods) {
         if (desc.methodKind !== "unary") continue;
         const run = (methods as Record<string, Method>)[desc.localName];
-        if (run) routes.set(`/${service.typeName}/${desc.name}`, { desc: desc as DescMethodUnary, run });
+        if (run) routes.set(`${service.typeName}/${desc.name}`, { desc: desc as DescMethodUnary, run });
       }
     },
-    handle(request, response) {
-      const { headers } = request;
-      const route = request.method === "POST" ? routes.get(request.url ?? "") : undefined;
-      if (!route || headers["content-type"] !== PROTO || headers["content-encoding"] !== undefined) {
-        return false;
-      }
-      answer(route.desc, route.run, { request, response, options }).catch(() => response.destroy());
-      return true;
+    accept(socket) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      serve(socket, routes, options);
+    },
+    close() {
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
 
+function serve(socket: Duplex, routes: ReadonlyMap<string, Route>, options: UnaryServerOptions): void {
+  const reader = new FrameReader(options.maxBytes);
+  /** Of the call under way. */
+  let left: AbortController | undefined;
+  const gone = () => {
+    left?.abort(new ConnectError("the caller has left", Code.Canceled));
+    socket.destroy();
+  };
+  const take = async (frame: Buffer) => {
+    left = new AbortController();
+    const bytes = await answer(frame, left, { routes, options });
+    left = undefined;
+    if (socket.writable) socket.write(bytes);
+  };
+  socket.on("error", gone).once("close", gone).once("end", gone);
+  socket.on("data", (chunk: Buffer) => {
+    // Not its turn.
+    if (left) {
+      gone();
+      return;
+    }
+    try {
+      const frame = reader.push(chunk);
+      if (frame) take(frame).catch(gone);
+    } catch (reason) {
+      if (!(reason instanceof TooLarge)) {
+        gone();
+        return;
+      }
+      // The rest of it flows by.
+      socket.write(errorFrame(new ConnectError(reason.message, Code.ResourceExhausted)));
+    }
+  });
+}
+
+/** The frame of a call's answer or error. Throws for what is no call: there is nothing to answer then. */
 async function answer(
-  desc: DescMethodUnary,
-  run: Method,
-  {
-    request,
-    response,
-    options,
-  }: { request: IncomingMessage; response: ServerResponse; options: UnaryServerOptions },
-): Promise<void> {
-  const left = new AbortController();
-  const gone = () => left.abort(new ConnectError("the caller has left", Code.Canceled));
-  response.once("close", gone);
+  frame: Buffer,
+  left: AbortController,
+  { routes, options }: { routes: ReadonlyMap<string, Route>; options: UnaryServerOptions },
+): Promise<Buffer> {
+  const { head, message } = parseCall(frame);
   let timer: NodeJS.Timeout | undefined;
   try {
-    const timeoutMs = timeoutOf(request);
+    const route = routes.get(head.path);
+    if (!route) throw new ConnectError(`there is no method ${head.path}`, Code.Unimplemented);
+    const timeoutMs = timeoutOf(head);
     const late = () => left.abort(new ConnectError("the deadline has passed", Code.DeadlineExceeded));
     if (timeoutMs !== undefined) timer = setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
-    const message = parse(desc, await readAll(request, options.maxBytes));
-    const requestHeader = { get: (name: string) => headerOf(request, name) };
+    const { desc, run } = route;
+    const request = parse(desc, message);
+    const requestHeader = { get: (name: string) => head.headers.get(name.toLowerCase()) ?? null };
     const call = { method: desc, signal: left.signal, requestHeader };
-    const result = await options.around(call, async () => await run(message, call));
-    const bytes = toBinary(desc.output, create(desc.output, result as Record<string, unknown>));
-    response.writeHead(200, { "content-type": PROTO, "content-length": bytes.length });
-    response.end(bytes);
+    const result = await options.around(call, async () => await run(request, call));
+    return answerFrame(
+      MESSAGE,
+      toBinary(desc.output, create(desc.output, result as Record<string, unknown>)),
+    );
   } catch (reason) {
-    refuse(response, asConnectError(reason));
+    return errorFrame(asConnectError(reason));
   } finally {
     clearTimeout(timer);
-    response.off("close", gone);
   }
 }
 
@@ -105,30 +141,19 @@ function parse(desc: DescMethodUnary, bytes: Uint8Array): unknown {
 }
 
 /** Throws `invalid_argument` for what is not a time. */
-function timeoutOf({ headers }: IncomingMessage): number | undefined {
-  const value = headers[HEADERS.timeout];
+function timeoutOf({ headers }: CallHead): number | undefined {
+  const value = headers.get(TIMEOUT_HEADER);
   if (value === undefined) return undefined;
-  if (typeof value === "string" && /^\d{1,10}$/.test(value)) return Number(value);
-  throw new ConnectError(`${HEADERS.timeout} must be milliseconds`, Code.InvalidArgument);
+  if (/^\d{1,10}$/.test(value)) return Number(value);
+  throw new ConnectError(`${TIMEOUT_HEADER} must be milliseconds`, Code.InvalidArgument);
 }
 
 function asConnectError(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
-  if (reason instanceof TooLarge) return new ConnectError(reason.message, Code.ResourceExhausted);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);
 }
 
-function refuse(response: ServerResponse, error: ConnectError): void {
-  const body = Buffer.from(JSON.stringify({ code: nameOfCode(error.code), message: error.rawMessage }));
-  response.writeHead(statusOfCode(error.code), {
-    ...Object.fromEntries(error.metadata),
-    "content-type": JSON_TYPE,
-    "content-length": body.length,
-  });
-  response.end(body);
-}
-
-function headerOf({ headers }: IncomingMessage, name: string): string | null {
-  const value = headers[name.toLowerCase()];
-  return (Array.isArray(value) ? value.join(", ") : value) ?? null;
+function errorFrame({ code, rawMessage, metadata }: ConnectError): Buffer {
+  const body = { code: nameOfCode(code), message: rawMessage, metadata: Object.fromEntries(metadata) };
+  return answerFrame(ERROR, Buffer.from(JSON.stringify(body)));
 }
