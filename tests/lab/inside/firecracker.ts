@@ -1,111 +1,34 @@
 // Runs inside a lab (firecracker.test.ts) that has a Firecracker: the driver and the real binary, without a host agent.
 // The guest is that of tests/vmm: it writes patterns into memory and disk, checks them, and says so on its console.
 import assert from "node:assert/strict";
-import { chmod, chown, copyFile, mkdir, rm, truncate, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { MIB } from "@wrenn/core";
-import { detectCgroups, isAlive, kill, MemoryFile } from "@wrenn/linux";
+import { isAlive, kill, MemoryFile } from "@wrenn/linux";
 import { lazyPagesRef, pageMap } from "@wrenn/snapshot";
-import { kernelCommandLine, tscKhz } from "@wrenn/template";
-import { FirecrackerVmm, inspectFirecracker, type Machine, type MachineSpec, PAGE_BYTES } from "@wrenn/vmm";
-import { INSIDE } from "../../../lab/layout.ts";
-import type { FirecrackerOptions } from "../../../packages/vmm/src/firecracker/driver.ts";
-import { DISK_BYTES, lastRound, makeMachineDir, reachRound } from "../../vmm/guest.ts";
-
-const DIR = `${INSIDE.tests}/firecracker`;
-const GROUP = "fc-lab";
-const FIRST_UID = 1_999_990_000;
-const MEMORY_MB = 192;
+import { lastRound, reachRound } from "../../vmm/guest.ts";
+import { FirecrackerScene, MEMORY_MB } from "./firecracker-scene.ts";
 
 describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
-  const cgroups = detectCgroups();
-  const machines: Machine[] = [];
-  let count = 0;
-  let commandLine = "";
-
+  let scene: FirecrackerScene;
   before(async () => {
-    commandLine = kernelCommandLine({ tscKhz: await tscKhz() });
-    await mkdir(DIR, { recursive: true, mode: 0o755 });
-    await copyFile(`${INSIDE.tests}/checking-initramfs`, join(DIR, "initramfs"));
-    await chmod(join(DIR, "initramfs"), 0o644);
+    scene = await FirecrackerScene.open();
   });
-  after(async () => {
-    for (const machine of machines) await machine.kill();
-    assert.deepEqual(cgroups.list(GROUP), [], "no cgroup is left");
-    await cgroups.open(GROUP).remove();
-    await rm(DIR, { recursive: true });
-  });
-
-  async function vmm(options: Partial<FirecrackerOptions> = {}): Promise<FirecrackerVmm> {
-    return new FirecrackerVmm({ cgroups, binary: await inspectFirecracker(INSIDE.firecracker), ...options });
-  }
-
-  /** A machine that was not there before, with a disk of its own: an empty one, or a copy of another's. */
-  async function place(from?: MachineSpec): Promise<MachineSpec> {
-    const id = `fc-${count++}`;
-    const disk = join(DIR, `${id}.disk`);
-    const spec: MachineSpec = {
-      id,
-      vcpus: 1,
-      memoryMb: MEMORY_MB,
-      accelerator: "kvm",
-      kernel: `${INSIDE.store}/guest/kernel`,
-      initramfs: join(DIR, "initramfs"),
-      commandLine,
-      disks: [{ id: "root", layers: [{ path: disk, format: "raw" }], readOnly: false }],
-      net: undefined,
-      uid: FIRST_UID + count,
-      dir: join(DIR, id),
-      cgroup: `${GROUP}/${id}`,
-      maxFileBytes: 2 * DISK_BYTES,
-    };
-    await makeMachineDir(spec);
-    const source = from?.disks[0]?.layers[0]?.path;
-    if (source === undefined) {
-      await writeFile(disk, "");
-      await truncate(disk, DISK_BYTES);
-    } else await copyFile(source, disk);
-    await chown(disk, spec.uid, spec.uid);
-    return spec;
-  }
-
-  /** Saves a machine that stands still; the image of its memory is whole, and sealed. */
-  async function save(spec: MachineSpec, machine: Machine, base?: MemoryFile) {
-    const devicesPath = join(DIR, `${spec.id}.${count++}.state`);
-    const began = performance.now();
-    await machine.saveDevices(devicesPath);
-    const savedMs = performance.now() - began;
-    const pages = await machine.memory.privatePages();
-    const image = MemoryFile.create("wrenn-test", MEMORY_MB * MIB);
-    const buffer = Buffer.alloc(PAGE_BYTES);
-    if (base) {
-      for (const page of base.heldPages()) {
-        base.read(page * PAGE_BYTES, buffer);
-        image.write(page * PAGE_BYTES, buffer);
-      }
-    }
-    for (const page of pages) {
-      machine.memory.read(page * PAGE_BYTES, buffer);
-      image.write(page * PAGE_BYTES, buffer);
-    }
-    image.seal();
-    return { devicesPath, image, pages: pages.length, savedMs };
-  }
+  after(() => scene?.close());
 
   it("boots a guest, which goes on over generations of Diff snapshots, each in another process", async (context) => {
-    const driver = await vmm();
-    let spec = await place();
+    const driver = await scene.vmm();
+    let spec = await scene.place();
     const began = performance.now();
-    let machine = await driver.start(spec);
-    machines.push(machine);
+    let machine = scene.watch(await driver.start(spec));
     await reachRound(spec, machine, 2);
     context.diagnostic(`boot and two rounds: ${Math.round(performance.now() - began)} ms`);
     let image: MemoryFile | undefined;
     for (let generation = 0; generation < 3; generation++) {
       await machine.pause();
       const round = await lastRound(spec);
-      const saved = await save(spec, machine, image);
+      const saved = await scene.save(spec, machine, image);
       context.diagnostic(
         `generation ${generation}: round ${round}, ${saved.pages} pages in ${Math.round(saved.savedMs)} ms`,
       );
@@ -113,13 +36,14 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
       await machine.kill();
       image?.close();
       image = saved.image;
-      const next = await place(spec);
+      const next = await scene.place(spec);
       const before = performance.now();
-      machine = await driver.restore(
-        { ...next, memory: { kind: "image", fd: image.fd } },
-        { devicesPath: saved.devicesPath },
+      machine = scene.watch(
+        await driver.restore(
+          { ...next, memory: { kind: "image", fd: image.fd } },
+          { devicesPath: saved.devicesPath },
+        ),
       );
-      machines.push(machine);
       context.diagnostic(`generation ${generation}: loaded in ${Math.round(performance.now() - before)} ms`);
       assert.equal(await lastRound(next), 0, "it stands still");
       await machine.resume();
@@ -131,28 +55,28 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
   });
 
   it("goes on from where it was saved, also twice, and the picture has all of it", async () => {
-    const spec = await place();
-    const machine = await (await vmm()).start(spec);
-    machines.push(machine);
+    const spec = await scene.place();
+    const machine = scene.watch(await (await scene.vmm()).start(spec));
     await reachRound(spec, machine, 1);
     await machine.pause();
     await machine.pause();
-    const first = await save(spec, machine);
+    const first = await scene.save(spec, machine);
     await machine.resume();
     await machine.resume();
     await reachRound(spec, machine, (await lastRound(spec)) + 1);
     await machine.pause();
     const round = await lastRound(spec);
-    const second = await save(spec, machine);
+    const second = await scene.save(spec, machine);
     assert.ok(second.pages >= first.pages, `${second.pages} of at least ${first.pages}`);
-    const copy = await place(spec);
+    const copy = await scene.place(spec);
     await machine.kill();
     // From the second picture alone.
-    const restored = await (await vmm()).restore(
-      { ...copy, memory: { kind: "image", fd: second.image.fd } },
-      { devicesPath: second.devicesPath },
+    const restored = scene.watch(
+      await (await scene.vmm()).restore(
+        { ...copy, memory: { kind: "image", fd: second.image.fd } },
+        { devicesPath: second.devicesPath },
+      ),
     );
-    machines.push(restored);
     await restored.resume();
     await reachRound(copy, restored, round + 2);
     await restored.kill();
@@ -161,15 +85,14 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
   });
 
   it("goes on while its memory arrives, page by page as it is touched, and then all the rest", async (context) => {
-    const driver = await vmm();
-    const spec = await place();
-    const machine = await driver.start(spec);
-    machines.push(machine);
+    const driver = await scene.vmm();
+    const spec = await scene.place();
+    const machine = scene.watch(await driver.start(spec));
     await reachRound(spec, machine, 1);
     await machine.pause();
     const round = await lastRound(spec);
-    const { devicesPath, image } = await save(spec, machine);
-    const path = join(DIR, "whole.memory");
+    const { devicesPath, image } = await scene.save(spec, machine);
+    const path = join(scene.dir, "whole.memory");
     const whole = Buffer.alloc(MEMORY_MB * MIB);
     image.read(0, whole);
     await writeFile(path, whole, { mode: 0o600 });
@@ -177,10 +100,9 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
     const pages = MEMORY_MB * 256;
     const map = pageMap(pages, [{ start: 0, end: pages, build: "a".repeat(32), offset: 0 }]);
     const memory = { kind: "lazy", pages: lazyPagesRef({ map, paths: [path], workingSet: [] }) } as const;
-    const copy = await place(spec);
+    const copy = await scene.place(spec);
     await machine.kill();
-    const restored = await driver.restore({ ...copy, memory }, { devicesPath });
-    machines.push(restored);
+    const restored = scene.watch(await driver.restore({ ...copy, memory }, { devicesPath }));
     const { arrival } = restored;
     assert.ok(arrival);
     await restored.resume();
@@ -190,7 +112,7 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
     assert.ok(loaded > 100 && loaded < total);
     // Saved before all of it is there: what was written since, and nothing else.
     await restored.pause();
-    const early = await save(copy, restored);
+    const early = await scene.save(copy, restored);
     early.image.close();
     assert.ok(early.pages > 100 && early.pages < pages / 2, `${early.pages} pages`);
     await restored.resume();
@@ -201,23 +123,20 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
   });
 
   it("writes Full snapshots where written pages are not tracked", async (context) => {
-    const driver = await vmm({ trackDirtyPages: false });
-    const spec = await place();
-    const machine = await driver.start(spec);
-    machines.push(machine);
+    const driver = await scene.vmm({ trackDirtyPages: false });
+    const spec = await scene.place();
+    const machine = scene.watch(await driver.start(spec));
     await reachRound(spec, machine, 1);
     await machine.pause();
     const round = await lastRound(spec);
-    const { devicesPath, image, pages, savedMs } = await save(spec, machine);
+    const { devicesPath, image, pages, savedMs } = await scene.save(spec, machine);
     context.diagnostic(`${pages} pages in ${Math.round(savedMs)} ms`);
     assert.equal(pages, MEMORY_MB * 256);
-    const copy = await place(spec);
+    const copy = await scene.place(spec);
     await machine.kill();
-    const restored = await driver.restore(
-      { ...copy, memory: { kind: "image", fd: image.fd } },
-      { devicesPath },
+    const restored = scene.watch(
+      await driver.restore({ ...copy, memory: { kind: "image", fd: image.fd } }, { devicesPath }),
     );
-    machines.push(restored);
     await restored.resume();
     await reachRound(copy, restored, round + 2);
     await restored.kill();
@@ -226,9 +145,8 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
 
   it("keeps its disk to what the host allows, also when that changes with a load", async (context) => {
     const slow = { disk: { bytesPerSec: 64 * 1024 } };
-    const spec = await place();
-    const machine = await (await vmm({ rates: slow })).start(spec);
-    machines.push(machine);
+    const spec = await scene.place();
+    const machine = scene.watch(await (await scene.vmm({ rates: slow })).start(spec));
     await reachRound(spec, machine, 1);
     const began = performance.now();
     const from = await lastRound(spec);
@@ -237,14 +155,15 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
     const slowMs = (performance.now() - began) / 2;
     await machine.pause();
     const round = await lastRound(spec);
-    const { devicesPath, image } = await save(spec, machine);
-    const copy = await place(spec);
+    const { devicesPath, image } = await scene.save(spec, machine);
+    const copy = await scene.place(spec);
     await machine.kill();
-    const restored = await (await vmm()).restore(
-      { ...copy, memory: { kind: "image", fd: image.fd } },
-      { devicesPath },
+    const restored = scene.watch(
+      await (await scene.vmm()).restore(
+        { ...copy, memory: { kind: "image", fd: image.fd } },
+        { devicesPath },
+      ),
     );
-    machines.push(restored);
     await restored.resume();
     await reachRound(copy, restored, round + 1);
     const again = performance.now();
@@ -257,13 +176,12 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
   });
 
   it("is taken over by another driver, watched, and ended", async () => {
-    const spec = await place();
-    const first = await (await vmm()).start(spec);
-    machines.push(first);
+    const spec = await scene.place();
+    const first = scene.watch(await (await scene.vmm()).start(spec));
     await reachRound(spec, first, 1);
-    const second = await (await vmm()).adopt(spec, first.process);
+    const second = await (await scene.vmm()).adopt(spec, first.process);
     await second.pause();
-    const { pages, image } = await save(spec, second);
+    const { pages, image } = await scene.save(spec, second);
     assert.ok(pages > 100);
     image.close();
     await second.resume();
@@ -275,20 +193,20 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
   });
 
   it("says why it does not start or load, and nothing of it is left", async () => {
-    const driver = await vmm();
-    const spec = await place();
-    await writeFile(join(DIR, "no-kernel"), "not a kernel", { mode: 0o644 });
-    await assert.rejects(driver.start({ ...spec, kernel: join(DIR, "no-kernel") }), (error: Error) => {
+    const driver = await scene.vmm();
+    const spec = await scene.place();
+    await writeFile(join(scene.dir, "no-kernel"), "not a kernel", { mode: 0o644 });
+    await assert.rejects(driver.start({ ...spec, kernel: join(scene.dir, "no-kernel") }), (error: Error) => {
       assert.match(error.message, /did not start: Firecracker refused PUT \/actions: .*[Kk]ernel/);
       return true;
     });
-    await writeFile(join(DIR, "no-state"), "not a state", { mode: 0o644 });
+    await writeFile(join(scene.dir, "no-state"), "not a state", { mode: 0o644 });
     const image = MemoryFile.create("wrenn-test", MEMORY_MB * MIB);
     image.seal();
     await assert.rejects(
       driver.restore(
         { ...spec, memory: { kind: "image", fd: image.fd } },
-        { devicesPath: join(DIR, "no-state") },
+        { devicesPath: join(scene.dir, "no-state") },
       ),
       (error: Error) => {
         assert.match(error.message, /did not take its saved state: Firecracker refused PUT \/snapshot\/load/);
@@ -297,9 +215,9 @@ describe("the driver and a real Firecracker", { timeout: 900_000 }, () => {
     );
     image.close();
     assert.deepEqual(
-      cgroups.list(GROUP).filter((name) => name === spec.id),
+      scene.groups().filter((name) => name === spec.id),
       [],
     );
-    for (const machine of machines) assert.equal(isAlive(machine.process), false);
+    for (const machine of scene.machines) assert.equal(isAlive(machine.process), false);
   });
 });
