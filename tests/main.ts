@@ -16,7 +16,8 @@ const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
 Runs the named suites; without a name all but those marked "on request".
   --list       show the suites and their files
   --only TEXT  only files whose path contains TEXT
-  --lab        the suites that run in a lab, and no others; WRENN_LAB_DIR names a running one to use
+  --lab        the suites that run in a lab, and no others; WRENN_LAB_DIR names a running one to use, FIRECRACKER_BIN a
+               Firecracker for one that is started
 `;
 
 /** A test file that takes longer hangs. */

@@ -25,7 +25,7 @@ const LAB = "lab";
  * one, alone; folders that are not listed follow by name.
  */
 const ORDER = [CHECK, "unit", "db", "e2e", "e2b-sdk", "faults"];
-const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "lab", "template"]);
+const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
 const TAKES_LONG = /\/long\//;
 const LONG = process.env["WRENN_LONG"] === "1";

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { link, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { MIB } from "@wrenn/core";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
 import type { RootfsStore } from "../../packages/host-agent/src/rootfs/rootfs-store.ts";
+import { dropKept, keepTops, linkKept, topsOfKept } from "../../packages/host-agent/src/sandbox/kept-tops.ts";
+import type { LifeRecord, SandboxRecord } from "../../packages/host-agent/src/sandbox/record.ts";
 import { BLOCK_BYTES, Disk } from "./disk.ts";
 
 export interface RootfsAdapter {
@@ -174,6 +176,40 @@ export function rootfsContract(adapter: RootfsAdapter): void {
       await end(next);
     });
 
+    it("that a dead machine leaves are what the next life of its sandbox begins with", async () => {
+      const dead = await begin();
+      await dead.disk.write({ [FIRST]: 60, [BEYOND]: 61 });
+      // It died while it was about to be frozen.
+      await store.prepare(placeOf(dead.dir), "root-1");
+      const id = basename(dirname(dead.dir));
+      const record = {
+        id,
+        kept: [],
+        life: lifeWith(["root-0", "root-1"]),
+      } as Partial<SandboxRecord>;
+      const kept = await keepTops(store, dataDir, record as SandboxRecord);
+      assert.deepEqual(await keepTops(store, dataDir, record as SandboxRecord), kept, "again, after a crash");
+      await end(dead);
+      assert.deepEqual(await adapter.held(dataDir), [], "what is kept is files alone");
+      const left = { ...record, kept, life: null } as SandboxRecord;
+      const dir = join(dirname(dead.dir), "vm-2");
+      await mkdir(dir);
+      const below = topsOfKept(store, left);
+      const top = `root-${below.length}`;
+      const frozen = await linkKept(store, dataDir, left, placeOf(dir));
+      const made = await store.create({ ...specOf(dir, fresh), frozen }, top);
+      const life: Life = { dir, made, disk: new Disk(made), tops: [...below, top], layers: fresh };
+      await dropKept(dataDir, left);
+      await life.disk.assertHolds({ [FIRST]: 60, [MIDDLE]: IMAGE_BYTE, [BEYOND]: 61 });
+      await life.disk.write({ [MIDDLE]: 62 });
+      const layers = await freeze(life, false);
+      await end(life);
+      assert.deepEqual(await readdir(dirname(dir)), [], "nothing is left of either life");
+      const copy = await begin(layers);
+      await copy.disk.assertHolds({ [FIRST]: 60, [MIDDLE]: 62, [BEYOND]: 61 });
+      await end(copy);
+    });
+
     it("are adopted by the next agent, which removes what nobody adopted", async () => {
       const kept = await begin();
       const left = await begin();
@@ -218,4 +254,10 @@ export function rootfsContract(adapter: RootfsAdapter): void {
       assert.deepEqual(await readdir(join(life.dir, "..")), []);
     });
   });
+}
+
+/** The record of a sandbox's first life. */
+function lifeWith(tops: string[]): LifeRecord {
+  const guest = { kernel: "", initramfs: "", agentDrive: "" };
+  return { number: 1, slot: 0, process: null, base: null, tops, guest };
 }

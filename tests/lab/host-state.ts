@@ -22,6 +22,19 @@ export class HostState {
     this.#guest = guest;
   }
 
+  /**
+   * Waits until a sandbox holds nothing any more. Its caller has been told of a pause or an end before all is tidied up.
+   * Throws with what is left after `deadline`, `ms` since 1970.
+   */
+  async settles(id: string, deadline: number): Promise<void> {
+    for (;;) {
+      const { devices, loops, files, machines } = await this.read();
+      const own = [...devices, ...loops, ...files, ...machines].filter((name) => name.includes(id));
+      if (own.length === 0) return;
+      if (Date.now() > deadline) throw new Error(`${id} still holds ${own.join(", ")}`);
+    }
+  }
+
   async read(): Promise<HostHoldings> {
     const lines = async (...argv: [string, ...string[]]) =>
       (await this.#guest.attempt(argv)).stdout.toString().split("\n").filter(Boolean).sort();

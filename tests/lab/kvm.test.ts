@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { connect } from "node:tls";
 import { describeHost } from "../../lab/guest/host-agent.ts";
+import { HostState } from "./host-state.ts";
 import { ANY_MACHINE, machineOf } from "./machines.ts";
 import { type LabPlatform, labPlatform } from "./platform.ts";
 
@@ -50,18 +51,24 @@ describe("a host with KVM", () => {
     assert.equal(left.exitCode, 1, "its VMM has gone");
   });
 
-  it("sees a VMM that dies, and frees what the sandbox held", async () => {
-    const { sandboxes } = platform.client;
+  it("sees a VMM that dies, frees what it held of the host, and boots from the disk that it leaves", async () => {
+    const { client, guest } = platform;
+    const { sandboxes } = client;
     const { id } = await platform.sandbox();
-    await platform.guest.run(["pkill", "-KILL", "--full", machineOf(id)]);
-    const deadline = Date.now() + 60_000;
+    await sandboxes.exec(id, { cmd: "sh", args: ["-c", "echo flushed > /home/user/word; sync"] });
+    await guest.run(["pkill", "-KILL", "--full", machineOf(id)]);
+    const deadline = Date.now() + 120_000;
     let status = "running";
     while (status === "running") {
       assert.ok(Date.now() < deadline, "a sandbox whose VMM was killed counts as running");
       ({ status } = await sandboxes.get(id));
     }
     assert.equal(status, "stopped");
-    const left = async () => (await platform.guest.run(["ls", "/srv/data/sandboxes"])).trim();
-    while ((await left()) !== "") assert.ok(Date.now() < deadline, "its directory stays");
+    await new HostState(guest).settles(id, deadline);
+    await sandboxes.resume(id, { start: "cold" });
+    assert.equal((await sandboxes.exec(id, { cmd: "cat", args: ["/home/user/word"] })).stdout, "flushed\n");
+    await sandboxes.delete(id);
+    const left = async () => (await guest.run(["ls", "/srv/data/sandboxes"])).trim();
+    while ((await left()) !== "") assert.ok(Date.now() < deadline + 60_000, "its directory stays");
   });
 });

@@ -41,6 +41,7 @@ const LOOK_EVERY_MS = 2000;
  */
 export class DmRootfsStore implements RootfsStore {
   readonly name = "dm";
+  readonly stacks = false;
   readonly #prefix: string;
   readonly #dataDir: string;
   readonly #origins: Origins;

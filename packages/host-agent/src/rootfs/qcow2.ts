@@ -21,6 +21,7 @@ const CREATE_TIMEOUT_MS = 10_000;
  */
 export class Qcow2RootfsStore implements RootfsStore {
   readonly name = "qcow2";
+  readonly stacks = true;
   readonly #blankDir: string;
   readonly #blanks = new Map<number, Promise<string>>();
 

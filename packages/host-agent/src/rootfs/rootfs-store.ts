@@ -32,6 +32,8 @@ export interface Freeze extends RootfsPlace {
  */
 export interface RootfsStore {
   readonly name: "qcow2" | "dm";
+  /** Whether a top has only what its own life has written, so that those below it are needed too; else one has it all. */
+  readonly stacks: boolean;
   /** Makes the writable top `top`. Returns all layers for the VMM, bottom first. */
   create(spec: RootfsSpec, top: string): Promise<DiskLayer[]>;
   /** What {@link create} returned to an earlier process for a machine that still runs, with the tops that it may have. */

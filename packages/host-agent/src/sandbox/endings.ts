@@ -124,7 +124,7 @@ export class Endings {
     const { dataDir } = this.#context;
     sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
     await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
-    const kept = await keepTops(dataDir, sandbox.record);
+    const kept = await keepTops(this.#context.rootfs, dataDir, sandbox.record);
     await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
     sandbox.running = undefined;
     await endLife(this.#context, sandbox, running, this.#logOf(sandbox));

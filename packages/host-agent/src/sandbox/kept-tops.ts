@@ -1,49 +1,84 @@
 // The tops of a dead machine's life, kept beside the sandbox's record.
-import { chown, link, rename, rm } from "node:fs/promises";
+import { chown, link, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
+import type { RootfsPlace, RootfsStore } from "../rootfs/rootfs-store.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
 
 /**
- * Takes the tops of a dead machine's life out of its directory, which is about to go. May be repeated after a crash half-way.
- * Returns their names for the record.
+ * Keeps the tops of a dead machine's life, whose directory is about to go. They keep their names there until then, by which
+ * what is held for them is found. May be repeated after a crash half-way. Returns what they are called in the record.
  */
-export async function keepTops(dataDir: string, record: SandboxRecord): Promise<string[]> {
+export async function keepTops(
+  rootfs: Pick<RootfsStore, "path">,
+  dataDir: string,
+  record: SandboxRecord,
+): Promise<string[]> {
   const { id, life } = record;
   if (!life) return record.kept;
+  const dir = lifeDir(dataDir, id, life.number);
   const kept: string[] = [];
   for (const top of life.tops) {
     const name = `kept-${kept.length}`;
-    try {
-      await rename(join(lifeDir(dataDir, id, life.number), top), join(sandboxDir(dataDir, id), name));
-    } catch (reason) {
-      // Moved before the crash, or never made: the boot that follows shows which.
-      if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
-    }
+    await keepFile(rootfs.path({ dir }, top), join(sandboxDir(dataDir, id), name));
     kept.push(name);
   }
   return kept;
 }
 
+/** Names of the tops that a life on what was kept has below its own. */
+export function topsOfKept(rootfs: Pick<RootfsStore, "stacks">, { kept }: SandboxRecord): string[] {
+  return rootfs.stacks ? kept.map((_, index) => `root-${index}`) : [];
+}
+
 /**
- * Puts what was kept under a new life's top: hard links, so that a start that fails takes nothing away. `uid` is the user
- * whose VMM reads them now.
+ * Puts what was kept under a new life's top. Returns the files, bottom first. A start that fails takes nothing away: where
+ * the life has them as tops they are hard links, which belong to the user whose VMM reads them now. Throws `internal` when
+ * nothing is there.
  */
 export async function linkKept(
+  rootfs: Pick<RootfsStore, "stacks">,
   dataDir: string,
   record: SandboxRecord,
-  { dir, uid }: { dir: string; uid: number },
+  { dir, uid }: Pick<RootfsPlace, "dir" | "uid">,
 ): Promise<string[]> {
-  const tops: string[] = [];
-  for (const name of record.kept) {
-    const top = `root-${tops.length}`;
-    await link(join(sandboxDir(dataDir, record.id), name), join(dir, top));
-    await chown(join(dir, top), uid, uid);
-    tops.push(top);
+  const kept = record.kept.map((name) => join(sandboxDir(dataDir, record.id), name));
+  if (!rootfs.stacks) return [await lastThere(kept, record.id)];
+  const files: string[] = [];
+  for (const [index, top] of topsOfKept(rootfs, record).entries()) {
+    const file = join(dir, top);
+    await link(kept[index] as string, file);
+    await chown(file, uid, uid);
+    files.push(file);
   }
-  return tops;
+  return files;
 }
 
 /** The new life holds them now. */
 export async function dropKept(dataDir: string, record: SandboxRecord): Promise<void> {
   for (const name of record.kept) await rm(join(sandboxDir(dataDir, record.id), name), { force: true });
+}
+
+/** One more name for a file, in place of whatever had it. A file that is not there changes nothing. */
+async function keepFile(from: string, to: string): Promise<void> {
+  const temporary = `${to}.new`;
+  await rm(temporary, { force: true });
+  try {
+    await link(from, temporary);
+  } catch (reason) {
+    // Gone with its directory before the crash, or never made: the boot that follows shows which.
+    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw reason;
+  }
+  await rename(temporary, to);
+  // Two names of one file are left as they are by rename(2).
+  await rm(temporary, { force: true });
+}
+
+/** Of tops of which each has all, the newest; one that a freeze was about to make may not be there. */
+async function lastThere(files: readonly string[], id: string): Promise<string> {
+  for (const file of [...files].reverse()) {
+    if (await stat(file).catch(() => undefined)) return file;
+  }
+  throw new WrennError("internal", `nothing of the disk of sandbox ${id} was kept`);
 }

@@ -12,7 +12,7 @@ import { ROOT_DISK } from "../rootfs/rootfs-store.ts";
 import { acquire } from "./acquire.ts";
 import { confirmInit } from "./confirm-init.ts";
 import type { HostContext } from "./context.ts";
-import { linkKept } from "./kept-tops.ts";
+import { linkKept, topsOfKept } from "./kept-tops.ts";
 import { type GuestImageNames, lifeDir } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import { BootTimeout, waitForGuest } from "./wait-for-guest.ts";
@@ -78,7 +78,7 @@ async function beginOnce(
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;
   const guestImages = beginning.kind === "cold" ? beginning.guest : beginning.snapshot.manifest.images;
-  const below = beginning.onKept ? record.kept.map((_, index) => `root-${index}`) : [];
+  const below = beginning.onKept ? topsOfKept(context.rootfs, record) : [];
   const top = `root-${below.length}`;
   await sandbox.update(context.dataDir, {
     lives: number,
@@ -90,10 +90,8 @@ async function beginOnce(
   faultPoint("life.recorded");
   const { diskMb } = beginning;
   const { imagePath, frozen } = diskPaths(context, beginning.layers);
-  if (beginning.onKept) {
-    for (const kept of await linkKept(context.dataDir, record, { dir, uid: slot.uid }))
-      frozen.push(join(dir, kept));
-  }
+  if (beginning.onKept)
+    frozen.push(...(await linkKept(context.rootfs, context.dataDir, record, { dir, uid: slot.uid })));
   const layers = await scope.take(
     "root file system",
     () => context.rootfs.create({ imagePath, frozen, dir, uid: slot.uid, diskMb }, top),

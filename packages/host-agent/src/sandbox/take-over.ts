@@ -76,7 +76,7 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
       const reason =
         fate.kind === "adopt" ? "its virtual machine did not answer the new host agent" : fate.reason;
       if (fate.kind !== "remove" && record) {
-        const kept = await keepTops(context.dataDir, record);
+        const kept = await keepTops(context.rootfs, context.dataDir, record);
         const left: SandboxRecord = { ...record, status: "stopped", next: null, kept, life: null };
         await writeRecord(context.dataDir, left);
         await clearLife(context, left, logger);
