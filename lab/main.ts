@@ -15,7 +15,8 @@ const USAGE = `usage: ./wrenn lab [up]         build what is missing, boot, star
        ./wrenn lab status
        ./wrenn lab down
 
-FIRECRACKER_BIN names a Firecracker to be used inside.
+FIRECRACKER_BIN names a Firecracker to be used inside. WRENN_MEMORY, WRENN_VMM, WRENN_ROOTFS and WRENN_LOG_LEVEL are
+those of the host agent inside.
 
   --dir DIR   where the lab keeps its files (default ${DEFAULT_LAB_DIR}, or WRENN_LAB_DIR)
 `;

@@ -35,10 +35,13 @@ const SETTINGS = {
   NODE_COMPILE_CACHE: `${INSIDE.store}/compile-cache`,
 };
 
+/** Choices of whoever starts the lab, which are the host agent's own settings. */
+const PASSED_ON = ["WRENN_MEMORY", "WRENN_VMM", "WRENN_ROOTFS", "WRENN_LOG_LEVEL"];
+
 const READY_MS = 240_000;
 const STOP_SEC = 120;
 
-/** Starts it with further settings, and waits until it serves. Returns its process id inside the lab. */
+/** Starts it with further settings, those of this process's environment among them, and waits until it serves. Returns its process id inside the lab. */
 export async function startHostAgent(
   lab: LabRecord,
   guest: LabGuest,
@@ -49,6 +52,9 @@ export async function startHostAgent(
   const pid = await spawnInLab(guest, {
     ...SETTINGS,
     ...(hasFirecracker && { FIRECRACKER_BIN: INSIDE.firecracker }),
+    ...Object.fromEntries(
+      PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+    ),
     ...settings,
   });
   const running = async () => (await guest.attempt(["test", "-d", `/proc/${pid}`])).exitCode === 0;
