@@ -5,23 +5,30 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WrennClient } from "@wrenn/sdk";
-import { decodeHeader, livePages } from "@wrenn/snapshot";
+import { decodeHeader, difference, livePages, type PageMap } from "@wrenn/snapshot";
 import { commandLineOf } from "./machine-command.ts";
 import { residentGuestBytes } from "./resident.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
 
 const MIB = 1024 * 1024;
-const MEMORY_MIB = 1024;
-/** Written by a process of the guest, besides what the guest has in use anyway. */
-const IN_USE_MIB = 520;
+/** Sandboxes by what a process of theirs has written besides what a guest has in use anyway, `MiB`: none, and more and more. */
+const KINDS = [
+  { memoryMib: 512, writtenMib: 0 },
+  { memoryMib: 512, writtenMib: 16 },
+  { memoryMib: 512, writtenMib: 48 },
+  { memoryMib: 512, writtenMib: 112 },
+  { memoryMib: 512, writtenMib: 240 },
+  { memoryMib: 1024, writtenMib: 520 },
+] as const;
+type Kind = (typeof KINDS)[number];
 const TRUE = "/bin/true";
 
 /** Holds pages that differ from each other and from what was there, until it is ended. */
 const HOLD = `import os, time
 block = bytearray(os.urandom(1 << 20))
 held = []
-for i in range(${IN_USE_MIB}):
+for i in range(int(os.environ["MIB"])):
     block[0:4] = i.to_bytes(4, "big")
     held.append(bytes(block))
 open("/tmp/held", "w").close()
@@ -31,95 +38,120 @@ const START_HOLDING = `python3 -c "$HOLD" >/tmp/log 2>&1 & until [ -e /tmp/held 
 const WAYS = ["shared", "lazy"] as const;
 type Way = (typeof WAYS)[number];
 
-/** Samples of one way. */
-class Samples {
-  /** Of a small sandbox, and of one that uses more than half a gibibyte. */
-  readonly small: number[] = [];
-  readonly large: number[] = [];
+/** A paused sandbox, and what its resumes took. */
+interface Subject {
+  platform: Platform;
+  kind: Kind;
+  id: string;
+  ms: number[];
+  /** What the shared way copies into the machine before it runs, `MiB`; after the last pause. */
+  copiedMib: number;
   /** Part of the memory in use that the machine held when its first exec had been answered, `%`. */
-  readonly loaded: number[] = [];
+  loaded: number[];
 }
 
-/** `rounds` interleaved resumes each, after one to warm up. */
+/** `rounds` interleaved resumes of each kind in each way, after one to warm up. */
 export async function benchLazy(repository: string, rounds: number): Promise<Result[]> {
   const platforms: Platform[] = [];
-  const samples: Record<Way, Samples> = { shared: new Samples(), lazy: new Samples() };
+  const subjects: Subject[] = [];
   try {
-    for (const way of WAYS) platforms.push(new Platform(repository, way));
-    const subjects = await Promise.all(platforms.map(subjectsOf));
+    for (const way of WAYS) {
+      const platform = new Platform(repository, way);
+      platforms.push(platform);
+      await platform.client.templates.ensure("minimal");
+      for (const kind of KINDS) subjects.push(await makeSubject(platform, kind));
+    }
     for (let round = -1; round < rounds; round++) {
-      for (const [i, platform] of platforms.entries()) {
-        const into = round < 0 ? new Samples() : samples[platform.way];
-        const { small, large } = subjects[i] as Subjects;
-        into.small.push((await resume(platform, small)).ms);
-        const { ms, loaded } = await resume(platform, large);
-        into.large.push(ms);
-        into.loaded.push(loaded);
+      for (const kind of KINDS) {
+        const both = subjects.filter((subject) => subject.kind === kind);
+        // In turns, so that neither way always comes after the other one.
+        for (const subject of round % 2 === 0 ? both : both.reverse()) await resume(subject, round >= 0);
       }
     }
   } finally {
     for (const platform of platforms) platform.stop();
   }
-  const { shared, lazy } = samples;
-  const line = (name: string, part: "small" | "large") => ({
-    name: `resume to first exec, lazily (raw: shared), ${name}`,
-    unit: "ms" as const,
-    platform: figure(lazy[part]),
-    raw: figure(shared[part]),
-    promises: [],
-  });
+  const find = (way: Way, kind: Kind): Subject => {
+    const found = subjects.find((each) => each.platform.way === way && each.kind === kind);
+    if (!found) throw new Error(`nothing was measured with ${way}`);
+    return found;
+  };
+  const last = KINDS[KINDS.length - 1] as Kind;
   return [
-    line("512 MiB, as booted", "small"),
-    { ...line(`1 GiB with ${IN_USE_MIB} MiB written`, "large") },
+    ...KINDS.map((kind): Result => {
+      const [shared, lazy] = [find("shared", kind), find("lazy", kind)];
+      return {
+        name: `resume to first exec, lazily (raw: shared), ${Math.round(shared.copiedMib)} MiB to copy`,
+        unit: "ms",
+        platform: figure(lazy.ms),
+        raw: figure(shared.ms),
+        promises: [],
+      };
+    }),
     {
-      name: "of the memory in use, loaded at first exec, lazily (raw: shared)",
+      name: `of ${last.writtenMib} MiB and more in use, loaded at first exec, lazily (raw: shared)`,
       unit: "%",
-      platform: figure(lazy.loaded),
-      raw: figure(shared.loaded),
+      platform: figure(find("lazy", last).loaded),
+      raw: figure(find("shared", last).loaded),
       promises: [{ number: "L8", of: "p95", bound: { max: 15 } }],
     },
   ];
 }
 
-interface Subjects {
-  small: string;
-  large: string;
-}
-
-/** Two paused sandboxes. */
-async function subjectsOf({ client }: Platform): Promise<Subjects> {
-  await client.templates.ensure("minimal");
-  const create = async (memory_mb: number) =>
-    (await client.sandboxes.create({ template: "minimal", start: "clone", memory_mb, timeout_sec: 0 })).id;
-  const small = await create(512);
-  const large = await create(MEMORY_MIB);
-  const args = ["-c", START_HOLDING];
-  const held = await client.sandboxes.exec(large, { cmd: "sh", args, envs: { HOLD }, timeout_sec: 300 });
-  if (held.exit_code !== 0) throw new Error(`could not fill memory: ${held.stderr}`);
-  for (const id of [small, large]) await client.sandboxes.pause(id);
-  return { small, large };
+/** A paused sandbox. */
+async function makeSubject(platform: Platform, kind: Kind): Promise<Subject> {
+  const { client } = platform;
+  const { id } = await client.sandboxes.create({
+    template: "minimal",
+    start: "clone",
+    memory_mb: kind.memoryMib,
+    timeout_sec: 0,
+  });
+  if (kind.writtenMib > 0) {
+    const held = await client.sandboxes.exec(id, {
+      cmd: "sh",
+      args: ["-c", START_HOLDING],
+      envs: { HOLD, MIB: String(kind.writtenMib) },
+      timeout_sec: 300,
+    });
+    if (held.exit_code !== 0) throw new Error(`could not fill memory: ${held.stderr}`);
+  }
+  await client.sandboxes.pause(id);
+  return { platform, kind, id, ms: [], copiedMib: 0, loaded: [] };
 }
 
 /** One resume up to its first exec, and back. */
-async function resume({ client, dataDir }: Platform, id: string): Promise<{ ms: number; loaded: number }> {
-  const inUse = inUseBytes(dataDir, id);
+async function resume(subject: Subject, counts: boolean): Promise<void> {
+  const { platform, kind, id } = subject;
+  const { client } = platform;
+  const { inUse } = savedBytes(platform.dataDir, id);
   const began = performance.now();
   await client.sandboxes.resume(id);
   await client.sandboxes.exec(id, { cmd: TRUE });
   const ms = performance.now() - began;
-  const { memory_mb = 0 } = await client.sandboxes.get(id);
-  const resident = residentGuestBytes(commandLineOf(id).pid, memory_mb * MIB);
+  const resident = residentGuestBytes(commandLineOf(id).pid, kind.memoryMib * MIB);
   await client.sandboxes.pause(id);
-  return { ms, loaded: (100 * resident) / inUse };
+  if (!counts) return;
+  subject.ms.push(ms);
+  subject.loaded.push((100 * resident) / inUse);
+  subject.copiedMib = savedBytes(platform.dataDir, id).aboveBase / MIB;
 }
 
-/** Bytes of a paused sandbox's memory that are not zero. */
-function inUseBytes(dataDir: string, id: string): number {
-  const record = JSON.parse(readFileSync(join(dataDir, "sandboxes", id, "sandbox.json"), "utf8"));
-  const { map } = decodeHeader(readFileSync(join(dataDir, "snapshots", record.snapshot, "header.bin")));
-  let pages = 0;
-  for (const count of livePages(map).values()) pages += count;
-  return pages * 4096;
+/** Bytes of a paused sandbox's memory that are not zero, and of these those that its base does not have. */
+function savedBytes(dataDir: string, id: string): { inUse: number; aboveBase: number } {
+  const { snapshot } = JSON.parse(readFileSync(join(dataDir, "sandboxes", id, "sandbox.json"), "utf8")) as {
+    snapshot: string;
+  };
+  const at = (name: string, file: string) => readFileSync(join(dataDir, "snapshots", name, file));
+  const mapOf = (name: string) => decodeHeader(at(name, "header.bin")).map;
+  const { base } = JSON.parse(at(snapshot, "manifest.json").toString()) as { base: string | null };
+  const bytes = (map: PageMap) => {
+    let pages = 0;
+    for (const count of livePages(map).values()) pages += count;
+    return pages * 4096;
+  };
+  const map = mapOf(snapshot);
+  return { inUse: bytes(map), aboveBase: base === null ? 0 : bytes(difference(mapOf(base), map)) };
 }
 
 class Platform {
