@@ -111,7 +111,8 @@ async function install(tree: string, scratch: string, options: BuildRootfsOption
     ],
     {
       timeoutMs: INSTALL_TIMEOUT_MS,
-      env: { ...inherited, LC_ALL: "C.UTF-8", TMPDIR: temporary },
+      // INITRD (Debian's kernel hooks): a kernel package in an image is for its modules; no guest boots from its own disk.
+      env: { ...inherited, LC_ALL: "C.UTF-8", TMPDIR: temporary, INITRD: "No" },
       onStderrLine: (line) => {
         if (line.startsWith("E: ")) complaint ??= line.slice(3);
         onLog?.(line);
