@@ -16,8 +16,8 @@ const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
 Runs the named suites; without a name all but those marked "on request".
   --list       show the suites and their files
   --only TEXT  only files whose path contains TEXT
-  --lab        the suites that run in a lab, and no others; WRENN_LAB_DIR names a running one to use, FIRECRACKER_BIN a
-               Firecracker for one that is started
+  --lab        the suites that run in a lab, all of them and no others; WRENN_LAB_DIR names a running one to use,
+               FIRECRACKER_BIN a Firecracker for one that is started
 `;
 
 /** A test file that takes longer hangs. */
@@ -38,7 +38,7 @@ async function main(): Promise<number> {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const suites = findSuites(repository);
+  const suites = findSuites(repository, values.lab ? { long: true } : {});
   const unknown = positionals.filter((name) => !suites.some((suite) => suite.name === name));
   if (values.help || unknown.length > 0) {
     const names = suites.map(({ name }) => name).join(", ");

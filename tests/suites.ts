@@ -32,8 +32,8 @@ const LONG = process.env["WRENN_LONG"] === "1";
 /** Suites that look at the whole machine, where a file beside them would show, or that measure time. */
 const ALONE = new Set(["bench", "crash", "pace"]);
 
-/** `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
-export function findSuites(repository: string): Suite[] {
+/** With `long` also what takes long. `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
+export function findSuites(repository: string, { long = LONG }: { long?: boolean } = {}): Suite[] {
   const folders = readdirSync(join(repository, "tests"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== "node_modules")
     .map((entry) => entry.name);
@@ -41,7 +41,7 @@ export function findSuites(repository: string): Suite[] {
   return names
     .map((name) => ({
       name,
-      files: testFiles(repository, name),
+      files: testFiles(repository, name, long),
       alone: ALONE.has(name),
       onRequest: ON_REQUEST.has(name),
       lab: name === LAB,
@@ -50,12 +50,12 @@ export function findSuites(repository: string): Suite[] {
     .sort((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
 }
 
-function testFiles(repository: string, suite: string): string[] {
+function testFiles(repository: string, suite: string, long: boolean): string[] {
   const patterns = [`tests/${suite}/**/*.test.ts`];
   if (suite === "unit")
     patterns.push("tests/*.test.ts", "packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
-    .filter((file) => LONG || !TAKES_LONG.test(file))
+    .filter((file) => long || !TAKES_LONG.test(file))
     .map((file) => join(repository, file))
     .sort();
 }

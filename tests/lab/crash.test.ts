@@ -14,7 +14,9 @@ describe("a host agent that is killed with sandboxes on the device mapper", () =
   before(async () => {
     platform = await labPlatform();
     state = new HostState(platform.guest);
-    const made = await Promise.all(Array.from({ length: SANDBOXES }, () => platform.sandbox({ start: "clone" })));
+    const made = await Promise.all(
+      Array.from({ length: SANDBOXES }, () => platform.sandbox({ start: "clone" })),
+    );
     ids = made.map(({ id }) => id).sort();
   });
   after(() => platform?.[Symbol.asyncDispose]());

@@ -1,4 +1,4 @@
-// Runs inside a lab (device-mapper.test.ts): device mapper and loop devices are the kernel's.
+// Runs inside a lab (long/device-mapper.test.ts): device mapper and loop devices are the kernel's.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";

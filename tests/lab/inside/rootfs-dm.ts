@@ -1,4 +1,4 @@
-// Runs inside a lab (device-mapper.test.ts): the contract of root file systems on the device mapper.
+// Runs inside a lab (rootfs.test.ts): the contract of root file systems on the device mapper.
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
