@@ -2,7 +2,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { buildEnvd } from "@wrenn/envd";
+import { buildEnvd, envdKey } from "@wrenn/envd";
 import {
   type BuildOptions,
   buildRootfs,
@@ -23,7 +23,7 @@ export interface LabImages {
 
 /** Builds what is missing in the cache. */
 export async function prepareImages(options: BuildOptions): Promise<LabImages> {
-  const guest = await prepareGuest({ ...options, buildEnvd });
+  const guest = await prepareGuest({ ...options, buildEnvd, envdKey });
   const template = await buildRootfs({ ...options, recipe: builtinRecipe("minimal") });
   const system = await buildSystem({ ...options, kernelVersion: guest.kernelVersion });
   const node = join(

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { MIB, Scope } from "@wrenn/core";
-import { buildEnvd, ENVD_PORT } from "@wrenn/envd";
+import { buildEnvd, ENVD_PORT, envdKey } from "@wrenn/envd";
 import { GUEST, run } from "@wrenn/linux";
 import { type GuestArtifacts, kernelCommandLine, prepareGuest, tscKhz } from "@wrenn/template";
 
@@ -38,7 +38,7 @@ describe("a root file system without a C library", { timeout: 600_000 }, () => {
     const netns = await scope.take("namespace", makeNamespace, (name) =>
       run(["ip", "netns", "del", name], { timeoutMs: 10_000 }).then(() => {}),
     );
-    const guest = await prepareGuest({ cacheDir: CACHE_DIR, buildEnvd });
+    const guest = await prepareGuest({ cacheDir: CACHE_DIR, buildEnvd, envdKey });
     const disk = await makeDisk(dir);
     const consoleFile = join(dir, "console");
     const qemu = spawn("nsenter", await machineArguments({ netns, guest, disk, consoleFile }), {

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, createReadStream, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { buildEnvd } from "./build.ts";
+import { buildEnvd, envdKey } from "./build.ts";
 import { run } from "./testing/run-command.ts";
 import { RunningEnvd } from "./testing/running-envd.ts";
 import { ENVD_VERSION } from "./version.ts";
@@ -48,5 +48,27 @@ test("two builds are the same bytes, and the executable works", async () => {
     assert.equal((await fetch(`${envd.url}/files?path=${dir}/f&signature=v1_x`)).status, 401);
   } finally {
     rmSync(dir, { recursive: true });
+  }
+});
+
+test("the key follows the sources, and not the place where they lie", async () => {
+  // Beside the package, so that its imports are found.
+  const packageDir = join(import.meta.dirname, "..");
+  const copy = mkdtempSync(join(packageDir, ".key-"));
+  try {
+    cpSync(import.meta.dirname, join(copy, "src"), { recursive: true });
+    const { envdKey: keyOf } = (await import(join(copy, "src/build.ts"))) as { envdKey: typeof envdKey };
+    const key = await envdKey();
+    assert.match(key, /^[0-9a-f]{64}$/);
+    assert.equal(await keyOf(), key);
+    const kernel = readdirSync(join(copy, "src/interpreter/kernels")).find((name) => name.endsWith(".py"));
+    assert.ok(kernel);
+    appendFileSync(join(copy, "src/interpreter/kernels", kernel), "\n");
+    const other = await keyOf();
+    assert.notEqual(other, key);
+    appendFileSync(join(copy, "src/main.ts"), "\nprocess.exitCode = 9;\n");
+    assert.notEqual(await keyOf(), other);
+  } finally {
+    rmSync(copy, { recursive: true });
   }
 });

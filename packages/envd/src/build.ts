@@ -1,13 +1,24 @@
 // Compiling the agent into one executable.
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { cp, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 
 const KERNELS = join(import.meta.dirname, "interpreter/kernels");
 
 const run = promisify(execFile);
+
+/** How the agent becomes one script. */
+const BUNDLE = [
+  join(import.meta.dirname, "main.ts"),
+  "--target=bun",
+  "--minify",
+  "--define",
+  "WRENN_ENVD_COMPILED=true",
+];
 
 export interface BuildEnvdOptions {
   /** Where the executable is put. */
@@ -28,9 +39,7 @@ export async function buildEnvd({ outFile, kernelsDir, signal }: BuildEnvdOption
     // The executable knows its name, so it is built under one that is always the same.
     const built = join(scratch, "envd");
     // Bytecode halves the time to the first answer: nothing needs to be parsed then.
-    const inputs = [join(import.meta.dirname, "main.ts"), "--compile", "--minify", "--bytecode"];
-    const constants = ["--define", "WRENN_ENVD_COMPILED=true"];
-    await run(bunExecutable(), ["build", ...inputs, ...constants, "--outfile", built], {
+    await run(bunExecutable(), ["build", ...BUNDLE, "--compile", "--bytecode", "--outfile", built], {
       cwd: import.meta.dirname,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -40,6 +49,33 @@ export async function buildEnvd({ outFile, kernelsDir, signal }: BuildEnvdOption
   }
 }
 
+/** Room for the agent's bundle, `bytes`; it has 0.3 MB. */
+const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Names what {@link buildEnvd} makes, in a tenth of the time: SHA-256, 64 hex digits, over the agent as one script, the
+ * programs of the code interpreter, and what compiles and runs it. The same key is the same bytes.
+ */
+export async function envdKey(signal?: AbortSignal): Promise<string> {
+  const bundled = await run(bunExecutable(), ["build", ...BUNDLE], {
+    cwd: import.meta.dirname,
+    encoding: "buffer",
+    maxBuffer: MAX_BUNDLE_BYTES,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const hash = createHash("sha256").update(`${bunVersion()} ${process.arch}\n`).update(bundled.stdout);
+  const entries = await readdir(KERNELS, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile() && isSource(entry.parentPath))
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort();
+  for (const file of files) {
+    const content = await readFile(file);
+    hash.update(`\n${relative(KERNELS, file)} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex");
+}
+
 /** What Python compiles beside them on a developer's machine depends on that machine. */
 function isSource(path: string): boolean {
   return basename(path) !== "__pycache__";
@@ -47,6 +83,13 @@ function isSource(path: string): boolean {
 
 /** Bun's executable, from the npm package of that name. */
 export function bunExecutable(): string {
-  const manifest = createRequire(import.meta.url).resolve("bun/package.json");
-  return join(dirname(manifest), "bin", "bun.exe");
+  return join(dirname(bunManifest()), "bin", "bun.exe");
+}
+
+function bunVersion(): string {
+  return (JSON.parse(readFileSync(bunManifest(), "utf8")) as { version: string }).version;
+}
+
+function bunManifest(): string {
+  return createRequire(import.meta.url).resolve("bun/package.json");
 }

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { MIB, Scope } from "@wrenn/core";
-import { buildEnvd } from "@wrenn/envd";
+import { buildEnvd, envdKey } from "@wrenn/envd";
 import {
   closeBlockNetwork,
   detectCgroups,
@@ -206,6 +206,7 @@ async function prepareBootParts({
       ? await prepareGuest({
           cacheDir: config.cacheDir,
           buildEnvd,
+          envdKey,
           onStep: (step) =>
             log.info({ step: step.name, ms: step.millis }, step.done ? "prepared" : "preparing the guest"),
         })

@@ -2,7 +2,7 @@
 //   node packages/template/src/main.ts --cache DIR [--recipe FILE]
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { type BuildEnvd, prepareGuest } from "./guest/guest.ts";
+import { type PrepareGuestOptions, prepareGuest } from "./guest/guest.ts";
 import type { BuildStep } from "./progress.ts";
 import { builtinRecipe } from "./recipe/builtin.ts";
 import { parseRecipe } from "./recipe/parse.ts";
@@ -19,8 +19,9 @@ if (values.cache === undefined) {
 const options = { cacheDir: values.cache, onStep };
 const recipe =
   values.recipe === undefined ? builtinRecipe("minimal") : parseRecipe(await readFile(values.recipe, "utf8"));
-const { buildEnvd } = (await import(ENVD.href)) as { buildEnvd: BuildEnvd };
-const guest = await prepareGuest({ ...options, buildEnvd });
+type Envd = Pick<PrepareGuestOptions, "buildEnvd" | "envdKey">;
+const { buildEnvd, envdKey } = (await import(ENVD.href)) as Envd;
+const guest = await prepareGuest({ ...options, buildEnvd, envdKey });
 const rootfs = await buildRootfs({ ...options, recipe, onLog: (line) => console.error(line) });
 console.log(JSON.stringify({ guest, rootfs }, null, 2));
 

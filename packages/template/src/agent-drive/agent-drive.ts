@@ -5,7 +5,6 @@ import { run } from "@wrenn/linux";
 import { cached } from "../cache/cached.ts";
 import { fileSha256, partsSha256 } from "../cache/hash.ts";
 import { publish } from "../cache/publish.ts";
-import { walk } from "../cache/walk.ts";
 import { type DebianPackage, unpack } from "../debian/packages.ts";
 import { type BuildOptions, step } from "../progress.ts";
 import { assertSelfContained, copyLibraries, LIBRARIES } from "./libraries.ts";
@@ -25,6 +24,14 @@ export const AGENT_DRIVE_PACKAGES: readonly string[] = [
 /** The file system's UUID. Nothing looks for it; it is fixed so that the same content gives the same bytes. */
 const UUID = "77726e6e-6167-4e74-8000-647269766500";
 
+/** How the agent is made where the drive is not there yet. */
+export interface AgentSource {
+  /** Names what `compile` makes: the same key is the same bytes. */
+  key: string;
+  /** Makes the agent in a directory. */
+  compile(dir: string): Promise<Agent>;
+}
+
 /** What the agent is made of. */
 export interface Agent {
   /** Path of the executable. */
@@ -38,22 +45,15 @@ export interface Agent {
  * from the host's page cache, and starting it costs the guest no unpacking. Same inputs give the same bytes.
  */
 export async function buildAgentDrive(
-  agent: Agent,
+  source: AgentSource,
   packages: readonly DebianPackage[],
   options: BuildOptions,
 ): Promise<string> {
-  const programs = (await walk(agent.kernels))
-    .filter(({ isDirectory }) => !isDirectory)
-    .map(({ path }) => path);
-  const inputs = [
-    agent.executable,
-    ...packages.map((deb) => deb.path),
-    ...programs.map((path) => join(agent.kernels, path)),
-  ];
-  const hashes = await Promise.all(inputs.map((path) => fileSha256(path, options.signal)));
-  const key = partsSha256([JSON.stringify([PROGRAMS, LIBRARIES, UUID, programs]), ...hashes]);
-  return await cached({ ...options, name: `agent-drive/${key}.erofs` }, ({ scratch, path }) =>
-    step(options, "make agent drive", async () => {
+  const hashes = await Promise.all(packages.map(({ path }) => fileSha256(path, options.signal)));
+  const key = partsSha256([JSON.stringify([PROGRAMS, LIBRARIES, UUID]), source.key, ...hashes]);
+  return await cached({ ...options, name: `agent-drive/${key}.erofs` }, async ({ scratch, path }) => {
+    const agent = await source.compile(scratch);
+    await step(options, "make agent drive", async () => {
       const unpacked = (name: string) => join(scratch, "packages", name);
       for (const deb of packages) {
         await mkdir(unpacked(deb.name), { recursive: true });
@@ -67,8 +67,8 @@ export async function buildAgentDrive(
         signal: options.signal,
       });
       await publish(image, path);
-    }),
-  );
+    });
+  });
 }
 
 async function layOut(content: {

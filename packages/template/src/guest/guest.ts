@@ -3,7 +3,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AGENT_DRIVE_PACKAGES, buildAgentDrive } from "../agent-drive/agent-drive.ts";
 import { fileSha256 } from "../cache/hash.ts";
-import { withScratch } from "../cache/scratch.ts";
 import { fetchPackages } from "../debian/packages.ts";
 import { buildInitramfs, INITRAMFS_PACKAGES } from "../initramfs/initramfs.ts";
 import { prepareKernel } from "../kernel/kernel.ts";
@@ -30,8 +29,12 @@ export type BuildEnvd = (options: {
   signal?: AbortSignal;
 }) => Promise<void>;
 
+/** Names what `BuildEnvd` makes, without making it: 64 hex digits. As in `@wrenn/envd`. */
+export type EnvdKey = (signal?: AbortSignal) => Promise<string>;
+
 export interface PrepareGuestOptions extends BuildOptions {
   buildEnvd: BuildEnvd;
+  envdKey: EnvdKey;
 }
 
 /** Kernel and initramfs alone: as much of a guest as it takes to prove an accelerator. */
@@ -50,17 +53,15 @@ export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestA
   const packages = await fetchPackages([...INITRAMFS_PACKAGES, ...AGENT_DRIVE_PACKAGES], options);
   const only = (names: readonly string[]) => packages.filter((deb) => names.includes(deb.name));
   const initramfs = await buildInitramfs(kernel, only(INITRAMFS_PACKAGES), options);
-  const agentDrive = await withScratch({ ...options, name: "envd" }, async (scratch) => {
-    const agent = { executable: join(scratch, "envd"), kernels: join(scratch, "kernels") };
-    await step(options, "compile agent", () =>
-      options.buildEnvd({
-        outFile: agent.executable,
-        kernelsDir: agent.kernels,
-        ...(signal && { signal }),
-      }),
-    );
-    return await buildAgentDrive(agent, only(AGENT_DRIVE_PACKAGES), options);
-  });
+  const compile = (dir: string) =>
+    step(options, "compile agent", async () => {
+      const agent = { executable: join(dir, "envd"), kernels: join(dir, "kernels") };
+      const { executable: outFile, kernels: kernelsDir } = agent;
+      await options.buildEnvd({ outFile, kernelsDir, ...(signal && { signal }) });
+      return agent;
+    });
+  const agent = { key: await options.envdKey(signal), compile };
+  const agentDrive = await buildAgentDrive(agent, only(AGENT_DRIVE_PACKAGES), options);
   const hashes = await Promise.all(
     [kernel.path, initramfs, agentDrive].map((path) => fileSha256(path, signal)),
   );
