@@ -56,11 +56,17 @@ test("fromRawBody() reads the host's JSON, and survives anything else", () => {
   }
 });
 
-test("wasNeverSent() is true only when nobody listened", () => {
+test("wasNeverSent() is true only when nobody listened, or the host refuses", () => {
   assert.equal(wasNeverSent(new WrennError("unavailable", "no host")), true);
   assert.equal(wasNeverSent(unreachable("trying", system("ECONNREFUSED"))), true);
   assert.equal(wasNeverSent(unreachable("trying", system("ENOENT"))), true);
   assert.equal(wasNeverSent(unreachable("trying", system("ECONNRESET"))), false);
   const wrapped = new ConnectError("refused", Code.Unavailable, undefined, undefined, system("ECONNREFUSED"));
   assert.equal(wasNeverSent(fromRpc(wrapped, "trying")), true);
+  const broken = new ConnectError("the connection was closed before the answer", Code.Unavailable);
+  assert.equal(wasNeverSent(fromRpc(broken, "trying")), false);
+  const said = new ConnectError("this host is shutting down", Code.Unavailable, {
+    "wrenn-code": "unavailable",
+  });
+  assert.equal(wasNeverSent(fromRpc(said, "trying")), true);
 });

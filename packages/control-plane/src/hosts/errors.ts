@@ -57,12 +57,12 @@ export function unreachable(attempted: string, cause: unknown): WrennError {
   return make("unavailable", `${attempted}: the host cannot be reached; try again`, { cause });
 }
 
-/** Whether a call failed before anything of it could reach the host. */
+/** Whether a call failed before anything of it could reach the host, or the host has refused it. */
 export function wasNeverSent({ cause }: WrennError): boolean {
   const reason = cause instanceof ConnectError ? cause.cause : cause;
-  return (
-    reason === undefined || (reason instanceof Error && "code" in reason && REFUSED.has(String(reason.code)))
-  );
+  // A connection that ended under a call has no cause either, and then nobody knows.
+  if (reason === undefined) return !(cause instanceof ConnectError) || cause.metadata.has(CODE_METADATA);
+  return reason instanceof Error && "code" in reason && REFUSED.has(String(reason.code));
 }
 
 function make(code: ErrorCode, message: string, options: WrennErrorOptions): WrennError {
