@@ -19,8 +19,16 @@ export interface Endpoint {
   /** For RPCs. */
   transport: Transport;
   /** For the raw routes; streams share its connections. */
-  request(options: { method: string; path: string; headers: http.OutgoingHttpHeaders }): http.ClientRequest;
+  request(options: RequestOptions): http.ClientRequest;
   close(): void;
+}
+
+export interface RequestOptions {
+  method: string;
+  path: string;
+  headers: http.OutgoingHttpHeaders;
+  /** Breaks it off. */
+  signal?: AbortSignal;
 }
 
 /** No RPC answers with more: two captured streams of 10 MiB and what surrounds them. */
@@ -82,7 +90,7 @@ function endpoint({ address, baseUrl, nodeOptions, agent, request }: Parts): End
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: NO_COMPRESSION,
   });
-  const calls = unaryClient({ connect: () => openCalls(request), maxBytes: MAX_MESSAGE_BYTES });
+  const calls = unaryClient({ connect: (signal) => openCalls(request, signal), maxBytes: MAX_MESSAGE_BYTES });
   // A host of an earlier version, until this process ends.
   let older = false;
   const unary: Transport["unary"] = async (...call) => {
@@ -109,9 +117,9 @@ function endpoint({ address, baseUrl, nodeOptions, agent, request }: Parts): End
 /** The host knows calls over HTTP only. (No ConnectError: each of those is an instance of every class of them.) */
 class NoFrames extends Error {}
 
-async function openCalls(request: Endpoint["request"]): Promise<Socket> {
+async function openCalls(request: Endpoint["request"], signal: AbortSignal): Promise<Socket> {
   const answer = await upgraded(
-    request({ method: "GET", path: "/calls", headers: upgradeTo(UNARY_UPGRADE) }),
+    request({ method: "GET", path: "/calls", headers: upgradeTo(UNARY_UPGRADE), signal }),
   );
   if (isSocket(answer)) return answer;
   answer.resume();

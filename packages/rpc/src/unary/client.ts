@@ -14,8 +14,11 @@ import { callFrame, ERROR, parseAnswer } from "./frame.ts";
 import { codeOfName, MAX_TIMER_MS, TIMEOUT_HEADER } from "./protocol.ts";
 
 export interface UnaryClientOptions {
-  /** Opens a connection that the other end serves with {@link UnaryServer.accept}. */
-  connect: () => Promise<Socket>;
+  /**
+   * Opens a connection that the other end serves with {@link UnaryServer.accept}. Once `signal` is aborted nobody waits
+   * for it any more, and it has to give up.
+   */
+  connect: (signal: AbortSignal) => Promise<Socket>;
   /** A longer answer is an error. */
   maxBytes: number;
 }
@@ -37,12 +40,13 @@ export function unaryClient(options: UnaryClientOptions): UnaryClient {
     async unary(method, signal, timeoutMs, header, input) {
       signal?.throwIfAborted();
       const headers = header === undefined ? [] : entries(header);
-      if (timeoutMs !== undefined) headers.push([TIMEOUT_HEADER, String(timeoutMs)]);
+      const deadlineMs = timeoutMs === undefined ? undefined : wholeMs(timeoutMs);
+      if (deadlineMs !== undefined) headers.push([TIMEOUT_HEADER, String(deadlineMs)]);
       const message = toBinary(method.input, create(method.input, input));
       const call = new Call(callFrame(`${method.parent.typeName}/${method.name}`, headers, message));
       const cancel = () => call.end(ConnectError.from(signal?.reason, Code.Canceled));
       const late = () => call.end(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-      const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
+      const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
       signal?.addEventListener("abort", cancel, { once: true });
       try {
         pool.start(call);
@@ -66,7 +70,8 @@ class Call implements Waiting {
   readonly answered: Promise<Buffer>;
   /** Told when the connection is free again. */
   release: (() => void) | undefined;
-  connection: Connection | undefined;
+  /** Breaks off what goes on for it: the attempt to connect, then the exchange. */
+  breakOff: ((reason: ConnectError) => void) | undefined;
   ended = false;
   readonly #resolve: (frame: Buffer) => void;
   readonly #reject: (reason: unknown) => void;
@@ -94,7 +99,7 @@ class Call implements Waiting {
   end(reason: ConnectError): void {
     if (this.ended) return;
     this.failed(reason);
-    this.connection?.destroy(reason);
+    this.breakOff?.(reason);
   }
 }
 
@@ -104,6 +109,8 @@ class Pool {
   readonly #open = new Set<Connection>();
   /** The one that was used last is used next. */
   readonly #idle: Connection[] = [];
+  /** Calls that wait for a connection of their own. */
+  readonly #connecting = new Set<Call>();
   #closed = false;
 
   constructor(options: UnaryClientOptions) {
@@ -111,19 +118,27 @@ class Pool {
   }
 
   start(call: Call): void {
-    const kept = this.#idle.pop();
+    const kept = this.#kept();
     if (kept) this.#begin(kept, call);
     else if (this.#closed) call.failed(closed());
-    else this.#connect().then((made) => this.#begin(made, call), call.failed.bind(call));
+    else this.#connect(call).then((made) => this.#begin(made, call), call.failed.bind(call));
   }
 
   close(): void {
     this.#closed = true;
     for (const connection of [...this.#open]) connection.destroy(closed());
+    for (const call of [...this.#connecting]) call.end(closed());
   }
 
-  async #connect(): Promise<Connection> {
-    const socket = await this.#options.connect();
+  /** One that still goes: between the other side's end and the close of a connection there is time for a call. */
+  #kept(): Connection | undefined {
+    let kept = this.#idle.pop();
+    while (kept && !kept.reusable) kept = this.#idle.pop();
+    return kept;
+  }
+
+  async #connect(call: Call): Promise<Connection> {
+    const socket = await this.#dial(call);
     if (this.#closed) {
       socket.destroy();
       throw closed();
@@ -138,13 +153,25 @@ class Pool {
     return connection;
   }
 
+  /** Calls that were given up leave no attempts behind: a host that accepts and is silent would collect them. */
+  async #dial(call: Call): Promise<Socket> {
+    const attempt = new AbortController();
+    call.breakOff = (reason) => attempt.abort(reason);
+    this.#connecting.add(call);
+    try {
+      return await this.#options.connect(attempt.signal);
+    } finally {
+      this.#connecting.delete(call);
+    }
+  }
+
   #begin(connection: Connection, call: Call): void {
     // It was given up while the connection was made.
     if (call.ended) {
       this.#keep(connection);
       return;
     }
-    call.connection = connection;
+    call.breakOff = (reason) => connection.destroy(reason);
     call.release = () => this.#keep(connection);
     connection.begin(call.frame, call);
   }
@@ -153,6 +180,11 @@ class Pool {
     if (connection.reusable && this.#idle.length < MAX_IDLE) this.#idle.push(connection);
     else connection.destroy(undefined);
   }
+}
+
+/** What the other side takes: no fraction, at most ten digits. */
+function wholeMs(timeoutMs: number): number {
+  return Math.min(Math.max(0, Math.ceil(timeoutMs)), MAX_TIMER_MS);
 }
 
 function closed(): ConnectError {

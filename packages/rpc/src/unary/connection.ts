@@ -50,12 +50,15 @@ export class Connection {
   }
 
   #read(chunk: Buffer): void {
+    // Nobody has asked. The next call would take it, or what comes of it, for its answer.
+    if (!this.#waiting) {
+      this.#socket.destroy();
+      return;
+    }
     try {
       const frame = this.#reader.push(chunk);
       if (frame === undefined) return;
-      const waiting = this.#settle();
-      if (waiting) waiting.done(frame);
-      else this.#socket.destroy();
+      this.#settle()?.done(frame);
     } catch (reason) {
       const code = reason instanceof TooLarge ? Code.ResourceExhausted : Code.Internal;
       this.destroy(ConnectError.from(reason, code));

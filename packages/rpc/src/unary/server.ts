@@ -39,13 +39,14 @@ export interface UnaryServer {
   service<S extends DescService>(service: S, methods: Partial<Methods<S>>): void;
   /** Serves a connection from here on, until the other end closes it. */
   accept(socket: Duplex): void;
-  /** Closes all connections, which breaks off the calls under way. */
+  /** Closes all connections, which breaks off the calls under way, and those that are still to come. */
   close(): void;
 }
 
 export function unaryServer(options: UnaryServerOptions): UnaryServer {
   const routes = new Map<string, Route>();
   const sockets = new Set<Duplex>();
+  let closed = false;
   return {
     service(service, methods) {
       for (const desc of service.methods) {
@@ -55,11 +56,17 @@ export function unaryServer(options: UnaryServerOptions): UnaryServer {
       }
     },
     accept(socket) {
+      // It was on its way while everything ended.
+      if (closed) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
       serve(socket, routes, options);
     },
     close() {
+      closed = true;
       for (const socket of sockets) socket.destroy();
     },
   };
