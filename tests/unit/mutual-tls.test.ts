@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { Code, createClient } from "@connectrpc/connect";
 import { HostAgentService } from "@wrenn/rpc/hostagent";
 import { pino } from "pino";
@@ -21,6 +22,9 @@ const dir = mkdtempSync(join(tmpdir(), "wrenn-tls-"));
 
 /** Calls that have reached the host agent's methods. */
 let served = 0;
+
+/** What a stream waits for before it ends. */
+let held: Promise<void> | undefined;
 
 /** The parts of a host agent that the calls below come to. */
 const context = {
@@ -35,6 +39,7 @@ const context = {
       served++;
       yield { type: "log", line: "one" };
       yield { type: "log", line: "two" };
+      await held;
     },
   },
   manager: {
@@ -46,12 +51,12 @@ const context = {
   },
 } as unknown as ServiceContext;
 
-describe("mutual TLS between machines", () => {
+describe("mutual TLS between machines", { timeout: 60_000 }, () => {
   let address = "";
   let stop: StopListening;
   const open: Endpoint[] = [];
-  const endpoint = (files: { authority: string; client: string }) => {
-    const made = openEndpoint(address, {
+  const endpoint = (files: { authority: string; client: string; at?: string }) => {
+    const made = openEndpoint(files.at ?? address, {
       ca: join(dir, `${files.authority}.crt`),
       cert: join(dir, `${files.client}.crt`),
       key: join(dir, `${files.client}.key`),
@@ -69,16 +74,7 @@ describe("mutual TLS between machines", () => {
     }
     const port = await freePort();
     address = `https://127.0.0.1:${port}`;
-    stop = await listenOnTls(context, {
-      host: "127.0.0.1",
-      port,
-      tls: {
-        caFile: join(dir, "ours.crt"),
-        certFile: join(dir, "ours-host.crt"),
-        keyFile: join(dir, "ours-host.key"),
-      },
-      log: pino({ level: "silent" }),
-    });
+    stop = await listen(port);
   });
 
   after(async () => {
@@ -117,6 +113,32 @@ describe("mutual TLS between machines", () => {
     assert.equal(served, before);
   });
 
+  it("looks after connections on which nothing is said", async () => {
+    await clientOf(endpoint({ authority: "ours", client: "ours-client" })).listTemplates({});
+    const port = Number(new URL(address).port);
+    // A lost acknowledgement's timer may run before it.
+    while (!serverTimers(port).every((timer) => timer === KEEP_ALIVE)) await setTimeout(5);
+  });
+
+  it("ends what is open when it stops", async () => {
+    const port = await freePort();
+    const stopThis = await listen(port);
+    const made = endpoint({ authority: "ours", client: "ours-client", at: `https://127.0.0.1:${port}` });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    held = promise;
+    const stream = clientOf(made).buildTemplate({ name: "t" })[Symbol.asyncIterator]();
+    assert.equal((await stream.next()).done, false);
+    assert.equal((await stream.next()).done, false);
+    const broken = assert.rejects(stream.next());
+    const idle = connect(port, "127.0.0.1");
+    await once(idle, "connect");
+    const closed = once(idle, "close");
+    await stopThis();
+    await Promise.all([broken, closed]);
+    resolve();
+    held = undefined;
+  });
+
   it("does not speak without TLS", async () => {
     const before = served;
     await assert.rejects(fetch(address.replace("https:", "http:")));
@@ -127,6 +149,36 @@ describe("mutual TLS between machines", () => {
     assert.throws(() => openEndpoint(address, undefined), /WRENN_HOST_TLS_CERT/);
   });
 });
+
+/** In `/proc/net/tcp`: the timer of a connection that sends nothing and has keep-alive on. */
+const KEEP_ALIVE = "02";
+const ESTABLISHED = "01";
+
+/** The timers of the connections to this port of ours, at the end that listens. */
+function serverTimers(port: number): string[] {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1);
+  const timers: string[] = [];
+  for (const line of lines) {
+    const [, address, , state, , timer = ""] = line.trim().split(/\s+/);
+    if (address?.endsWith(local) && state === ESTABLISHED) timers.push(timer.slice(0, 2));
+  }
+  assert.notEqual(timers.length, 0);
+  return timers;
+}
+
+async function listen(port: number): Promise<StopListening> {
+  return await listenOnTls(context, {
+    host: "127.0.0.1",
+    port,
+    tls: {
+      caFile: join(dir, "ours.crt"),
+      certFile: join(dir, "ours-host.crt"),
+      keyFile: join(dir, "ours-host.key"),
+    },
+    log: pino({ level: "silent" }),
+  });
+}
 
 function makeAuthority(name: string): void {
   newKey(name);
