@@ -18,7 +18,6 @@ const KINDS = [
   { memoryMib: 512, writtenMib: 16 },
   { memoryMib: 512, writtenMib: 48 },
   { memoryMib: 512, writtenMib: 112 },
-  { memoryMib: 512, writtenMib: 240 },
   { memoryMib: 1024, writtenMib: 520 },
 ] as const;
 type Kind = (typeof KINDS)[number];

@@ -7,7 +7,7 @@ export type MemorySetting = "auto" | "shared" | "lazy";
  * From this much on that is to be copied into a machine before it may run, it is faster to let its memory arrive, `bytes`.
  * See docs/decisions/0017-lazy-restore-on-qemu.md for the measurements.
  */
-export const LAZY_FROM_BYTES: number = 64 * 1024 * 1024;
+export const LAZY_FROM_BYTES: number = 512 * 1024 * 1024;
 
 export interface MemoryFacts {
   setting: MemorySetting;
