@@ -15,7 +15,7 @@ import type { HostContext } from "./context.ts";
 import { linkKept, topsOfKept } from "./kept-tops.ts";
 import { type GuestImageNames, lifeDir } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
-import { BootTimeout, waitForGuest } from "./wait-for-guest.ts";
+import { BootFailure, waitForGuest } from "./wait-for-guest.ts";
 
 /** How a life begins, and the frozen layers of its disk, bottom first. */
 export type Beginning = {
@@ -29,7 +29,10 @@ export type Beginning = {
   | { kind: "saved"; snapshot: Snapshot; base: string }
 );
 
-/** Attempts at booting. Under emulation about one boot in fifty hangs in the kernel's timer calibration. */
+/**
+ * Attempts at booting. Under emulation about one boot in fifty hangs in the kernel's timer calibration, and under an
+ * emulated KVM a machine ends by itself now and then, before its init.
+ */
 const BOOT_ATTEMPTS = 2;
 
 /**
@@ -46,9 +49,9 @@ export async function beginLife(
     try {
       return await beginOnce(context, sandbox, beginning, log);
     } catch (reason) {
-      if (beginning.kind === "saved" || attempt >= BOOT_ATTEMPTS || !(reason instanceof BootTimeout))
+      if (beginning.kind === "saved" || attempt >= BOOT_ATTEMPTS || !(reason instanceof BootFailure))
         throw reason;
-      log.warn({ err: reason, attempt }, "the guest did not come up in time; trying once more");
+      log.warn({ err: reason, attempt }, "the guest did not come up; trying once more");
     }
   }
 }

@@ -10,7 +10,10 @@ export interface GuestWait {
   gone: AbortSignal;
 }
 
-/** Waits for the agent's first answer, the end of the VMM or of the sandbox, or the deadline, whichever is first. */
+/**
+ * Waits for the agent's first answer. Throws `BootFailure` when the VMM ends or the deadline passes before it, and the
+ * reason of `gone`.
+ */
 export async function waitForGuest({ machine, guest, deadlineMs, gone }: GuestWait): Promise<void> {
   const deadline = AbortSignal.timeout(deadlineMs);
   const ended = new AbortController();
@@ -21,11 +24,9 @@ export async function waitForGuest({ machine, guest, deadlineMs, gone }: GuestWa
     gone.throwIfAborted();
     const seen = await lastSeen(machine);
     if (ended.signal.aborted) {
-      throw new WrennError("internal", `the virtual machine ended before its guest answered; ${seen}`, {
-        cause,
-      });
+      throw new BootFailure(`the virtual machine ended before its guest answered; ${seen}`, cause);
     }
-    throw new BootTimeout(
+    throw new BootFailure(
       `the guest did not answer within ${Math.round(deadlineMs / 1000)} s; ${seen}`,
       cause,
     );
@@ -38,8 +39,8 @@ export async function lastSeen(machine: Machine): Promise<string> {
   return tail === "" ? "its console is empty" : `its console ends with:\n${tail}`;
 }
 
-/** A guest that did not come up in time: worth one more attempt. */
-export class BootTimeout extends WrennError {
+/** A guest that did not come up: worth one more attempt. */
+export class BootFailure extends WrennError {
   constructor(message: string, cause: unknown) {
     super("internal", message, { cause });
   }
