@@ -245,3 +245,11 @@ function start(message: ClientMessage, say: (message: object) => void, socket: W
   });
   return child;
 }
+
+/**
+ * What a command says on stderr without the steps that took a second: how many those are is the machine's to say.
+ * `wrenn: copying a to b …` and `wrenn: copying a to b: 1.5 s`.
+ */
+export function withoutSlowSteps(stderr: string): string {
+  return stderr.replaceAll(/^wrenn: .*(?: …|: \d+\.\d s)\n/gm, "");
+}
