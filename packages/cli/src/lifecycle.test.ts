@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
-import { SANDBOX_ID, type TestService, testService, withoutSlowSteps } from "./test-service.ts";
+import { quick, SANDBOX_ID, type TestService, testService } from "./test-service.ts";
 
 const MAIN = join(import.meta.dirname, "main.ts");
 const PATH = `/v1/sandboxes/${SANDBOX_ID}`;
@@ -22,7 +22,7 @@ async function wrenn(...args: string[]) {
   const ended = once(child, "close");
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   await ended;
-  return { status: child.exitCode, stdout, stderr: withoutSlowSteps(stderr) };
+  return quick({ status: child.exitCode, stdout, stderr });
 }
 
 const quiet = { status: 0, stdout: "", stderr: "" };

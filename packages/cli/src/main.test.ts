@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
-import { SANDBOX_ID, type TestService, testService, withoutSlowSteps } from "./test-service.ts";
+import { quick, SANDBOX_ID, type TestService, testService } from "./test-service.ts";
 
 const MAIN = join(import.meta.dirname, "main.ts");
 
@@ -36,11 +36,6 @@ async function wrenn(service: TestService, args: string[], { input = "", env = {
   child.stdin?.on("error", () => undefined); // a command need not read its input
   child.stdin?.end(input);
   return finish(child);
-}
-
-/** The result as a quick machine has it. */
-function quick(result: Result): Result {
-  return { ...result, stderr: withoutSlowSteps(result.stderr) };
 }
 
 function temporaryDirectory(): { path: string } & Disposable {

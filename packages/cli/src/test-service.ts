@@ -247,9 +247,9 @@ function start(message: ClientMessage, say: (message: object) => void, socket: W
 }
 
 /**
- * What a command says on stderr without the steps that took a second: how many those are is the machine's to say.
+ * A command's result without the steps that took a second, whose number is the machine's to say:
  * `wrenn: copying a to b …` and `wrenn: copying a to b: 1.5 s`.
  */
-export function withoutSlowSteps(stderr: string): string {
-  return stderr.replaceAll(/^wrenn: .*(?: …|: \d+\.\d s)\n/gm, "");
+export function quick<R extends { stderr: string }>(result: R): R {
+  return { ...result, stderr: result.stderr.replaceAll(/^wrenn: .*(?: …|: \d+\.\d s)\n/gm, "") };
 }

@@ -80,7 +80,7 @@ interface Parts {
   request: Endpoint["request"];
 }
 
-/** Streams by connect-node; calls with one answer as frames, which cost a third of its (decision 0013). */
+/** Streams by connect-node; calls with one answer as frames, which are less work (decision 0013). */
 function endpoint({ address, baseUrl, nodeOptions, agent, request }: Parts): Endpoint {
   const connect = createConnectTransport({
     baseUrl,
