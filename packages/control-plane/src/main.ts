@@ -5,6 +5,7 @@ import { startControlPlane } from "./control-plane.ts";
 import { openLog } from "./http/logger.ts";
 
 process.title = "wrenn-control-plane";
+if (process.argv[2] === "--load-only") process.exit(0);
 
 /** A stop that takes longer than this is not going to end. */
 const STOP_MS = 25_000;

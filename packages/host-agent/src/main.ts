@@ -5,6 +5,7 @@ import { readConfig } from "./config.ts";
 import { logDestination } from "./log-destination.ts";
 
 process.title = "wrenn-host-agent";
+if (process.argv[2] === "--load-only") process.exit(0);
 const config = readConfig(process.env);
 const log = pino(
   { level: config.logLevel, base: { process: "host-agent" } },

@@ -3,6 +3,9 @@
 import { chown, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
+/** The argument with which each of these programs loads its code, which fills the cache, and ends. */
+export const LOAD_ONLY = "--load-only";
+
 /** The host agent's directory: root's. */
 export function agentCodeCache(cacheDir: string): string {
   return join(cacheDir, "code", "host-agent");

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { WrennError } from "@wrenn/core";
+import { LOAD_ONLY } from "./code-cache.ts";
 import { DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, DEFAULT_LISTEN, dataLayout, SOURCE_ROOT } from "./layout.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { lineProgress } from "./progress.ts";
@@ -51,6 +52,9 @@ async function main(): Promise<number> {
       return await logsCommand();
     case "doctor":
       return await doctorCommand();
+    case LOAD_ONLY:
+      await import("./up.ts");
+      return 0;
     case "--help":
       process.stdout.write(USAGE);
       return 0;

@@ -3,20 +3,28 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { certificateSettings } from "./certificate.ts";
-import { agentCodeCache, controlPlaneCodeCache } from "./code-cache.ts";
+import { agentCodeCache, controlPlaneCodeCache, LOAD_ONLY } from "./code-cache.ts";
+import { compileSources } from "./compile.ts";
 import type { RuntimeLayout } from "./layout.ts";
+import { NODE_FLAGS } from "./node-flags.ts";
 import { ManagedProcess } from "./process/managed.ts";
 import { confinedCommand } from "./process/unprivileged.ts";
 import type { RotatingLog } from "./rotating-log.ts";
 
-interface Daemon {
+export interface Daemon {
+  process: ManagedProcess;
+  /** Has its sources compiled, so that it starts without a compiler; to be called before it starts. */
+  compile(signal: AbortSignal): Promise<void>;
+}
+
+interface DaemonOptions {
   /** The source tree that holds the daemons. */
   sourceRoot: string;
   log: RotatingLog;
   say: (line: string) => void;
 }
 
-export interface HostAgentOptions extends Daemon {
+export interface HostAgentOptions extends DaemonOptions {
   dataDir: string;
   cacheDir: string;
   block: number;
@@ -31,7 +39,7 @@ export interface HostAgentOptions extends Daemon {
   memory: string | undefined;
 }
 
-export interface ControlPlaneOptions extends Daemon {
+export interface ControlPlaneOptions extends DaemonOptions {
   /** Holds the directory that `makeCodeCache` made for it. */
   cacheDir: string;
   runtime: RuntimeLayout;
@@ -45,62 +53,73 @@ export interface ControlPlaneOptions extends Daemon {
  * The host agent. It is root, and when the supervisor dies it gets SIGTERM from the kernel, so that two of
  * them never serve one data directory.
  */
-export function hostAgent(options: HostAgentOptions): ManagedProcess {
+export function hostAgent(options: HostAgentOptions): Daemon {
   const { sourceRoot, dataDir, cacheDir, block, runtime, clientUid, resolver, vmm, memory, log, say } =
     options;
-  return new ManagedProcess({
-    name: "host agent",
-    log,
-    say,
-    reportsPid: false,
-    env: {
-      ...settingsOf(process.env),
-      WRENN_DATA_DIR: dataDir,
-      WRENN_CACHE_DIR: cacheDir,
-      NODE_COMPILE_CACHE: agentCodeCache(cacheDir),
-      WRENN_BLOCK: String(block),
-      WRENN_SOCKET: runtime.agentSocket,
-      WRENN_SOCKET_OWNER: String(clientUid),
-      ...(resolver !== undefined && { WRENN_DNS: resolver }),
-      ...(vmm !== undefined && { WRENN_VMM: vmm }),
-      ...(memory !== undefined && { WRENN_MEMORY: memory }),
-    },
-    command: () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")],
-  });
+  const codeCache = agentCodeCache(cacheDir);
+  const env = {
+    ...settingsOf(process.env),
+    WRENN_DATA_DIR: dataDir,
+    WRENN_CACHE_DIR: cacheDir,
+    NODE_COMPILE_CACHE: codeCache,
+    WRENN_BLOCK: String(block),
+    WRENN_SOCKET: runtime.agentSocket,
+    WRENN_SOCKET_OWNER: String(clientUid),
+    ...(resolver !== undefined && { WRENN_DNS: resolver }),
+    ...(vmm !== undefined && { WRENN_VMM: vmm }),
+    ...(memory !== undefined && { WRENN_MEMORY: memory }),
+  };
+  const command = ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")] as const;
+  return {
+    process: new ManagedProcess({
+      name: "host agent",
+      log,
+      say,
+      reportsPid: false,
+      env,
+      command: () => command,
+    }),
+    compile: (signal) =>
+      compileSources({ sourceRoot, codeCache, command: [...command, LOAD_ONLY], env, signal }),
+  };
 }
 
 /** The control plane: its own user, no capabilities, and a view of the file system with what it reads. */
-export function controlPlane(options: ControlPlaneOptions): ManagedProcess {
+export function controlPlane(options: ControlPlaneOptions): Daemon {
   const { sourceRoot, cacheDir, runtime, uid, listen, databaseUrl, log, say } = options;
   const codeCache = controlPlaneCodeCache(cacheDir, uid);
-  return new ManagedProcess({
-    name: "control plane",
-    log,
-    say,
-    reportsPid: true,
-    env: {
-      ...settingsOf(process.env),
-      ...certificateSettings(process.env, runtime),
-      NODE_ENV: "production",
-      NODE_COMPILE_CACHE: codeCache,
-      DATABASE_URL: databaseUrl,
-      WRENN_LISTEN: listen,
-      WRENN_HOSTS: `unix:${runtime.agentSocket}`,
-      WRENN_BOOTSTRAP_KEY_FILE: runtime.apiKey,
+  const env = {
+    ...settingsOf(process.env),
+    ...certificateSettings(process.env, runtime),
+    NODE_ENV: "production",
+    NODE_COMPILE_CACHE: codeCache,
+    DATABASE_URL: databaseUrl,
+    WRENN_LISTEN: listen,
+    WRENN_HOSTS: `unix:${runtime.agentSocket}`,
+    WRENN_BOOTSTRAP_KEY_FILE: runtime.apiKey,
+  };
+  const confined = {
+    uid,
+    gid: uid,
+    // A read-only bind mount lets a client connect to the sockets below it.
+    read: [sourceRoot, process.execPath, runtime.dir],
+    write: [codeCache],
+    command: nodeCommand(sourceRoot, "control-plane"),
+  };
+  return {
+    process: new ManagedProcess({
+      name: "control plane",
+      log,
+      say,
+      reportsPid: true,
+      env,
+      command: (statusFd) => confinedCommand(confined, statusFd),
+    }),
+    compile: (signal) => {
+      const command = confinedCommand({ ...confined, command: [...confined.command, LOAD_ONLY] });
+      return compileSources({ sourceRoot, codeCache, command, env, signal });
     },
-    command: (statusFd) =>
-      confinedCommand(
-        {
-          uid,
-          gid: uid,
-          // A read-only bind mount lets a client connect to the sockets below it.
-          read: [sourceRoot, process.execPath, runtime.dir],
-          write: [codeCache],
-          command: nodeCommand(sourceRoot, "control-plane"),
-        },
-        statusFd,
-      ),
-  });
+  };
 }
 
 /** Throws `unavailable` when the sources are readable for root only, which no mount can mend. */
@@ -115,21 +134,8 @@ export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
   }
 }
 
-/**
- * A young generation of at most 3 x 4 MiB instead of 3 x 16, which the buffers of a transfer would fill at once. Smaller
- * ones, and `--optimize-for-size`, spend several times as long on collecting: 0.3 ms of every call. `--expose-gc` is for
- * `@wrenn/rpc/bulk`.
- */
-const HEAP_FLAGS = ["--max-semi-space-size=4", "--expose-gc"];
-
-/**
- * Functions are optimised after some 100 calls instead of 500: a daemon answers few calls, and each should be short
- * (decision 0013). Counts of 30 and 60 took 20 MiB more.
- */
-const COMPILER_FLAGS = ["--minimum-invocations-after-ic-update=100", "--invocation-count-for-maglev=100"];
-
 function nodeCommand(sourceRoot: string, packageName: string): string[] {
-  return [process.execPath, ...HEAP_FLAGS, ...COMPILER_FLAGS, mainFile(sourceRoot, packageName)];
+  return [process.execPath, ...NODE_FLAGS, mainFile(sourceRoot, packageName)];
 }
 
 function mainFile(sourceRoot: string, packageName: string): string {
@@ -137,12 +143,13 @@ function mainFile(sourceRoot: string, packageName: string): string {
 }
 
 /** What a daemon inherits: the platform's own settings, authorities for TLS, and nothing of the user's shell. */
-function settingsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function settingsOf(env: NodeJS.ProcessEnv): Record<string, string> {
   const secret = new Set(["WRENN_API_KEY", "WRENN_URL"]);
   const passed = Object.entries(env).filter(
-    ([name]) =>
-      (name.startsWith("WRENN_") && !secret.has(name)) ||
-      /^(FIRECRACKER_BIN|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|TZ)$/.test(name),
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined &&
+      ((entry[0].startsWith("WRENN_") && !secret.has(entry[0])) ||
+        /^(FIRECRACKER_BIN|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|TZ)$/.test(entry[0])),
   );
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

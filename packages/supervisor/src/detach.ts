@@ -1,13 +1,18 @@
 // `wrenn up --detach`: a supervisor in the background, and a command that returns when it is ready.
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
+import { getCompileCacheDir } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { WrennError } from "@wrenn/core";
-import { dataLayout, logFile } from "./layout.ts";
+import { LOAD_ONLY } from "./code-cache.ts";
+import { compileSources } from "./compile.ts";
+import { dataLayout, logFile, SOURCE_ROOT } from "./layout.ts";
 import { NOTIFY_FD, parseNotice } from "./notify.ts";
 import { tailOf } from "./rotating-log.ts";
+
+const MAIN = join(import.meta.dirname, "main.ts");
 
 /**
  * Runs `main.ts up …argv` in a session of its own, shows its progress, and returns once it is ready.
@@ -17,8 +22,9 @@ export async function upDetached(dataDir: string, argv: readonly string[]): Prom
   const data = dataLayout(dataDir);
   mkdirSync(data.logs, { recursive: true, mode: 0o700 });
   const log = logFile(data, "supervisor");
+  await compileSupervisor();
   const output = openSync(log, "a", 0o640);
-  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), "up", ...argv], {
+  const child = spawn(process.execPath, [MAIN, "up", ...argv], {
     cwd: "/",
     detached: true,
     env: { ...process.env, [NOTIFY_FD]: "3" },
@@ -51,4 +57,12 @@ export async function upDetached(dataDir: string, argv: readonly string[]): Prom
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
   }
+}
+
+/** Has the sources of the supervisor compiled before it starts. This process shares its code cache. */
+async function compileSupervisor(): Promise<void> {
+  const codeCache = getCompileCacheDir();
+  if (codeCache === undefined) return;
+  const command = [process.execPath, MAIN, LOAD_ONLY] as const;
+  await compileSources({ sourceRoot: SOURCE_ROOT, codeCache, command });
 }

@@ -131,19 +131,28 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     say,
   });
   scope.defer("database", () => database?.stop());
-  scope.defer("host agent", () => agent.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS }));
-  scope.defer("control plane", () => api.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS }));
+  scope.defer("host agent", () =>
+    agent.process.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS }),
+  );
+  scope.defer("control plane", () =>
+    api.process.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS }),
+  );
 
   const url = localUrl(listen);
-  await agent.start();
-  if (database) await progress.step("starting the database", () => database.start());
+  await Promise.all([
+    agent.compile(signal).then(() => agent.process.start()),
+    database && progress.step("starting the database", () => database.start()),
+    api.compile(signal),
+  ]);
   signal.throwIfAborted();
   // Both at once: each is busy with starting for seconds, and the control plane asks again until the agent answers.
   await Promise.all([
-    progress.step("starting the host agent", () => agent.orDeath(answersOn(runtime.agentSocket, signal))),
+    progress.step("starting the host agent", () =>
+      agent.process.orDeath(answersOn(runtime.agentSocket, signal)),
+    ),
     progress.step("starting the control plane", async () => {
-      await api.start();
-      await api.orDeath(waitUntilHealthy(url, READY_MS, signal));
+      await api.process.start();
+      await api.process.orDeath(waitUntilHealthy(url, READY_MS, signal));
     }),
   ]);
 
@@ -155,7 +164,13 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     () => writeInstance(data.instance, instance),
     () => removeInstance(data.instance),
   );
-  return running({ scope: scope.move(), instance, apiKey, data, processes: { database, agent, api } });
+  return running({
+    scope: scope.move(),
+    instance,
+    apiKey,
+    data,
+    processes: { database, agent: agent.process, api: api.process },
+  });
 }
 
 function running(parts: {

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { connect } from "node:net";
 
 process.title = "wrenn-control-plane";
+if (process.argv[2] === "--load-only") process.exit(0);
 const [host = "", port = ""] = (process.env["WRENN_LISTEN"] ?? "").split(":");
 const key = readFileSync(process.env["WRENN_BOOTSTRAP_KEY_FILE"] ?? "", "utf8").trim();
 const databaseSocket = new URL(process.env["DATABASE_URL"] ?? "").searchParams.get("host");

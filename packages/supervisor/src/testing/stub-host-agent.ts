@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 
 const socket = process.env["WRENN_SOCKET"] ?? "";
 process.title = "wrenn-host-agent";
+if (process.argv[2] === "--load-only") process.exit(0);
 rmSync(socket, { force: true });
 const server = createServer((client) => {
   client.on("error", () => {}); // a client that only looked whether it can connect
