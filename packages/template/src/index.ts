@@ -1,4 +1,6 @@
 // @wrenn/template: what a guest boots from. Recipes, root file systems, kernel, initramfs, agent drive.
+
+export { fileSha256 } from "./cache/hash.ts";
 export {
   type BuildEnvd,
   type GuestArtifacts,

@@ -1,9 +1,9 @@
 // Immutable files that sandboxes boot from: kernels, initramfs, agent drives, root file systems, by name.
-import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
+import { constants } from "node:fs";
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { MIB, WrennError } from "@wrenn/core";
+import { WrennError } from "@wrenn/core";
+import { fileSha256 } from "@wrenn/template";
 import { makeSizedImage } from "./sized-image.ts";
 
 /** A content hash, or one with the size that the image was grown to, `MiB`. */
@@ -49,7 +49,7 @@ export class ImageStore {
    * blocks where the file system can). Returns its name.
    */
   async keep(path: string, sha256?: string): Promise<string> {
-    const name = sha256 ?? (await contentHash(path));
+    const name = sha256 ?? (await fileSha256(path));
     const kept = this.path(name);
     if (await exists(kept)) return name;
     try {
@@ -77,12 +77,6 @@ export class ImageStore {
     for (const name of gone) await rm(join(this.#dir, name), { force: true });
     return gone;
   }
-}
-
-async function contentHash(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: MIB })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }
 
 async function exists(path: string): Promise<boolean> {
