@@ -85,8 +85,12 @@ export class TemplateBuilds {
     this.#closing.abort(new WrennError("unavailable", "this host is shutting down"));
   }
 
-  /** A template that does not boot is no template: the failure is the build's. */
+  /**
+   * A template that does not boot is no template: the failure is the build's. One whose root file system and guest parts
+   * are those of a booted copy has booted.
+   */
   async #bootOnce(build: Build, template: BaseTemplate): Promise<void> {
+    if ((await this.#warm.find(template, DEFAULT_SHAPE)) !== undefined) return;
     const name = "boot once";
     const began = performance.now();
     push(build, { type: "step", name, done: false, millis: 0 });

@@ -102,11 +102,15 @@ export class TemplateRegistry {
     return [...this.#templates.values()].sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  /** Brings a root file system in. It has no name until {@link set} gives it one. */
+  /**
+   * Brings a root file system in. It has no name until {@link set} gives it one. What has booted from the same one under
+   * that name stays with it.
+   */
   async base(name: string, rootfs: RootfsImage): Promise<BaseTemplate> {
     assertName(name);
     const image = await this.#images.keep(rootfs.path, rootfs.sha256);
     const minDiskMb = Math.ceil(rootfs.apparentBytes / MIB);
+    const now = this.find(name);
     return {
       name,
       type: "base",
@@ -115,7 +119,7 @@ export class TemplateRegistry {
       sizeBytes: rootfs.sizeBytes,
       minDiskMb,
       createdAt: Date.now(),
-      warm: {},
+      warm: now?.type === "base" && now.rootfs === image ? now.warm : {},
     };
   }
 
