@@ -35,10 +35,10 @@ const BINARY = "/usr/bin/qemu-system-x86_64";
 /** A machine that an earlier process has left answers at once, or is stuck. */
 const ADOPT_TIMEOUT_MS = 5000;
 /**
- * How long a guest whose memory arrives while it runs has come to itself before it is sent what it did not ask for, so
- * that its first work neither competes with that nor waits for it.
+ * When a guest whose memory arrives while it runs is sent what it did not ask for: once it has come to itself, so that its
+ * first work neither competes with that nor waits for it. On a busy host that work takes longer.
  */
-const PUSH_AFTER_MS = 2000;
+const PUSH = { afterMs: 2000, quietMs: 500, byMs: 10_000 } as const;
 const log = debuglog("wrenn-vmm");
 
 export class QemuVmm implements Vmm {
@@ -136,7 +136,7 @@ export class QemuVmm implements Vmm {
       roms,
       devices,
       memory: MEMORY_ID,
-      pushAfterMs: PUSH_AFTER_MS,
+      push: PUSH,
     });
     let machine: QemuMachine | undefined;
     try {

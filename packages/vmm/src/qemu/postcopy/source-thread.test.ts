@@ -7,10 +7,11 @@ import { SourceThread, type SourceThreadOptions } from "./source-thread.ts";
 import { type PatternData, PatternPages, patternRef, TestReceiver } from "./test-receiver.ts";
 
 const MEMORY = "m0";
+const AT_ONCE = { afterMs: 0, quietMs: 0, byMs: 0 };
 
 function start(
   data: Partial<PatternData> & { pages: number },
-  options: Pick<SourceThreadOptions, "stallMs"> = {},
+  options: Partial<Pick<SourceThreadOptions, "stallMs" | "push">> = {},
 ) {
   const [fd, theirs] = socketPair();
   const source = new SourceThread({
@@ -19,7 +20,7 @@ function start(
     roms: { blocks: [{ name: MEMORY, bytes: data.pages * 4096 }], contents: new Map() },
     memory: MEMORY,
     devices: Buffer.from("devices"),
-    pushAfterMs: 0,
+    push: AT_ONCE,
     ...options,
   });
   const channel = new Socket({ fd: theirs, readable: true, writable: true });
@@ -52,6 +53,35 @@ describe("SourceThread", () => {
         receiver.blocks.get(MEMORY)?.subarray(page * 4096, (page + 1) * 4096),
         pages.content(page),
       );
+    await source.stop();
+  });
+
+  it("sends nothing that nobody asked for while the guest still asks, up to a limit", async () => {
+    const { source, receiver, received } = start(
+      { pages: 4096 },
+      { push: { afterMs: 0, quietMs: 60_000, byMs: 300 } },
+    );
+    await source.devicesLoaded;
+    await receiver.touch(500);
+    const began = performance.now();
+    await source.settle();
+    await receiver.touch(1000);
+    const { loaded } = source.progress;
+    assert.ok(loaded <= 64, `${loaded} pages`);
+    await source.complete;
+    assert.ok(performance.now() - began >= 300);
+    await received;
+    await source.stop();
+  });
+
+  it("sends the rest as soon as the guest asks no more", async () => {
+    const times = { afterMs: 0, quietMs: 20, byMs: 600_000 };
+    const { source, receiver, received } = start({ pages: 1000 }, { push: times });
+    await source.devicesLoaded;
+    await receiver.touch(500);
+    await source.settle();
+    await source.complete;
+    await received;
     await source.stop();
   });
 
@@ -122,7 +152,7 @@ describe("SourceThread", () => {
       roms: { blocks: [{ name: MEMORY, bytes: 4096 }], contents: new Map() },
       memory: MEMORY,
       devices: Buffer.alloc(0),
-      pushAfterMs: 0,
+      push: AT_ONCE,
     });
     const channel = new Socket({ fd: theirs, readable: true, writable: true });
     const closed = new Promise((resolve) => channel.once("close", resolve).resume());

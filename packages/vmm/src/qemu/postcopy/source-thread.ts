@@ -5,6 +5,16 @@ import { type LazyPagesRef, type PageRange, WrennError } from "@wrenn/core";
 import type { Roms } from "./blocks.ts";
 
 /** What the thread is started with. */
+/** When what nobody asks for begins to be sent, counted from {@link SourceThread.settle}. */
+export interface PushTimes {
+  /** Not before, `ms`. */
+  afterMs: number;
+  /** Once the guest has asked for nothing that long, `ms`. */
+  quietMs: number;
+  /** Then at the latest, `ms`. */
+  byMs: number;
+}
+
 export interface SourceThreadOptions {
   /** Connected to the receiver. It is the thread's from the start, also when that fails. */
   fd: number;
@@ -14,8 +24,7 @@ export interface SourceThreadOptions {
   memory: string;
   /** See `deviceSections`. */
   devices: Uint8Array;
-  /** How long after {@link SourceThread.settle} what nobody asks for begins to be sent, `ms`. */
-  pushAfterMs: number;
+  push: PushTimes;
   /** A read of the saved memory that takes longer is not waited for by {@link SourceThread.stop}. Default: 30 s. */
   stallMs?: number;
 }

@@ -6,7 +6,7 @@ import { pagesWithContent } from "./page-plan.ts";
 import { PostcopySource } from "./source.ts";
 import type { FromSource, SourceData, ToSource } from "./source-thread.ts";
 
-const { fd, pages: ref, roms, memory, devices, pushAfterMs, counts } = workerData as SourceData;
+const { fd, pages: ref, roms, memory, devices, push, counts } = workerData as SourceData;
 const tell = (message: FromSource) => parentPort?.postMessage(message);
 
 const channel = new Socket({ fd, readable: true, writable: true });
@@ -28,9 +28,15 @@ try {
     if (message.kind === "stop") channel.destroy();
     else {
       tell({ kind: "touched", ranges: [...source.touched] });
-      timer ??= setTimeout(() => source.push(), pushAfterMs);
+      timer ??= setTimeout(pushWhenQuiet, push.afterMs, performance.now());
     }
   });
+  const pushWhenQuiet = (settledAt: number) => {
+    const at = Math.min(source.askedAt + push.quietMs, settledAt + push.byMs);
+    const ms = at - performance.now();
+    if (ms <= 0) source.push();
+    else timer = setTimeout(pushWhenQuiet, ms, settledAt);
+  };
   try {
     await source.run();
     tell({ kind: "complete" });

@@ -26,6 +26,7 @@ export class PostcopySource {
   readonly #section: PartSection;
   readonly #scratch = Buffer.allocUnsafeSlow(BATCH_PAGES * PAGE_BYTES);
   readonly #over = Promise.withResolvers<void>();
+  #askedAt = 0;
   #pushing = false;
   #closed = false;
   #allSent = false;
@@ -41,6 +42,11 @@ export class PostcopySource {
   /** What the guest waited for so far. */
   get touched(): readonly PageRange[] {
     return this.#plan.touched;
+  }
+
+  /** When the guest last asked for a page, by `performance.now()`; 0 = not yet. */
+  get askedAt(): number {
+    return this.#askedAt;
   }
 
   /** From here on also what nobody asks for is sent, until all has arrived. */
@@ -108,6 +114,7 @@ export class PostcopySource {
       // The others were sent whole before the guest ran.
       if (block !== this.#options.memory)
         throw new WrennError("internal", `the machine asks for pages of ${block}`);
+      this.#askedAt = performance.now();
       this.#plan.wait({ start: start / PAGE_BYTES, count: bytes / PAGE_BYTES });
       this.#woken.resolve();
     } else if (answer.kind === "pong") {
