@@ -7,6 +7,7 @@ import { type Failure, toldShort } from "./failures.ts";
 import { interruptible } from "./interrupt.ts";
 import { withLab } from "./lab/with-lab.ts";
 import { type Outcome, report } from "./report.ts";
+import { shareSeed } from "./seed.ts";
 import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
 import { CHECK, findSuites, type Suite } from "./suites.ts";
 import { runTools } from "./tools.ts";
@@ -26,7 +27,12 @@ const FILE_TIMEOUT_MS = 15 * 60_000;
 const repository = join(import.meta.dirname, "..");
 process.env["PATH"] = `${join(repository, "node_modules/.bin")}:${process.env["PATH"]}`;
 
-process.exitCode = await main();
+const endSeed = shareSeed();
+try {
+  process.exitCode = await main();
+} finally {
+  endSeed();
+}
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Sandbox, WrennClient } from "@wrenn/sdk";
+import { harvest, plant } from "../seed.ts";
 
 export const REPOSITORY: string = join(import.meta.dirname, "../..");
 
@@ -75,9 +76,11 @@ for (const [signal, status] of [
 /** Starts a platform and waits until the template `minimal` can be used. */
 export async function startPlatform(env: Record<string, string> = {}): Promise<Platform> {
   const dataDir = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
+  plant(dataDir);
   await up(dataDir, env);
   const platform = await attach(dataDir);
   await platform.client.templates.ensure("minimal");
+  harvest(dataDir);
   return platform;
 }
 

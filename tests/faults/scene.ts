@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { newSandboxId } from "@wrenn/core";
 import { listNetns, planBlock, processesOfUids } from "@wrenn/linux";
 import type { Agent } from "./agent.ts";
@@ -9,23 +10,23 @@ import type { Agent } from "./agent.ts";
 /** The default, of which building a template keeps a booted copy. */
 const MEMORY_MB = 512;
 const CALL_MS = 120_000;
+/** Between two looks at what goes on in the background. */
+const POLL_MS = 20;
 
-/** A process that holds a word in its memory alone and tells it when it is asked. */
+/** A process that holds a word in its memory alone and tells it when it is asked. Whoever waits here sleeps. */
 const KEEPER = `
-import os, sys, time
-word = sys.argv[1]
-os.mkfifo("/tmp/ask")
-while True:
-    with open("/tmp/ask") as ask: ask.read()
-    with open("/tmp/answer.new", "w") as f: f.write(word)
-    os.rename("/tmp/answer.new", "/tmp/answer")
+word=$1
+mkfifo /tmp/ask /tmp/answer
+echo $$ > /tmp/keeper
+echo > /tmp/ready
+while read -r _ < /tmp/ask; do echo "$word" > /tmp/answer; done
 `;
 
-const KEEPER_PATH = "/tmp/keeper.py";
+const KEEPER_PATH = "/tmp/keeper.sh";
 
 /** Puts a word into the memory of a process and, written through, on the disk. */
 function keep(word: string): string {
-  return `setsid python3 ${KEEPER_PATH} ${word} >/dev/null 2>&1 & echo ${word} > /home/user/word; sync; until [ -p /tmp/ask ]; do :; done`;
+  return `mkfifo /tmp/ready; setsid sh ${KEEPER_PATH} ${word} >/dev/null 2>&1 & echo ${word} > /home/user/word; sync; cat /tmp/ready`;
 }
 
 export type Operation = "create" | "pause" | "resume" | "fork" | "snapshot" | "restore" | "destroy";
@@ -83,7 +84,7 @@ export async function stage({ rpc }: Agent, operation: Operation): Promise<Scene
 }
 
 async function changeWord(rpc: Agent["rpc"], scene: Scene): Promise<void> {
-  await sh(rpc, scene.id, `pkill python3; rm -f /tmp/ask /tmp/answer; ${keep("second")}`);
+  await sh(rpc, scene.id, `kill $(cat /tmp/keeper); rm /tmp/ask /tmp/answer /tmp/ready; ${keep("second")}`);
   scene.words.push("second");
 }
 
@@ -122,11 +123,7 @@ export async function assertWhole(agent: Agent, id: string, words: readonly stri
   if (status === "paused")
     await agent.rpc.resumeSandbox({ sandboxId: id, timeoutSec: 0 }, { timeoutMs: CALL_MS });
   const onDisk = (await sh(agent.rpc, id, "cat /home/user/word")).trim();
-  const inMemory = await sh(
-    agent.rpc,
-    id,
-    "rm -f /tmp/answer; echo > /tmp/ask; while [ ! -e /tmp/answer ]; do :; done; cat /tmp/answer",
-  );
+  const inMemory = (await sh(agent.rpc, id, "echo > /tmp/ask; cat /tmp/answer")).trim();
   assert.ok(words.includes(onDisk), `its disk says ${JSON.stringify(onDisk)}`);
   assert.equal(inMemory, onDisk, "memory and disk are of different moments");
 }
@@ -159,6 +156,7 @@ export async function clear(agent: Agent, scene: Scene): Promise<void> {
     const slots = listNetns().filter((name) => name.startsWith(netnsPrefix)).length;
     const snapshots = entries.filter(({ kind }) => kind === "snapshot").length;
     if (litter.length === 0 && kept === snapshots && slots <= 2) return;
+    await delay(POLL_MS);
     assert.ok(
       Date.now() < deadline,
       `left: ${litter.length} entries, ${kept - snapshots} half-made snapshots, ${slots} slots`,
