@@ -6,10 +6,10 @@ import { type Counts, sum } from "./counts.ts";
 import { type Failure, toldShort } from "./failures.ts";
 import { interruptible } from "./interrupt.ts";
 import { withLab } from "./lab/with-lab.ts";
-import { type Outcome, report } from "./report.ts";
+import { merged, type Outcome, report } from "./report.ts";
 import { shareSeed } from "./seed.ts";
 import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
-import { CHECK, findSuites, type Suite } from "./suites.ts";
+import { CHECK, findSuites, type Suite, sharesLab } from "./suites.ts";
 import { runTools } from "./tools.ts";
 
 const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
@@ -76,7 +76,7 @@ async function main(): Promise<number> {
       continue;
     }
     const outcome = await (first?.lab
-      ? withLab(() => runStage(stage))
+      ? withLab(() => runInLab(stage))
       : interruptible((signal) => runStage(stage, signal)));
     if (outcome.interrupted) {
       process.stdout.write("\ninterrupted\n");
@@ -104,6 +104,20 @@ function restrict(suite: Suite, only: string | undefined): Suite {
 function list({ name, files, onRequest }: Suite): void {
   process.stdout.write(`${name}${onRequest ? " (on request)" : ""}\n`);
   for (const file of files) process.stdout.write(`  ${file.slice(repository.length + 1)}\n`);
+}
+
+/** Runs the files of a lab's suite: first those that need the lab for themselves. */
+async function runInLab({ suites, concurrency }: Stage): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const shared of [false, true]) {
+    const some = suites.map((suite) => ({
+      ...suite,
+      files: suite.files.filter((file) => sharesLab(file) === shared),
+    }));
+    if (some.some(({ files }) => files.length > 0))
+      outcomes.push(await runStage({ suites: some, concurrency: shared ? concurrency : 1 }));
+  }
+  return merged(outcomes);
 }
 
 /** Runs the files of a stage, each in a process of its own, and reports as it goes. */

@@ -32,7 +32,7 @@ it("suites that may have company are one queue of two at a time, the others stag
     [CHECK, 1],
     ["a b c", 2],
     ["whole", 1],
-    ["lab", 1],
+    ["lab", 2],
     ["other", 1],
   ]);
 });

@@ -32,6 +32,14 @@ const LONG = process.env["WRENN_LONG"] === "1";
 /** Suites that look at the whole machine, where a file beside them would show, or that measure time. */
 const ALONE = new Set(["bench", "crash", "pace"]);
 
+/**
+ * Whether a file of a lab's suite may run beside another such one: it neither ends the host agent that all of them use nor
+ * looks at all that the lab's host holds.
+ */
+export function sharesLab(file: string): boolean {
+  return /\/(kvm|rootfs)\.test\.ts$/.test(file);
+}
+
 /** With `long` also what takes long. `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
 export function findSuites(repository: string, { long = LONG }: { long?: boolean } = {}): Suite[] {
   const folders = readdirSync(join(repository, "tests"), { withFileTypes: true })

@@ -21,8 +21,8 @@ describe("an instance that dies", () => {
     const platform = await startPlatform();
     const { client, dataDir } = platform;
     const made = await Promise.all([
-      platform.sandbox({ memory_mb: 256 }),
-      platform.sandbox({ memory_mb: 256 }),
+      platform.sandbox(),
+      platform.sandbox(),
     ]);
     assert.notDeepEqual(machineState(), before, "the picture of the machine shows a running platform");
 
@@ -43,7 +43,7 @@ describe("an instance that dies", () => {
       assert.equal((await again.client.sandboxes.get(id)).status, "running");
       assert.equal((await again.client.sandboxes.exec(id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
     }
-    const fresh = await again.sandbox({ memory_mb: 256 });
+    const fresh = await again.sandbox();
     assert.equal((await again.client.sandboxes.exec(fresh.id, { cmd: "echo", args: ["hi"] })).stdout, "hi\n");
     for await (const { id } of again.client.sandboxes.list()) await again.client.sandboxes.delete(id);
     assert.deepEqual(await readdir(join(dataDir, "sandboxes")), []);

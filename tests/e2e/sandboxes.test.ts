@@ -19,13 +19,13 @@ describe("sandboxes over REST", () => {
   it("creates one that is running, lists it, shows it, deletes it, and remembers it as stopped", async () => {
     const [status, made] = (await answer(
       await platform.call("POST", "/v1/sandboxes", {
-        body: { template: "minimal", vcpus: 1, memory_mb: 256, timeout_sec: 600, metadata: { run: "a" } },
+        body: { template: "minimal", vcpus: 1, memory_mb: 512, timeout_sec: 600, metadata: { run: "a" } },
       }),
     )) as [number, Sandbox];
     assert.equal(status, 201);
     assert.match(made.id, /^sb-[a-z0-9]{16}$/);
     assert.equal(made.status, "running");
-    assert.equal(made.memory_mb, 256);
+    assert.equal(made.memory_mb, 512);
     assert.deepEqual(made.metadata, { run: "a" });
     assert.ok(made.isolation === "tcg" || made.isolation === "kvm");
     assert.match(made.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -63,7 +63,7 @@ describe("sandboxes over REST", () => {
   });
 
   it("ends a sandbox that is idle for its time-out, and not one that is used", async () => {
-    const request = { timeout_sec: 3, on_timeout: "destroy", memory_mb: 256 } as const;
+    const request = { timeout_sec: 3, on_timeout: "destroy" } as const;
     const [idle, used] = [await platform.sandbox(request), await platform.sandbox(request)];
     const deadline = Date.now() + 30_000;
     let status: string = idle.status;
@@ -79,7 +79,7 @@ describe("sandboxes over REST", () => {
 
   it("gives the same answer to the same Idempotency-Key and refuses another body under it", async () => {
     const headers = { "idempotency-key": `once-${process.pid}` };
-    const body = { template: "minimal", memory_mb: 256 };
+    const body = { template: "minimal" };
     const [first, second] = await Promise.all([
       platform.call("POST", "/v1/sandboxes", { body, headers }),
       platform.call("POST", "/v1/sandboxes", { body, headers }),
@@ -92,7 +92,7 @@ describe("sandboxes over REST", () => {
   });
 
   it("hides one owner's sandboxes from another owner's key", async () => {
-    const { id } = await platform.sandbox({ memory_mb: 256 });
+    const { id } = await platform.sandbox();
     const other = await platform.client.keys.create({ name: "other", owner: "somebody-else" });
     const key = other.key;
     for (const [method, path, body] of [
