@@ -20,10 +20,7 @@ describe("an instance that dies", () => {
     const before = machineState();
     const platform = await startPlatform();
     const { client, dataDir } = platform;
-    const made = await Promise.all([
-      platform.sandbox(),
-      platform.sandbox(),
-    ]);
+    const made = await Promise.all([platform.sandbox(), platform.sandbox()]);
     assert.notDeepEqual(machineState(), before, "the picture of the machine shows a running platform");
 
     const victims = processesOf(platform);
