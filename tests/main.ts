@@ -27,12 +27,8 @@ const FILE_TIMEOUT_MS = 15 * 60_000;
 const repository = join(import.meta.dirname, "..");
 process.env["PATH"] = `${join(repository, "node_modules/.bin")}:${process.env["PATH"]}`;
 
-const endSeed = shareSeed();
-try {
-  process.exitCode = await main();
-} finally {
-  endSeed();
-}
+process.once("exit", shareSeed());
+process.exitCode = await main();
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

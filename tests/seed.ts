@@ -28,18 +28,17 @@ export function plant(dataDir: string): void {
   }
 }
 
-/** Takes the templates of a data directory, in which nothing happens, for those that come. The first one counts. */
+/** Takes the templates of a data directory for those that come, if it can: without it they boot their own. The first one counts. */
 export function harvest(dataDir: string): void {
   const seed = readySeed();
   if (seed === undefined || existsSync(seed)) return;
   const scratch = mkdtempSync(`${seed}-`);
-  linkParts(dataDir, scratch);
   try {
+    linkParts(dataDir, scratch);
     renameSync(scratch, seed);
-  } catch (error) {
-    // Another file was quicker.
+  } catch {
+    // Another file was quicker, or something has gone that was there.
     rmSync(scratch, { recursive: true, force: true });
-    if (!existsSync(seed)) throw error;
   }
 }
 

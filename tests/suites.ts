@@ -33,8 +33,8 @@ const LONG = process.env["WRENN_LONG"] === "1";
 const ALONE = new Set(["bench", "crash", "pace"]);
 
 /**
- * Whether a file of a lab's suite may run beside another such one: it neither ends the host agent that all of them use nor
- * looks at all that the lab's host holds.
+ * Whether a file of a lab's suite may run beside another such one: it does not end the host agent that all of them use, and
+ * none of the others makes machines or directories of sandboxes, which `kvm` counts.
  */
 export function sharesLab(file: string): boolean {
   return /\/(kvm|rootfs)\.test\.ts$/.test(file);

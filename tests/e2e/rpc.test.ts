@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -194,5 +195,34 @@ describe("hostagent.v1.HostAgentService", () => {
     assert.match(body, /"name":"minimal"/);
     const socket = statSync(`/run/wrenn/${platform.block}/agent.sock`);
     assert.equal(socket.mode & 0o777, 0o600);
+  });
+
+  it("BuildTemplate boots what has not booted: the same files again only when the booted copy is not whole", async () => {
+    const build = async () => {
+      const events: (string | undefined)[] = [];
+      for await (const { event } of agent.buildTemplate({ name: "minimal" }, { timeoutMs: 0 }))
+        events.push(event.case === "step" ? event.value.name : event.case);
+      assert.equal(events.at(-1), "ready");
+      return events;
+    };
+    const warm = () => {
+      const text = readFileSync(join(platform.dataDir, "templates/minimal.json"), "utf8");
+      return Object.values((JSON.parse(text) as { warm: Record<string, string> }).warm);
+    };
+    const before = warm();
+    assert.ok(!(await build()).includes("boot once"));
+    assert.deepEqual(warm(), before);
+
+    const memory = join(platform.dataDir, "snapshots", before[0] ?? "", "memory.bin");
+    const content = readFileSync(memory);
+    content[content.length - 1] = (content.at(-1) ?? 0) ^ 1;
+    // Another file under its name: the old one may have further names.
+    writeFileSync(`${memory}.damaged`, content);
+    renameSync(`${memory}.damaged`, memory);
+    assert.ok((await build()).includes("boot once"));
+    assert.notDeepEqual(warm(), before);
+    const shape = { template: "minimal", vcpus: 1, memoryMb: 512 };
+    const made = await agent.createSandbox({ ...shape, timeoutSec: 60, start: "clone" });
+    await agent.destroySandbox({ sandboxId: made.sandboxId });
   });
 });

@@ -59,7 +59,7 @@ export async function newAgent(env: Record<string, string> = {}, parent?: string
   const logFile = join(home, "agent.log");
   const faultFile = join(home, "fault");
   const compiling = { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: COMPILED };
-  // It is killed, and writes nothing of what it compiles.
+  // An agent that is killed writes nothing of what it has compiled.
   await compileSources({
     sourceRoot: SOURCE_ROOT,
     codeCache: COMPILED,

@@ -5,6 +5,7 @@ import { startControlPlane } from "./control-plane.ts";
 import { openLog } from "./http/logger.ts";
 
 process.title = "wrenn-control-plane";
+// All code is loaded by now; see LOAD_ONLY of the supervisor.
 if (process.argv[2] === "--load-only") process.exit(0);
 
 /** A stop that takes longer than this is not going to end. */

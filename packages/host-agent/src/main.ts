@@ -5,6 +5,7 @@ import { readConfig } from "./config.ts";
 import { logDestination } from "./log-destination.ts";
 
 process.title = "wrenn-host-agent";
+// All code is loaded by now; see LOAD_ONLY of the supervisor.
 if (process.argv[2] === "--load-only") process.exit(0);
 const config = readConfig(process.env);
 const log = pino(

@@ -2,7 +2,7 @@
 // where the code cache lacks something, and a process that has loaded it keeps it, 27 MiB, for as long as it lives.
 import { createHash } from "node:crypto";
 import { globSync, statSync } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
 
@@ -23,24 +23,33 @@ export interface CompileOptions {
 const COMPILE_MS = 60_000;
 
 /**
- * Fills the code cache, unless it was filled from the same sources before. What fails here fails again, and is reported,
- * when the daemon starts; so nothing does here.
+ * Fills the code cache, unless it was filled from the same sources before. Never rejects: what fails here fails again, and
+ * is reported, when the daemon starts; a cache that cannot be written costs memory and nothing else.
  */
 export async function compileSources(options: CompileOptions): Promise<void> {
   const { sourceRoot, codeCache, command, env, signal } = options;
   const filled = `${codeCache}.sources`;
+  const written = `${filled}.${process.pid}`;
   try {
+    // A change while they are compiled leaves another name than the next start finds.
     const sources = nameOf(sourceRoot, command);
     if ((await readFile(filled, "utf8").catch(() => "")) === sources) return;
     await run(command, { env, cwd: "/", timeoutMs: COMPILE_MS, signal });
-    await writeFile(`${filled}.${process.pid}`, sources, { mode: 0o600 });
-    await rename(`${filled}.${process.pid}`, filled);
-  } catch {}
+    await writeFile(written, sources, { mode: 0o600 });
+    await rename(written, filled);
+  } catch {
+    await rm(written, { force: true }).catch(() => {});
+  }
 }
 
-/** Names sources by where they lie, how long they are and when they were changed, and the command that compiles them. */
+/**
+ * Names sources by where they lie, how long they are and when they were changed, and what compiles them: Node and its
+ * arguments, whoever runs it.
+ */
 function nameOf(sourceRoot: string, command: readonly string[]): string {
-  const hash = createHash("sha256").update(JSON.stringify([process.version, command]));
+  const hash = createHash("sha256").update(
+    JSON.stringify([process.version, command.slice(command.indexOf(process.execPath))]),
+  );
   // 20 ms for a thousand files; one after the other in promises it takes four times as long.
   for (const file of globSync("packages/*/src/**/*.ts", { cwd: sourceRoot }).sort()) {
     const { size, mtimeMs } = statSync(join(sourceRoot, file));

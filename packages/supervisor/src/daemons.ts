@@ -13,7 +13,7 @@ import type { RotatingLog } from "./rotating-log.ts";
 
 export interface Daemon {
   process: ManagedProcess;
-  /** Has its sources compiled, so that it starts without a compiler; to be called before it starts. */
+  /** Has its sources compiled, so that it starts without a compiler; to be called before it starts. Never rejects. */
   compile(signal: AbortSignal): Promise<void>;
 }
 

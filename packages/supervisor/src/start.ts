@@ -139,12 +139,19 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   );
 
   const url = localUrl(listen);
-  await Promise.all([
-    agent.compile(signal).then(() => agent.process.start()),
+  const compileAndStartAgent = async () => {
+    await agent.compile(signal);
+    signal.throwIfAborted();
+    await agent.process.start();
+  };
+  // All of it is waited for, also when some of it fails: what is still being started cannot be stopped.
+  const begun = await Promise.allSettled([
+    compileAndStartAgent(),
     database && progress.step("starting the database", () => database.start()),
     api.compile(signal),
   ]);
   signal.throwIfAborted();
+  for (const each of begun) if (each.status === "rejected") throw each.reason;
   // Both at once: each is busy with starting for seconds, and the control plane asks again until the agent answers.
   await Promise.all([
     progress.step("starting the host agent", () =>

@@ -87,10 +87,10 @@ export class TemplateBuilds {
 
   /**
    * A template that does not boot is no template: the failure is the build's. One whose root file system and guest parts
-   * are those of a booted copy has booted.
+   * are those of a booted copy that is whole has booted.
    */
   async #bootOnce(build: Build, template: BaseTemplate): Promise<void> {
-    if ((await this.#warm.find(template, DEFAULT_SHAPE)) !== undefined) return;
+    if (await this.#warm.isWhole(template, DEFAULT_SHAPE)) return;
     const name = "boot once";
     const began = performance.now();
     push(build, { type: "step", name, done: false, millis: 0 });

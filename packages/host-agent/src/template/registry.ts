@@ -110,12 +110,13 @@ export class TemplateRegistry {
     assertName(name);
     const image = await this.#images.keep(rootfs.path, rootfs.sha256);
     const minDiskMb = Math.ceil(rootfs.apparentBytes / MIB);
+    const defaultDisk = await this.#images.sized(image, Math.max(BOUNDS.disk_mb.default, minDiskMb));
     const now = this.find(name);
     return {
       name,
       type: "base",
       rootfs: image,
-      defaultDisk: await this.#images.sized(image, Math.max(BOUNDS.disk_mb.default, minDiskMb)),
+      defaultDisk,
       sizeBytes: rootfs.sizeBytes,
       minDiskMb,
       createdAt: Date.now(),

@@ -49,6 +49,19 @@ export class WarmTemplates {
     return id;
   }
 
+  /** Whether there is such a snapshot and its files are what was written; reads all of them. */
+  async isWhole(template: BaseTemplate, shape: Shape): Promise<boolean> {
+    const id = await this.find(template, shape);
+    if (id === undefined) return false;
+    try {
+      await this.#context.snapshots.verify(id, this.#closing.signal);
+      return true;
+    } catch (err) {
+      this.#log.warn({ err, template: template.name, snapshot: id }, "the booted copy is made anew");
+      return false;
+    }
+  }
+
   /** Boots the template once in that shape, and keeps what came of it. Joins one that is under way. */
   make(template: BaseTemplate, shape: Shape): Promise<string> {
     const key = `${template.name} ${template.rootfs} ${shapeKey(shape)}`;

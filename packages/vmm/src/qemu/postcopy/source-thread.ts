@@ -4,7 +4,6 @@ import { Worker } from "node:worker_threads";
 import { type LazyPagesRef, type PageRange, WrennError } from "@wrenn/core";
 import type { Roms } from "./blocks.ts";
 
-/** What the thread is started with. */
 /** When what nobody asks for begins to be sent, counted from {@link SourceThread.settle}. */
 export interface PushTimes {
   /** Not before, `ms`. */
@@ -15,6 +14,7 @@ export interface PushTimes {
   byMs: number;
 }
 
+/** What the thread is started with. */
 export interface SourceThreadOptions {
   /** Connected to the receiver. It is the thread's from the start, also when that fails. */
   fd: number;

@@ -24,6 +24,12 @@ try {
     onProgress: (loaded) => Atomics.store(counts, 0, loaded),
   });
   let timer: NodeJS.Timeout | undefined;
+  const pushWhenQuiet = (settledAt: number) => {
+    const at = Math.min(source.askedAt + push.quietMs, settledAt + push.byMs);
+    const ms = at - performance.now();
+    if (ms <= 0) source.push();
+    else timer = setTimeout(pushWhenQuiet, ms, settledAt);
+  };
   parentPort?.on("message", (message: ToSource) => {
     if (message.kind === "stop") channel.destroy();
     else {
@@ -31,12 +37,6 @@ try {
       timer ??= setTimeout(pushWhenQuiet, push.afterMs, performance.now());
     }
   });
-  const pushWhenQuiet = (settledAt: number) => {
-    const at = Math.min(source.askedAt + push.quietMs, settledAt + push.byMs);
-    const ms = at - performance.now();
-    if (ms <= 0) source.push();
-    else timer = setTimeout(pushWhenQuiet, ms, settledAt);
-  };
   try {
     await source.run();
     tell({ kind: "complete" });
