@@ -5,11 +5,10 @@ import { parseArgs } from "node:util";
 import { type Counts, sum } from "./counts.ts";
 import { type Failure, toldShort } from "./failures.ts";
 import { interruptible } from "./interrupt.ts";
-import { withLab } from "./lab/with-lab.ts";
-import { merged, type Outcome, report } from "./report.ts";
+import { type Outcome, report } from "./report.ts";
 import { shareSeed } from "./seed.ts";
 import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
-import { CHECK, findSuites, type Suite, sharesLab } from "./suites.ts";
+import { CHECK, findSuites, LAB, type Suite } from "./suites.ts";
 import { runTools } from "./tools.ts";
 
 const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
@@ -17,12 +16,12 @@ const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
 Runs the named suites; without a name all but those marked "on request".
   --list       show the suites and their files
   --only TEXT  only files whose path contains TEXT
-  --lab        the suites that run in a lab, all of them and no others; WRENN_LAB_DIR names a running one to use,
+  --lab        what runs in a lab, all of it and nothing else; WRENN_LAB_DIR names a running one to use,
                FIRECRACKER_BIN a Firecracker for one that is started
 `;
 
-/** A test file that takes longer hangs. */
-const FILE_TIMEOUT_MS = 15 * 60_000;
+/** A test file that takes longer hangs: the lab's takes some ten minutes. */
+const FILE_TIMEOUT_MS = 25 * 60_000;
 
 const repository = join(import.meta.dirname, "..");
 process.env["PATH"] = `${join(repository, "node_modules/.bin")}:${process.env["PATH"]}`;
@@ -40,7 +39,7 @@ async function main(): Promise<number> {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const suites = findSuites(repository, values.lab ? { long: true } : {});
+  const suites = findSuites(repository);
   const unknown = positionals.filter((name) => !suites.some((suite) => suite.name === name));
   if (values.help || unknown.length > 0) {
     const names = suites.map(({ name }) => name).join(", ");
@@ -51,13 +50,14 @@ async function main(): Promise<number> {
   }
   const chosen = suites
     .filter(({ name, onRequest }) => (positionals.length > 0 ? positionals.includes(name) : !onRequest))
-    .filter(({ lab }) => lab || !values.lab)
+    .filter(({ name }) => name === LAB || !values.lab)
     .map((suite) => restrict(suite, values.only))
     .filter(({ name, files }) => files.length > 0 || (name === CHECK && values.only === undefined));
   if (values.list) {
     for (const suite of chosen.length > 0 && positionals.length > 0 ? chosen : suites) list(suite);
     return 0;
   }
+  if (values.lab) process.env["WRENN_LONG"] = "1";
   const began = performance.now();
   const counts: Counts[] = [];
   const failures: Failure[] = [];
@@ -71,9 +71,7 @@ async function main(): Promise<number> {
       took(CHECK, performance.now() - began);
       continue;
     }
-    const outcome = await (first?.lab
-      ? withLab(() => runInLab(stage))
-      : interruptible((signal) => runStage(stage, signal)));
+    const outcome = await interruptible((signal) => runStage(stage, signal));
     if (outcome.interrupted) {
       process.stdout.write("\ninterrupted\n");
       return 1;
@@ -102,22 +100,8 @@ function list({ name, files, onRequest }: Suite): void {
   for (const file of files) process.stdout.write(`  ${file.slice(repository.length + 1)}\n`);
 }
 
-/** Runs the files of a lab's suite: first those that need the lab for themselves. */
-async function runInLab({ suites, concurrency }: Stage): Promise<Outcome> {
-  const outcomes: Outcome[] = [];
-  for (const shared of [false, true]) {
-    const some = suites.map((suite) => ({
-      ...suite,
-      files: suite.files.filter((file) => sharesLab(file) === shared),
-    }));
-    if (some.some(({ files }) => files.length > 0))
-      outcomes.push(await runStage({ suites: some, concurrency: shared ? concurrency : 1 }));
-  }
-  return merged(outcomes);
-}
-
 /** Runs the files of a stage, each in a process of its own, and reports as it goes. */
-async function runStage({ suites, concurrency }: Stage, signal?: AbortSignal): Promise<Outcome> {
+async function runStage({ suites, concurrency }: Stage, signal: AbortSignal): Promise<Outcome> {
   const files = suites.flatMap((suite) => suite.files);
   const options = {
     files,
@@ -126,5 +110,5 @@ async function runStage({ suites, concurrency }: Stage, signal?: AbortSignal): P
     timeout: FILE_TIMEOUT_MS,
     cwd: repository,
   } as const;
-  return await report(run({ ...options, ...(signal && { signal }) }), suites, process.stdout, signal);
+  return await report(run({ ...options, signal }), suites, process.stdout, signal);
 }

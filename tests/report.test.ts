@@ -41,7 +41,6 @@ const suite = (name: string, files: string[]): Suite => ({
   files,
   alone: false,
   onRequest: false,
-  lab: false,
 });
 
 /** Runs files two at a time; the text, and what came of it. */

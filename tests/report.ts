@@ -3,7 +3,7 @@
 import { finished } from "node:stream/promises";
 import type { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { type Counts, strictCounts, sum } from "./counts.ts";
+import { type Counts, strictCounts } from "./counts.ts";
 import { type Failure, toFailure } from "./failures.ts";
 import type { Suite } from "./suites.ts";
 
@@ -61,19 +61,6 @@ export async function report(
     failures,
     took,
     interrupted: interrupted?.aborted === true,
-  };
-}
-
-/** Of several runs one after the other. */
-export function merged(outcomes: readonly Outcome[]): Outcome {
-  const took = new Map<string, number>();
-  for (const outcome of outcomes)
-    for (const [name, ms] of outcome.took) took.set(name, (took.get(name) ?? 0) + ms);
-  return {
-    counts: sum(outcomes.map(({ counts }) => counts)),
-    failures: outcomes.flatMap(({ failures }) => failures),
-    took,
-    interrupted: outcomes.some(({ interrupted }) => interrupted),
   };
 }
 

@@ -9,7 +9,6 @@ const suite = (name: string, more: Partial<Suite> = {}): Suite => ({
   files: [`/${name}.test.ts`],
   alone: false,
   onRequest: false,
-  lab: false,
   ...more,
 });
 const named = (suites: Suite[]) =>
@@ -24,7 +23,6 @@ it("suites that may have company are one queue of two at a time, the others stag
     suite("a"),
     suite("whole", { alone: true }),
     suite("b"),
-    suite("lab", { lab: true }),
     suite("c"),
     suite("other", { alone: true }),
   ];
@@ -32,7 +30,6 @@ it("suites that may have company are one queue of two at a time, the others stag
     [CHECK, 1],
     ["a b c", 2],
     ["whole", 1],
-    ["lab", 2],
     ["other", 1],
   ]);
 });

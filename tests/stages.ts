@@ -13,15 +13,13 @@ export const SIDE_BY_SIDE = 2;
 
 /**
  * The stages of a run, one after the other and in the order of the suites. Suites that may have company are one stage,
- * where the first of them stands; `check`, which runs no files, and a suite that is alone or needs a lab are one each. Of a
- * lab's files only some may run side by side, see `sharesLab`.
+ * where the first of them stands; `check`, which runs no files, and a suite that is alone are one each.
  */
 export function stagesOf(suites: readonly Suite[]): Stage[] {
   const stages: Stage[] = [];
   let shared: Stage | undefined;
   for (const suite of suites) {
-    if (suite.lab) stages.push({ suites: [suite], concurrency: SIDE_BY_SIDE });
-    else if (suite.name === CHECK || suite.alone) stages.push({ suites: [suite], concurrency: 1 });
+    if (suite.name === CHECK || suite.alone) stages.push({ suites: [suite], concurrency: 1 });
     else if (shared) shared.suites.push(suite);
     else {
       shared = { suites: [suite], concurrency: SIDE_BY_SIDE };

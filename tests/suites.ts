@@ -10,21 +10,19 @@ export interface Suite {
   alone: boolean;
   /** Runs only when it is named: it downloads a lot, or takes more than minutes. */
   onRequest: boolean;
-  /** Its files need a running lab, which is started for them. */
-  lab: boolean;
 }
 
 /** The type checker, the linter and the schema linter. */
 export const CHECK = "check";
 
 /** What runs against the host agent of a lab; see lab/main.ts. */
-const LAB = "lab";
+export const LAB = "lab";
 
 /**
- * Cheap ones first, so that a mistake shows early; then those with the longest files, so that none of them is the last
- * one, alone; folders that are not listed follow by name.
+ * Cheap ones first, so that a mistake shows early; then the lab's one file, which takes by far the longest, and those with
+ * the next longest, so that none of them is the last one, alone; folders that are not listed follow by name.
  */
-const ORDER = [CHECK, "unit", "db", "e2e", "e2b-sdk", "faults"];
+const ORDER = [CHECK, "unit", LAB, "db", "e2e", "e2b-sdk", "faults"];
 const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
 const TAKES_LONG = /\/long\//;
@@ -32,16 +30,8 @@ const LONG = process.env["WRENN_LONG"] === "1";
 /** Suites that look at the whole machine, where a file beside them would show, or that measure time. */
 const ALONE = new Set(["bench", "crash", "pace"]);
 
-/**
- * Whether a file of a lab's suite may run beside another such one: it does not end the host agent that all of them use, and
- * none of the others makes machines or directories of sandboxes, which `kvm` counts.
- */
-export function sharesLab(file: string): boolean {
-  return /\/(kvm|rootfs)\.test\.ts$/.test(file);
-}
-
-/** With `long` also what takes long. `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
-export function findSuites(repository: string, { long = LONG }: { long?: boolean } = {}): Suite[] {
+/** With WRENN_LONG also what takes long. `check`, `unit` (beside the code and tests/unit) and every other folder of tests/ that holds a test. */
+export function findSuites(repository: string): Suite[] {
   const folders = readdirSync(join(repository, "tests"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== "node_modules")
     .map((entry) => entry.name);
@@ -49,21 +39,20 @@ export function findSuites(repository: string, { long = LONG }: { long?: boolean
   return names
     .map((name) => ({
       name,
-      files: testFiles(repository, name, long),
+      files: testFiles(repository, name),
       alone: ALONE.has(name),
       onRequest: ON_REQUEST.has(name),
-      lab: name === LAB,
     }))
     .filter(({ name, files }) => name === CHECK || files.length > 0)
     .sort((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
 }
 
-function testFiles(repository: string, suite: string, long: boolean): string[] {
+function testFiles(repository: string, suite: string): string[] {
   const patterns = [`tests/${suite}/**/*.test.ts`];
   if (suite === "unit")
     patterns.push("tests/*.test.ts", "packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts");
   return globSync(patterns, { cwd: repository })
-    .filter((file) => long || !TAKES_LONG.test(file))
+    .filter((file) => LONG || !TAKES_LONG.test(file))
     .map((file) => join(repository, file))
     .sort();
 }

@@ -18,8 +18,9 @@ const RANDOMS = {
   uuid: "cat /proc/sys/kernel/random/uuid",
   "machine id": "cat /etc/machine-id",
   hostname: "hostname",
-  "an interpreter's random": "python3 -c 'import random; print(random.random())'",
-  "an interpreter's uuid": "python3 -c 'import uuid; print(uuid.uuid4())'",
+  // Two lines of one start.
+  "an interpreter's random": "python3 -c 'import random, uuid; print(random.random()); print(uuid.uuid4())'",
+  "an interpreter's uuid": "",
 } as const;
 
 let agent: Agent;

@@ -6,7 +6,7 @@ import { type E2bPlatform, startE2b } from "../e2b-sdk/platform.ts";
 
 /** On a machine to itself, with time. */
 const LONG = process.env["WRENN_LONG"] === "1";
-const PAIRS = 7;
+const PAIRS = LONG ? 15 : 5;
 
 describe("E2B's client", () => {
   let e2b: E2bPlatform;

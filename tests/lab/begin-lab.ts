@@ -1,0 +1,40 @@
+// A lab for as long as the tests of this process run.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startLab } from "../../lab/lab.ts";
+import { endLab } from "../../lab/machine/boot.ts";
+
+const DIR = "WRENN_LAB_DIR";
+
+/**
+ * Puts a lab's directory into the environment: that of a running one where it is there already, or of one that is started.
+ * Returns what ends that one. A process that is told to end meanwhile ends it as well.
+ */
+export async function beginLab(): Promise<() => Promise<void>> {
+  if (process.env[DIR]) return async () => {};
+  const dir = await mkdtemp(join(tmpdir(), "wrenn-lab-"));
+  const removeDir = () => rm(dir, { recursive: true, force: true });
+  const cacheDir = process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn";
+  const firecracker = process.env["FIRECRACKER_BIN"] || undefined;
+  const interrupted = new AbortController();
+  let giveBack = removeDir;
+  const interrupt = () => {
+    interrupted.abort(new Error("interrupted"));
+    void giveBack().finally(() => process.exit(1));
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
+  try {
+    const say = (line: string) => void process.stdout.write(`lab: ${line}\n`);
+    const { record } = await startLab({ dir, cacheDir, say, firecracker, signal: interrupted.signal });
+    process.env[DIR] = dir;
+    giveBack = async () => {
+      await endLab(record);
+      await removeDir();
+    };
+    return giveBack;
+  } catch (reason) {
+    await removeDir();
+    throw reason;
+  }
+}
