@@ -46,7 +46,11 @@ export async function startLab(options: StartLabOptions): Promise<Lab> {
     await makeCodeDisk(layout.code, { firecracker, signal });
   });
   const record = await timed("boot", () => bootLab(dir, images, signal));
+  // What is asked of it then fails.
+  const giveUp = () => void endLab(record);
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    signal?.throwIfAborted();
     using guest = new LabGuest(record);
     await timed("disks and modules", () => setUpLab(guest, layout.tls));
     const agentPid = await timed("host agent", () => startHostAgent(record, guest, settings));
@@ -54,5 +58,7 @@ export async function startLab(options: StartLabOptions): Promise<Lab> {
   } catch (reason) {
     await endLab(record);
     throw reason;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
   }
 }

@@ -14,27 +14,27 @@ const DIR = "WRENN_LAB_DIR";
 export async function beginLab(): Promise<() => Promise<void>> {
   if (process.env[DIR]) return async () => {};
   const dir = await mkdtemp(join(tmpdir(), "wrenn-lab-"));
-  const removeDir = () => rm(dir, { recursive: true, force: true });
   const cacheDir = process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn";
   const firecracker = process.env["FIRECRACKER_BIN"] || undefined;
   const interrupted = new AbortController();
-  let giveBack = removeDir;
+  const say = (line: string) => void process.stdout.write(`lab: ${line}\n`);
+  const starting = startLab({ dir, cacheDir, say, firecracker, signal: interrupted.signal });
+  const giveBack = async () => {
+    const lab = await starting.catch(() => undefined);
+    if (lab !== undefined) await endLab(lab.record);
+    await rm(dir, { recursive: true, force: true });
+  };
   const interrupt = () => {
     interrupted.abort(new Error("interrupted"));
     void giveBack().finally(() => process.exit(1));
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
   try {
-    const say = (line: string) => void process.stdout.write(`lab: ${line}\n`);
-    const { record } = await startLab({ dir, cacheDir, say, firecracker, signal: interrupted.signal });
-    process.env[DIR] = dir;
-    giveBack = async () => {
-      await endLab(record);
-      await removeDir();
-    };
-    return giveBack;
+    await starting;
   } catch (reason) {
-    await removeDir();
+    await giveBack();
     throw reason;
   }
+  process.env[DIR] = dir;
+  return giveBack;
 }
