@@ -6,7 +6,7 @@ import { certificateSettings } from "./certificate.ts";
 import { agentCodeCache, controlPlaneCodeCache, LOAD_ONLY } from "./code-cache.ts";
 import { compileSources } from "./compile.ts";
 import type { RuntimeLayout } from "./layout.ts";
-import { NODE_FLAGS } from "./node-flags.ts";
+import { MALLOC_SETTINGS, NODE_FLAGS } from "./node-flags.ts";
 import { ManagedProcess } from "./process/managed.ts";
 import { confinedCommand } from "./process/unprivileged.ts";
 import type { RotatingLog } from "./rotating-log.ts";
@@ -154,6 +154,7 @@ function settingsOf(env: NodeJS.ProcessEnv): Record<string, string> {
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     LANG: "C.UTF-8",
+    ...MALLOC_SETTINGS,
     ...Object.fromEntries(passed),
   };
 }

@@ -9,6 +9,7 @@ import { WrennError } from "@wrenn/core";
 import { LOAD_ONLY } from "./code-cache.ts";
 import { compileSources } from "./compile.ts";
 import { dataLayout, logFile, SOURCE_ROOT } from "./layout.ts";
+import { MALLOC_SETTINGS } from "./node-flags.ts";
 import { NOTIFY_FD, parseNotice } from "./notify.ts";
 import { tailOf } from "./rotating-log.ts";
 
@@ -27,7 +28,7 @@ export async function upDetached(dataDir: string, argv: readonly string[]): Prom
   const child = spawn(process.execPath, [MAIN, "up", ...argv], {
     cwd: "/",
     detached: true,
-    env: { ...process.env, [NOTIFY_FD]: "3" },
+    env: { ...process.env, ...MALLOC_SETTINGS, [NOTIFY_FD]: "3" },
     stdio: ["ignore", output, output, "pipe"],
   });
   closeSync(output);
