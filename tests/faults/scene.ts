@@ -129,12 +129,16 @@ export async function assertWhole(agent: Agent, id: string, words: readonly stri
 }
 
 /** What a sandbox whose machine died has left: the newest disk, or a whole generation from before. */
-export async function assertSalvaged(agent: Agent, scene: Scene, cold: boolean): Promise<void> {
+export async function assertSalvaged(
+  agent: Agent,
+  scene: Scene,
+  { cold, newest }: { cold: boolean; newest: string | undefined },
+): Promise<void> {
   const request = { sandboxId: scene.id, timeoutSec: 0, start: cold ? "cold" : "" };
   await agent.rpc.resumeSandbox(request, { timeoutMs: CALL_MS });
   if (!cold) return await assertWhole(agent, scene.id, scene.words.slice(0, 1));
   const onDisk = (await sh(agent.rpc, scene.id, "cat /home/user/word")).trim();
-  assert.equal(onDisk, scene.words.at(-1), "what the guest had flushed");
+  assert.equal(onDisk, newest, "what the guest had flushed");
 }
 
 /** Deletes what the scene made, and checks that nothing of it is left on the machine. */
