@@ -5,7 +5,10 @@ import { join } from "node:path";
 
 /** Names the directory that the files of a run share; without it each platform boots its template itself. */
 const VARIABLE = "WRENN_TEST_SEED";
-/** What is in a data directory of a template: files that are replaced, never written again, so a link is as good as a copy. */
+/**
+ * The directories of a data directory that hold templates. Their files are replaced, never written again, so a link is as
+ * good as a copy.
+ */
 const PARTS = ["images", "snapshots", "templates"];
 
 /** Makes the directory for a run, which ends with the function that it returns. */

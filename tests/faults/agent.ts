@@ -20,6 +20,7 @@ import {
 import { plant } from "../seed.ts";
 
 export type Rpc = Client<typeof HostAgentService>;
+
 /** Where the supervisor has the host agent's code compiled: a start takes half the time. */
 const COMPILED = agentCodeCache(process.env["WRENN_CACHE_DIR"] ?? DEFAULT_CACHE_DIR);
 /** As the supervisor starts it. */

@@ -48,7 +48,7 @@ export async function compileSources(options: CompileOptions): Promise<void> {
  */
 function nameOf(sourceRoot: string, command: readonly string[]): string {
   const hash = createHash("sha256").update(
-    JSON.stringify([process.version, command.slice(command.indexOf(process.execPath))]),
+    JSON.stringify([process.version, command.slice(command.lastIndexOf(process.execPath))]),
   );
   // 20 ms for a thousand files; one after the other in promises it takes four times as long.
   for (const file of globSync("packages/*/src/**/*.ts", { cwd: sourceRoot }).sort()) {
