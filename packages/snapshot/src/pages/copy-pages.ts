@@ -1,10 +1,11 @@
 // Moving the pages of old builds into a new one.
 import { setImmediate } from "node:timers/promises";
 import { PAGE_BYTES, type PageMap, PageMapBuilder, segments } from "../mapping/page-map.ts";
-import { PAGE_FILE_BUFFER_BYTES, type PageFile } from "./page-file.ts";
+import { PAGE_BUFFER_BYTES } from "./page-buffers.ts";
+import type { PageFile } from "./page-file.ts";
 import type { PageSource } from "./page-source.ts";
 
-const BUFFER_PAGES = PAGE_FILE_BUFFER_BYTES / PAGE_BYTES;
+const BUFFER_PAGES = PAGE_BUFFER_BYTES / PAGE_BYTES;
 
 export interface CopyPagesOptions {
   /** Id of the build that `file` belongs to. */

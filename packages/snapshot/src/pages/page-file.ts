@@ -1,10 +1,9 @@
 // Writing a build's page file: large writes that go on while the next pages are collected.
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { MIB } from "@wrenn/core";
 import type { SnapshotFile } from "../manifest/manifest.ts";
+import { type PAGE_BUFFER_BYTES, pageBuffers } from "./page-buffers.ts";
 
-export const PAGE_FILE_BUFFER_BYTES = 2 * MIB;
 /** One is filled while two are being written. */
 const BUFFERS = 3;
 
@@ -17,6 +16,8 @@ export class PageFile implements AsyncDisposable {
   #bytes = 0;
   #crc32 = 0;
   #failure: unknown;
+  /** The flush that is under way. */
+  #flushing: Promise<void> | undefined;
 
   static async create(path: string): Promise<PageFile> {
     return new PageFile(await open(path, "wx", 0o600));
@@ -26,7 +27,7 @@ export class PageFile implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** A buffer to fill, of {@link PAGE_FILE_BUFFER_BYTES}. Throws what an earlier write failed with. */
+  /** A buffer to fill, of {@link PAGE_BUFFER_BYTES}. Throws what an earlier write failed with. */
   async buffer(): Promise<Buffer> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -34,7 +35,7 @@ export class PageFile implements AsyncDisposable {
       if (free) return free;
       if (this.#made < BUFFERS) {
         this.#made += 1;
-        return Buffer.allocUnsafeSlow(PAGE_FILE_BUFFER_BYTES);
+        return pageBuffers.take();
       }
       await Promise.race(this.#writing);
     }
@@ -45,9 +46,12 @@ export class PageFile implements AsyncDisposable {
     const bytes = buffer.subarray(0, length);
     this.#crc32 = crc32(bytes, this.#crc32);
     const writing = this.#write(bytes, this.#bytes)
-      .catch((failure: unknown) => {
-        this.#failure ??= failure;
-      })
+      .then(
+        () => this.#flush(),
+        (failure: unknown) => {
+          this.#failure ??= failure;
+        },
+      )
       .finally(() => {
         this.#writing.delete(writing);
         this.#free.push(buffer);
@@ -59,17 +63,47 @@ export class PageFile implements AsyncDisposable {
   /** Waits until everything was handed to the kernel. */
   async settle(): Promise<SnapshotFile> {
     while (this.#writing.size > 0) await Promise.all(this.#writing);
+    this.#giveBack();
     if (this.#failure !== undefined) throw this.#failure;
     return { bytes: this.#bytes, crc32: this.#crc32 };
   }
 
+  /** Brings everything to the disk. Throws what an earlier write failed with. */
   async sync(): Promise<void> {
+    await this.settle();
+    await this.#flushing;
     await this.#file.sync();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#writing);
+    await this.#flushing;
+    this.#giveBack();
     await this.#file.close();
+  }
+
+  /**
+   * Starts bringing what was written to the disk, which then works while pages are collected and has less left to do for
+   * {@link sync}. One at a time: what is written meanwhile goes with the next one.
+   */
+  #flush(): void {
+    this.#flushing ??= this.#file
+      .datasync()
+      .catch((failure: unknown) => {
+        // The kernel reports it once.
+        this.#failure ??= failure;
+      })
+      .finally(() => {
+        this.#flushing = undefined;
+      });
+  }
+
+  #giveBack(): void {
+    for (const buffer of this.#free.splice(0)) {
+      pageBuffers.give(buffer);
+      this.#made -= 1;
+    }
   }
 
   async #write(bytes: Buffer, position: number): Promise<void> {

@@ -1,10 +1,11 @@
 // What a machine's memory holds that its parent does not: compared page by page, stored once.
 import { setImmediate } from "node:timers/promises";
 import { PAGE_BYTES, type PageMap, PageMapBuilder } from "../mapping/page-map.ts";
-import { PAGE_FILE_BUFFER_BYTES, type PageFile } from "./page-file.ts";
+import { PAGE_BUFFER_BYTES, pageBuffers } from "./page-buffers.ts";
+import type { PageFile } from "./page-file.ts";
 import type { PageSource } from "./page-source.ts";
 
-const BUFFER_PAGES = PAGE_FILE_BUFFER_BYTES / PAGE_BYTES;
+const BUFFER_PAGES = PAGE_BUFFER_BYTES / PAGE_BYTES;
 /** Pages that are read from the guest and from the parent at once; between two such reads other work gets its turn. */
 const BATCH_PAGES = BUFFER_PAGES / 2;
 const ZEROS = Buffer.alloc(PAGE_BYTES);
@@ -43,21 +44,25 @@ export async function storePages(
   const { pages, file, signal } = options;
   const diff = new PageMapBuilder(options.parent.map.pages);
   const counts: StoredPages = { stored: 0, zero: 0, unchanged: 0 };
-  const parents = Buffer.allocUnsafeSlow(BATCH_PAGES * PAGE_BYTES);
-  let next = 0;
-  while (next < pages.length) {
-    const buffer = await file.buffer();
-    let filled = 0;
-    while (next < pages.length && BUFFER_PAGES - filled >= BATCH_PAGES) {
-      signal?.throwIfAborted();
-      const batch = pages.subarray(next, next + BATCH_PAGES);
-      filled += storeBatch(options, { batch, into: buffer, filled, parents, diff, counts });
-      next += batch.length;
-      await setImmediate();
+  const parents = pageBuffers.take();
+  try {
+    let next = 0;
+    while (next < pages.length) {
+      const buffer = await file.buffer();
+      let filled = 0;
+      while (next < pages.length && BUFFER_PAGES - filled >= BATCH_PAGES) {
+        signal?.throwIfAborted();
+        const batch = pages.subarray(next, next + BATCH_PAGES);
+        filled += storeBatch(options, { batch, into: buffer, filled, parents, diff, counts });
+        next += batch.length;
+        await setImmediate();
+      }
+      file.append(buffer, filled * PAGE_BYTES);
     }
-    file.append(buffer, filled * PAGE_BYTES);
+    return { diff: diff.finish(), counts };
+  } finally {
+    pageBuffers.give(parents);
   }
-  return { diff: diff.finish(), counts };
 }
 
 interface Batch {
