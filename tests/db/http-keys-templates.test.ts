@@ -245,13 +245,38 @@ describe("the service itself", () => {
   });
 
   test("what happened to sandboxes is on record with who did it", async () => {
-    const made = await service.call("POST", "/v1/sandboxes", { headers: { "x-request-id": "audit-1" } });
-    const rows = await service.database.db
+    let asked = 0;
+    const call = (method: string, path: string) =>
+      service.call(method, path, { headers: { "x-request-id": `audit-${++asked}` } });
+    const made = await call("POST", "/v1/sandboxes");
+    const path = `/v1/sandboxes/${made.body.id}`;
+    const statuses = [];
+    for (const [method, below] of [
+      ["POST", "/pause"],
+      ["POST", "/pause"],
+      ["POST", "/resume"],
+      ["DELETE", ""],
+      ["DELETE", ""],
+    ] as const)
+      statuses.push((await call(method, path + below)).status);
+    assert.deepEqual(statuses, [200, 409, 200, 204, 204]);
+    const events = await service.database.db
       .selectFrom("audit_events")
-      .selectAll()
+      .select(["action", "owner", "request_id", "detail"])
       .where("subject", "=", made.body.id)
+      .orderBy("id")
       .execute();
-    const [{ action, owner, request_id }] = rows as [(typeof rows)[number]];
-    assert.deepEqual([action, owner, request_id], ["sandbox.create", "operator", "audit-1"]);
+    // What was refused, or had happened already, is not among them.
+    assert.deepEqual(events, [
+      {
+        action: "sandbox.create",
+        owner: "operator",
+        request_id: "audit-1",
+        detail: { template: "minimal" },
+      },
+      { action: "sandbox.pause", owner: "operator", request_id: "audit-2", detail: {} },
+      { action: "sandbox.resume", owner: "operator", request_id: "audit-4", detail: {} },
+      { action: "sandbox.delete", owner: "operator", request_id: "audit-5", detail: {} },
+    ]);
   });
 });

@@ -14,6 +14,7 @@ import { offerColdStart } from "./cold-start.ts";
 import { egressOf } from "./egress.ts";
 import { checkMetadata } from "./metadata.ts";
 import { withNewIds } from "./new-ids.ts";
+import { sandboxEvent } from "./sandbox-event.ts";
 import type { SandboxContext } from "./sandboxes.ts";
 
 /** What only some façades let a caller choose. */
@@ -183,7 +184,8 @@ async function startOnHost(
       on_timeout: oneOf<OnTimeout>(made.onTimeout, ["pause", "destroy"], row.on_timeout),
       expires_at: atTime(row.ttl_mode === "deadline" ? made.expiresAtUnixMs : 0n),
     };
-    const running = await moveSandbox(db, { id, from: ["starting"], to: "running", set });
+    const audit = sandboxEvent("create", caller, id, { template: row.template });
+    const running = await moveSandbox(db, { id, from: ["starting"], to: "running", set, audit });
     if (!running) throw deletedMeanwhile(id);
     return running;
   } catch (reason) {

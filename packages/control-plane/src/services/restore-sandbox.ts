@@ -4,6 +4,7 @@ import { WrennError } from "@wrenn/core";
 import type { SandboxRow, TemplateRow } from "../db/schema.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
+import { sandboxEvent } from "./sandbox-event.ts";
 import type { SandboxContext } from "./sandboxes.ts";
 import { transit } from "./transit.ts";
 
@@ -17,7 +18,8 @@ export async function restoreSandbox(
   const template = await context.templates.usable(caller, snapshot, { field: "snapshot" });
   assertFits(template, row);
   const from = row.status === "paused" ? "paused" : "running";
-  return await transit(context, row, { from, via: "resuming" }, async () => {
+  const audit = sandboxEvent("restore", caller, row.id, { snapshot });
+  return await transit(context, row, { from, via: "resuming", audit }, async () => {
     const host = context.hosts.get(row.host_id);
     const answer = await host.client
       .call(

@@ -19,8 +19,9 @@ import { forkSandbox } from "./fork-sandbox.ts";
 import type { InFlight } from "./in-flight.ts";
 import { notOnHost } from "./not-on-host.ts";
 import { restoreSandbox } from "./restore-sandbox.ts";
+import { sandboxEvent } from "./sandbox-event.ts";
 import type { TemplateService } from "./templates.ts";
-import { transit } from "./transit.ts";
+import { type Transition, transit } from "./transit.ts";
 
 export interface SandboxContext {
   db: Db;
@@ -52,10 +53,8 @@ export class SandboxService {
   }
 
   /** Makes a sandbox and returns it running. Goes on to an end when the client hangs up. */
-  async create(caller: Caller, request: CreateOptions): Promise<SandboxRow> {
-    const row = await createSandbox(this.#context, caller, request);
-    await this.#audit("create", caller, row.id, { template: row.template });
-    return row;
+  create(caller: Caller, request: CreateOptions): Promise<SandboxRow> {
+    return createSandbox(this.#context, caller, request);
   }
 
   /** A sandbox of the caller's. Throws `not_found`. */
@@ -84,21 +83,19 @@ export class SandboxService {
         "deleted, but its host has not done so yet",
       );
     }
-    const moved = await moveSandbox(this.#context.db, { id: row.id, to: "stopped" });
-    if (moved) await this.#audit("delete", caller, row.id);
+    const audit = sandboxEvent("delete", caller, row.id);
+    await moveSandbox(this.#context.db, { id: row.id, to: "stopped", audit });
   }
 
   /** Saves a running sandbox to disk. */
   async pause(caller: Caller, row: SandboxRow): Promise<SandboxRow> {
     const context = call(caller, `pausing sandbox ${row.id}`, PAUSE_TIMEOUT_MS);
-    const paused = await transit(this.#context, row, { from: "running", via: "pausing" }, async () => {
+    return await transit(this.#context, row, pausing(caller, row), async () => {
       const { phaseMicros } = await this.#client(row).call("pauseSandbox", { sandboxId: row.id }, context);
       const phases = Object.entries(phaseMicros).map(([phase, micros]) => [phase, Number(micros) / 1000]);
       this.#context.log.info({ sandbox_id: row.id, phases_ms: Object.fromEntries(phases) }, "paused");
       return { to: "paused", set: { host_ip: null, expires_at: null } };
     });
-    await this.#audit("pause", caller, row.id);
-    return paused;
   }
 
   /** Pauses a running sandbox by another call to its host; `act` returns the status that it left. */
@@ -108,13 +105,12 @@ export class SandboxService {
     act: () => Promise<T>,
   ): Promise<T> {
     let result: T | undefined;
-    await transit(this.#context, row, { from: "running", via: "pausing" }, async () => {
+    await transit(this.#context, row, pausing(caller, row), async () => {
       result = await act();
       return result.status === "running"
         ? { to: "running" }
         : { to: "paused", set: { host_ip: null, expires_at: null } };
     });
-    await this.#audit("pause", caller, row.id);
     return result as T;
   }
 
@@ -128,7 +124,8 @@ export class SandboxService {
     const message = { sandboxId: row.id, timeoutSec, start: start ?? "" };
     // What ended without being asked to may have left its disk with its host.
     const from = row.status === "stopped" ? "stopped" : "paused";
-    const running = await transit(this.#context, row, { from, via: "resuming" }, async () => {
+    const audit = sandboxEvent("resume", caller, row.id, start === undefined ? {} : { start });
+    return await transit(this.#context, row, { from, via: "resuming", audit }, async () => {
       const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
         .catch(offerColdStart('resume it with {"start":"cold"}'));
@@ -140,8 +137,6 @@ export class SandboxService {
       };
       return { to: "running", set };
     });
-    await this.#audit("resume", caller, row.id, start === undefined ? {} : { start });
-    return running;
   }
 
   /** Copies a running sandbox; the copies run. All of them come to be, or none. */
@@ -152,10 +147,8 @@ export class SandboxService {
   }
 
   /** Rolls a running or paused sandbox back to a snapshot or base template that the caller may use. */
-  async restore(caller: Caller, row: SandboxRow, request: RestoreRequest): Promise<SandboxRow> {
-    const running = await restoreSandbox(this.#context, caller, row, request);
-    await this.#audit("restore", caller, row.id, { snapshot: request.snapshot });
-    return running;
+  restore(caller: Caller, row: SandboxRow, request: RestoreRequest): Promise<SandboxRow> {
+    return restoreSandbox(this.#context, caller, row, request);
   }
 
   /**
@@ -200,14 +193,13 @@ export class SandboxService {
     return this.#context.hosts.get(host_id).client;
   }
 
-  async #audit(
-    what: string,
-    by: Caller,
-    subject: string,
-    detail: Record<string, unknown> = {},
-  ): Promise<void> {
-    await recordAudit(this.#context.db, { action: `sandbox.${what}`, subject, by, detail });
+  async #audit(...of: Parameters<typeof sandboxEvent>): Promise<void> {
+    await recordAudit(this.#context.db, sandboxEvent(...of));
   }
+}
+
+function pausing(caller: Caller, { id }: SandboxRow): Transition {
+  return { from: "running", via: "pausing", audit: sandboxEvent("pause", caller, id) };
 }
 
 /** Failures of a deletion after which the host, or the reconciler, will have it done. */

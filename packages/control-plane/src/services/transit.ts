@@ -1,5 +1,6 @@
 // Taking a sandbox from one settled status to another, over an unsettled one, around one call to its host.
 import { type ErrorCode, type SandboxStatus, WrennError } from "@wrenn/core";
+import { type AuditEvent, recordAudit } from "../db/queries/audit.ts";
 import { findSandboxById } from "../db/queries/sandbox-find.ts";
 import { type Move, moveSandbox, moveWithinQuota } from "../db/queries/sandbox-move.ts";
 import type { SandboxRow } from "../db/schema.ts";
@@ -13,6 +14,8 @@ const UNCERTAIN: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "in
 export interface Transition {
   from: SandboxStatus;
   via: SandboxStatus;
+  /** Recorded together with where it arrives. */
+  audit: AuditEvent;
 }
 
 /** Where the call to the host has brought the sandbox. */
@@ -29,7 +32,7 @@ export interface Arrival {
 export async function transit(
   context: SandboxContext,
   row: SandboxRow,
-  { from, via }: Transition,
+  { from, via, audit }: Transition,
   act: () => Promise<Arrival>,
 ): Promise<SandboxRow> {
   const { db, inFlight, worker, maxRunning } = context;
@@ -58,8 +61,11 @@ export async function transit(
       throw error;
     }
     const { to, set } = arrival;
-    const moved = await moveSandbox(db, { id, from: [via], to, unmovedSince, ...(set && { set }) });
-    return moved ?? (await settledElsewhere(context, id, arrival, via));
+    const moved = await moveSandbox(db, { id, from: [via], to, unmovedSince, audit, ...(set && { set }) });
+    if (moved) return moved;
+    const settled = await settledElsewhere(context, id, arrival, via);
+    await recordAudit(db, audit);
+    return settled;
   });
 }
 

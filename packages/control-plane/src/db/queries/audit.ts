@@ -11,18 +11,20 @@ export interface AuditEvent {
   detail?: Record<string, unknown>;
 }
 
-export async function recordAudit(db: Db, { action, subject, by, detail = {} }: AuditEvent): Promise<void> {
-  await db
-    .insertInto("audit_events")
-    .values({
-      action,
-      subject,
-      detail: JSON.stringify(detail),
-      owner: by?.owner ?? null,
-      key_id: by?.keyId ?? null,
-      request_id: by?.requestId ?? null,
-    })
-    .execute();
+export async function recordAudit(db: Db, event: AuditEvent): Promise<void> {
+  await db.insertInto("audit_events").values(auditRow(event)).execute();
+}
+
+/** The row of an event. */
+export function auditRow({ action, subject, by, detail = {} }: AuditEvent) {
+  return {
+    action,
+    subject,
+    detail: JSON.stringify(detail),
+    owner: by?.owner ?? null,
+    key_id: by?.keyId ?? null,
+    request_id: by?.requestId ?? null,
+  };
 }
 
 /** What was done to one subject, the newest first. */

@@ -3,6 +3,7 @@ import { canTransition, predecessors, type SandboxStatus } from "@wrenn/core";
 import { sql } from "kysely";
 import type { Db } from "../connect.ts";
 import type { Isolation, OnTimeout, SandboxNetwork, SandboxRow, TtlMode } from "../schema.ts";
+import { type AuditEvent, auditRow } from "./audit.ts";
 import { type Quota, withinQuota } from "./quota.ts";
 
 export interface Move {
@@ -27,12 +28,14 @@ export interface Move {
     /** When it ended, of one that goes back to `stopped`; otherwise it has ended now. */
     stopped_at?: Date | null;
   };
+  /** Recorded with the change, by the same statement: both are there, or neither. */
+  audit?: AuditEvent | undefined;
 }
 
 /** The row after the change; nothing when it was not in a status to come from. */
 export async function moveSandbox(
   db: Db,
-  { id, to, from, unmovedSince, worker, set: { stopped_at: endedAt, ...set } = {} }: Move,
+  { id, to, from, unmovedSince, worker, set: { stopped_at: endedAt, ...set } = {}, audit }: Move,
 ): Promise<SandboxRow | undefined> {
   const sources = (from ?? predecessors(to)).filter((status) => canTransition(status, to));
   let query = db
@@ -56,7 +59,29 @@ export async function moveSandbox(
     });
   }
   if (unmovedSince !== undefined) query = query.where("moves", "=", unmovedSince);
-  return await query.returningAll().executeTakeFirst();
+  const moved = query.returningAll();
+  if (!audit) return await moved.executeTakeFirst();
+  const event = auditRow(audit);
+  return await db
+    .with("moved", () => moved)
+    .with("recorded", (cte) =>
+      cte
+        .insertInto("audit_events")
+        .columns(["action", "subject", "detail", "owner", "key_id", "request_id"])
+        .expression(({ selectFrom, cast, val }) =>
+          selectFrom("moved").select([
+            val(event.action).as("action"),
+            val(event.subject).as("subject"),
+            cast(val(event.detail), "jsonb").as("detail"),
+            val(event.owner).as("owner"),
+            val(event.key_id).as("key_id"),
+            val(event.request_id).as("request_id"),
+          ]),
+        ),
+    )
+    .selectFrom("moved")
+    .selectAll()
+    .executeTakeFirst();
 }
 
 /** Several changes in one transaction; in their order, the rows after them. */
