@@ -8,6 +8,7 @@ import { addNetwork, removeNetwork } from "./floor-network.ts";
 import { commandLineOf, type MachineCommand, rebind, topOf } from "./machine-command.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
+import { undoable } from "./undo.ts";
 
 const ENVD_PORT = 49983;
 
@@ -41,8 +42,12 @@ async function bootByHand(machine: MachineCommand & { diskMb: number }, scratch:
   const netns = `wrenn-floor-${process.pid}`;
   const vm = join(scratch, "vm");
   rmSync(scratch, { recursive: true, force: true });
+  addNetwork(netns, machine.uid);
+  const removeAll = undoable(() => {
+    removeNetwork(netns);
+    rmSync(scratch, { recursive: true, force: true });
+  });
   try {
-    addNetwork(netns, machine.uid);
     mkdirSync(vm, { recursive: true, mode: 0o700 });
     const top = topOf(machine.argv);
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(vm, top), `${machine.diskMb}M`]);
@@ -62,12 +67,17 @@ async function bootByHand(machine: MachineCommand & { diskMb: number }, scratch:
     child.stdout.on("data", (chunk) => {
       printed += chunk;
     });
-    const [status] = (await once(child, "close")) as [number | null];
+    const closed = once(child, "close") as Promise<[number | null]>;
+    const end = undoable(async () => {
+      child.kill();
+      await closed;
+    });
+    const [status] = await closed;
+    await end();
     if (status !== 0) throw new Error(`the machine started by hand failed:\n${consoleOf(vm)}`);
     return Number(printed);
   } finally {
-    removeNetwork(netns);
-    rmSync(scratch, { recursive: true, force: true });
+    removeAll();
   }
 }
 

@@ -11,6 +11,7 @@ import { lazyPagesRef, type PageMap, pageMap, type Segment, segments } from "@wr
 import { FaultThreads, UffdServer } from "@wrenn/vmm";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
+import { undoable } from "./undo.ts";
 
 const PAGE_BYTES = 4096;
 /** Builds that the memory is made of, as after so many pauses. */
@@ -39,6 +40,7 @@ interface Sample {
 /** Needs gcc, and root for the userfaultfd. */
 export async function benchFaults({ mib, rounds }: { mib: number; rounds: number }): Promise<Result[]> {
   const dir = mkdtempSync(join(tmpdir(), "wrenn-bench-faults-"));
+  const remove = undoable(() => rmSync(dir, { recursive: true }));
   try {
     const scene = makeScene(dir, mib);
     await using _threads = scene.threads;
@@ -63,7 +65,7 @@ export async function benchFaults({ mib, rounds }: { mib: number; rounds: number
       },
     ];
   } finally {
-    rmSync(dir, { recursive: true });
+    remove();
   }
 }
 

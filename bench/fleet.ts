@@ -6,6 +6,7 @@ import { FloorMachine, flatImage, type Pattern, startRequest } from "./floor-mac
 import { proportionalSetSize } from "./memory.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
+import { undoable } from "./undo.ts";
 
 const TRUE = "/bin/true";
 
@@ -111,6 +112,7 @@ async function forkByHand(
 ): Promise<{ ms: number; still: number }> {
   await source.start({ exec: startRequest(TRUE) });
   const flat = flatImage("fork", pattern.memoryBytes);
+  const removeFlat = undoable(() => rmSync(flat));
   const saved = join(pattern.scratch, source.name, "saved");
   try {
     const began = performance.now();
@@ -126,7 +128,7 @@ async function forkByHand(
     await Promise.all([source, ...copies].map((machine) => machine.end()));
     return { ms, still };
   } finally {
-    rmSync(flat);
+    removeFlat();
     rmSync(saved, { recursive: true, force: true });
   }
 }

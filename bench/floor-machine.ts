@@ -19,6 +19,7 @@ import { StartRequestSchema } from "@wrenn/rpc/envd";
 import type { Answer, Order, Start } from "./floor/machine.ts";
 import { addNetwork, removeNetwork } from "./floor-network.ts";
 import { commandLineOf, rebind, topOf } from "./machine-command.ts";
+import { undoable } from "./undo.ts";
 
 /** What the platform's clones are made of, as one of them shows it. */
 export interface Pattern {
@@ -78,6 +79,8 @@ export class FloorMachine {
   readonly #worker: ChildProcess;
   readonly #ended: Promise<unknown>;
   readonly #argv: string[];
+  /** Ends the machine and removes what was made for it. Once is enough. */
+  readonly close: () => Promise<void>;
 
   constructor(pattern: Pattern, name: string) {
     this.name = name;
@@ -87,6 +90,7 @@ export class FloorMachine {
     this.vm = join(home, "vm");
     rmSync(home, { recursive: true, force: true });
     mkdirSync(home, { recursive: true, mode: 0o711 });
+    this.close = undoable(() => this.#close());
     addNetwork(this.#netns, pattern.uid);
     const tun = join(home, "tun");
     execFileSync("mknod", ["-m", "0600", tun, "c", "10", "200"]);
@@ -151,7 +155,7 @@ export class FloorMachine {
     return this.#order({ do: "end" });
   }
 
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     if (this.#worker.connected) this.#worker.disconnect();
     await this.#ended;
     removeNetwork(this.#netns);

@@ -10,6 +10,7 @@ import { commandLineOf } from "./machine-command.ts";
 import { residentGuestBytes } from "./resident.ts";
 import type { Result } from "./result.ts";
 import { figure } from "./statistics.ts";
+import { undoable } from "./undo.ts";
 
 const MIB = 1024 * 1024;
 /** Sandboxes by what a process of theirs has written besides what a guest has in use anyway, `MiB`: none, and more and more. */
@@ -157,25 +158,24 @@ class Platform {
   readonly way: Way;
   readonly dataDir: string;
   readonly client: WrennClient;
-  readonly #wrenn: (...args: string[]) => void;
+  readonly stop: () => void;
 
   constructor(repository: string, way: Way) {
     this.way = way;
     this.dataDir = mkdtempSync(join(tmpdir(), `wrenn-bench-${way}-`));
-    this.#wrenn = (...args) =>
+    const wrenn = (...args: string[]) =>
       execFileSync(join(repository, "wrenn"), [...args, "--data-dir", this.dataDir], {
         stdio: ["ignore", 2, "inherit"],
       });
-    this.#wrenn("up", "--detach", "--listen", "127.0.0.1:0", "--memory", way);
+    this.stop = undoable(() => {
+      wrenn("down");
+      rmSync(this.dataDir, { recursive: true, force: true });
+    });
+    wrenn("up", "--detach", "--listen", "127.0.0.1:0", "--memory", way);
     const { url } = JSON.parse(readFileSync(join(this.dataDir, "instance.json"), "utf8")) as { url: string };
     this.client = new WrennClient({
       url,
       apiKey: readFileSync(join(this.dataDir, "api-key"), "utf8").trim(),
     });
-  }
-
-  stop(): void {
-    this.#wrenn("down");
-    rmSync(this.dataDir, { recursive: true, force: true });
   }
 }

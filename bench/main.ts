@@ -17,6 +17,7 @@ import { benchIdleMemory, benchTransferMemory, type PlatformProcess, platformPro
 import { type Result, type Verdict, verdicts } from "./result.ts";
 import { renderTable } from "./table.ts";
 import { GuestTarget } from "./target.ts";
+import { interruptible, undoable } from "./undo.ts";
 
 const repository = join(import.meta.dirname, "..");
 
@@ -101,7 +102,7 @@ const { values } = parseArgs({
 });
 
 if (values.help) process.stdout.write(USAGE);
-else process.exitCode = await main();
+else process.exitCode = await interruptible(main);
 
 async function main(): Promise<number> {
   const slack = Number(values.slack);
@@ -116,31 +117,26 @@ async function main(): Promise<number> {
   }
   const wanted = (part: Part) => values.part?.includes(part) ?? true;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "wrenn-bench-"));
+  if (values["data-dir"] === undefined) undoable(() => rmSync(dataDir, { recursive: true, force: true }));
   const wrenn = (...args: string[]) =>
     execFileSync(join(repository, "wrenn"), [...args, "--data-dir", dataDir], {
       stdio: ["ignore", 2, "inherit"],
     });
-  const stop = () => process.exit(130);
-  process.on("SIGINT", stop).on("SIGTERM", stop);
   const rounds = values.quick ? QUICK : FULL;
   const needsPlatform = PARTS.some((part) => wanted(part) && !ALONE.includes(part));
-  try {
-    const results = wanted("faults") ? await measureFaults(rounds) : [];
-    if (needsPlatform) {
-      wrenn("up", "--detach", "--listen", "127.0.0.1:0");
-      results.push(...(await measure({ dataDir, rounds, wanted })));
-    }
-    if (wanted("lazy")) {
-      progress(`memory shared and lazy: ${rounds.resumes} resumes of each`);
-      results.push(...(await benchLazy(repository, rounds.resumes)));
-    }
-    report(results, verdicts(results, slack));
-    const broken = verdicts(results, slack).filter(({ kept }) => !kept);
-    return values.check && broken.length > 0 ? 1 : 0;
-  } finally {
-    if (needsPlatform) wrenn("down");
-    if (values["data-dir"] === undefined) rmSync(dataDir, { recursive: true, force: true });
+  const results = wanted("faults") ? await measureFaults(rounds) : [];
+  if (needsPlatform) {
+    undoable(() => wrenn("down"));
+    wrenn("up", "--detach", "--listen", "127.0.0.1:0");
+    results.push(...(await measure({ dataDir, rounds, wanted })));
   }
+  if (wanted("lazy")) {
+    progress(`memory shared and lazy: ${rounds.resumes} resumes of each`);
+    results.push(...(await benchLazy(repository, rounds.resumes)));
+  }
+  report(results, verdicts(results, slack));
+  const broken = verdicts(results, slack).filter(({ kept }) => !kept);
+  return values.check && broken.length > 0 ? 1 : 0;
 }
 
 async function measureFaults({ faults: rounds, faultsMib: mib }: Rounds): Promise<Result[]> {

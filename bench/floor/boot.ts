@@ -14,6 +14,7 @@ const [program = "", ...args] = argv;
 const vmm = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
 vmm.once("exit", (status) => fail(`the machine ended with status ${status}`));
 const timer = setTimeout(() => fail("the guest did not answer in time"), DEADLINE_MS);
+process.once("SIGTERM", () => fail("interrupted"));
 probe();
 
 function probe(): void {
