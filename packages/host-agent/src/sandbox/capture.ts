@@ -1,5 +1,5 @@
 // Freezing a running sandbox into a snapshot: memory, devices and disk of one point in time.
-import { link } from "node:fs/promises";
+import { link, rm } from "node:fs/promises";
 import { WrennError } from "@wrenn/core";
 import { faultPoint, kill, waitForExit } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
@@ -66,15 +66,18 @@ export async function capture(
   watch.lap("prepare");
   const stopped = performance.now();
   let stoodStillMs = 0;
+  let freezing = false;
   try {
     await machine.pause();
     watch.lap("stop");
     faultPoint("capture.stopped", machine.process);
     await machine.saveDevices(draft.devicesPath);
     watch.lap("devices");
-    const counts = await draft.storePages(machine.memory, await machine.memory.privatePages());
+    const pages = await machine.memory.privatePages();
+    const counts = await draft.storePages(machine.memory, pages, { flushAhead: !goesOn });
     watch.lap("memory");
     faultPoint("capture.memory", machine.process);
+    freezing = true;
     await context.rootfs.freeze({ ...place, machine }, next);
     if (goesOn) await machine.resume();
     stoodStillMs = performance.now() - stopped;
@@ -107,7 +110,25 @@ export async function capture(
     await machine.resume().catch(() => {
       // It has died: its end is handled where machines are watched.
     });
+    if (next !== undefined && !freezing) await takeBack(context, sandbox, { place, next }, log);
     throw WrennError.from(cause, `${operation} of sandbox ${sandbox.id} failed; it goes on running`);
+  }
+}
+
+/** A top that was named and that no machine writes to: without this each attempt that fails would leave one more. */
+async function takeBack(
+  context: HostContext,
+  sandbox: Sandbox,
+  { place, next }: { place: { dir: string }; next: string },
+  log: Logger,
+): Promise<void> {
+  try {
+    const tops = sandbox.life.tops.filter((top) => top !== next);
+    await sandbox.updateLife(context.dataDir, { tops });
+    await rm(context.rootfs.path(place, next), { force: true });
+  } catch (err) {
+    // Named or not, an empty top that nobody writes to is frozen with the others.
+    log.error({ err }, "could not take back the top of a disk");
   }
 }
 

@@ -18,6 +18,13 @@ export class PageFile implements AsyncDisposable {
   #failure: unknown;
   /** The flush that is under way. */
   #flushing: Promise<void> | undefined;
+  /**
+   * Whether what was written starts on its way to the disk while more is collected. For who waits for {@link sync} with a
+   * machine that does not go on: one that does would wait behind these flushes for its disk.
+   */
+  flushesAhead = false;
+  /** Of all files: flushes wait in one of Node's four threads for files. */
+  static #anyFlushing = false;
 
   static async create(path: string): Promise<PageFile> {
     return new PageFile(await open(path, "wx", 0o600));
@@ -43,6 +50,10 @@ export class PageFile implements AsyncDisposable {
 
   /** Appends the first `length` bytes of a buffer from {@link buffer}, which is not the caller's any more. */
   append(buffer: Buffer, length: number): void {
+    if (length === 0) {
+      this.#free.push(buffer);
+      return;
+    }
     const bytes = buffer.subarray(0, length);
     this.#crc32 = crc32(bytes, this.#crc32);
     const writing = this.#write(bytes, this.#bytes)
@@ -88,13 +99,16 @@ export class PageFile implements AsyncDisposable {
    * {@link sync}. One at a time: what is written meanwhile goes with the next one.
    */
   #flush(): void {
-    this.#flushing ??= this.#file
+    if (!this.flushesAhead || PageFile.#anyFlushing) return;
+    PageFile.#anyFlushing = true;
+    this.#flushing = this.#file
       .datasync()
       .catch((failure: unknown) => {
         // The kernel reports it once.
         this.#failure ??= failure;
       })
       .finally(() => {
+        PageFile.#anyFlushing = false;
         this.#flushing = undefined;
       });
   }

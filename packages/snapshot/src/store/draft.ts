@@ -76,14 +76,15 @@ export class Draft implements AsyncDisposable {
 
   /**
    * Stores those of the given pages that differ from the parent. The memory must stand still until this resolves;
-   * nothing is waited for on the disk. Once for each draft.
+   * nothing is waited for on the disk. Once for each draft. `flushAhead` for a machine that does not go on.
    */
   async storePages(
     memory: ReadableMemory,
     pages: Uint32Array,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    { signal, flushAhead = false }: { signal?: AbortSignal | undefined; flushAhead?: boolean } = {},
   ): Promise<StoredPages> {
     const { parent } = this.#options;
+    this.#file.flushesAhead = flushAhead;
     return this.#fill(async () => {
       const options = { build: this.id, parent, pages, memory, file: this.#file, signal };
       const { diff, counts } = await storePages(options);

@@ -21,6 +21,12 @@ export async function saveDeviceState(
   const inside = join(dir, basename(INSIDE.deviceState));
   await rm(inside, { force: true });
   const args = { filename: INSIDE.deviceState, live: true };
-  await session.execute("xen-save-devices-state", args, { timeoutMs: SAVE_TIMEOUT_MS });
-  await carryOut({ from: inside, to: path, vmm: "QEMU", start: MAGIC });
+  try {
+    await session.execute("xen-save-devices-state", args, { timeoutMs: SAVE_TIMEOUT_MS });
+    await carryOut({ from: inside, to: path, vmm: "QEMU", start: MAGIC });
+  } catch (reason) {
+    // A full disk has taken a part of it.
+    await rm(inside, { force: true });
+    throw reason;
+  }
 }
