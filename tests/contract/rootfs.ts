@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { MIB } from "@wrenn/core";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
+import { madeTops } from "../../packages/host-agent/src/rootfs/made-tops.ts";
 import type { RootfsStore } from "../../packages/host-agent/src/rootfs/rootfs-store.ts";
 import { dropKept, keepTops, linkKept, topsOfKept } from "../../packages/host-agent/src/sandbox/kept-tops.ts";
 import type { LifeRecord, SandboxRecord } from "../../packages/host-agent/src/sandbox/record.ts";
@@ -228,6 +229,22 @@ export function rootfsContract(adapter: RootfsAdapter): void {
       const copy = await begin(layers);
       await copy.disk.assertHolds({ [FIRST]: 51 });
       await end(copy);
+    });
+
+    it("are frozen whole when their agent had died between naming a further top and making it", async () => {
+      const life = await begin();
+      await life.disk.write({ [FIRST]: 70 });
+      await store.prepare(placeOf(life.dir), "root-1");
+      store = await adapter.open(dataDir);
+      const named = ["root-0", "root-1"];
+      await store.adopt(specOf(life.dir, life.layers), named);
+      life.tops = await madeTops(store, life.dir, named);
+      await life.disk.write({ [MIDDLE]: 71 });
+      const layers = await freeze(life, false);
+      await end(life);
+      const next = await begin(layers);
+      await next.disk.assertHolds({ [FIRST]: 70, [MIDDLE]: 71 });
+      await end(next);
     });
 
     it("refuse a layer that was written in another way, and leave nothing", async () => {

@@ -65,6 +65,24 @@ describe("a disk that is full", () => {
       }));
   }
 
+  // Not even its record can be written; then that can, and its memory cannot.
+  for (const leave of [0, 256 << 10]) {
+    it(`when the host agent is told to end (${leave >> 10} KiB left): no sandbox is lost`, () =>
+      withSandbox(async (sandboxId) => {
+        await sh(sandboxId, "echo kept > /home/user/file; sync");
+        await disk.fill(leave);
+        await agent.stop("SIGTERM");
+        disk.free();
+        await agent.start();
+        // One that runs was taken over; the other has its disk.
+        const status = await statusOf(sandboxId);
+        assert.ok(status === "running" || status === "stopped", status);
+        const cold = { sandboxId, timeoutSec: 0, start: "cold" };
+        if (status === "stopped") await agent.rpc.resumeSandbox(cold, { timeoutMs: CALL_MS });
+        assert.equal(await sh(sandboxId, "cat /home/user/file"), "kept");
+      }));
+  }
+
   it("while a sandbox writes is in the log, and the sandbox goes on running", () =>
     withSandbox(async (sandboxId) => {
       const { rpc } = agent;
@@ -77,7 +95,12 @@ describe("a disk that is full", () => {
       assert.equal(await sh(sandboxId, "echo still here"), "still here");
       const { epoch } = await askWorkers(rpc, sandboxId, { ...WORKERS, epoch: 2, pages: 0 });
       assert.equal(epoch, 1);
-      assert.deepEqual((await rpc.listReports({})).reports, [], "nothing ended");
+      const { reports } = await rpc.listReports({});
+      assert.deepEqual(
+        reports.filter((report) => report.sandboxId === sandboxId),
+        [],
+        "it has not ended",
+      );
     }));
 
   it("keeps new sandboxes from starting, says so, and leaves nothing of them", async () => {

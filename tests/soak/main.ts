@@ -12,7 +12,7 @@ Pauses and resumes a sandbox in which programs change memory and files all the w
 restores in between, and kills the host agent at random. After each of them every byte of memory and files is verified.
 Ctrl-C ends it; nothing is left on the machine in any case.
   --cycles N    pauses and resumes (default 100)
-  --minutes N   begin no cycle after that time (default 60)
+  --minutes N   begin no cycle after that time (default: 12 s for each cycle, 60 minutes at least)
   --vcpus N     processors of the sandbox, and programs in it (default 2)
   --seed N      repeat the choices of an earlier run
   --json        the result as JSON on stdout; the lines go to stderr
@@ -24,7 +24,7 @@ const PROGRESS_MS = 10_000;
 const { values } = parseArgs({
   options: {
     cycles: { type: "string", default: "100" },
-    minutes: { type: "string", default: "60" },
+    minutes: { type: "string" },
     vcpus: { type: "string", default: "2" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
     json: { type: "boolean", default: false },
@@ -40,9 +40,10 @@ async function main(): Promise<number> {
   const numbers = { cycles: 0, minutes: 0, vcpus: 0, seed: 0 };
   for (const name of ["cycles", "minutes", "vcpus", "seed"] as const) {
     const [min, max] = bounds[name];
-    numbers[name] = Number(values[name]);
+    const given = values[name] ?? Math.max(60, Math.ceil(numbers.cycles / 5));
+    numbers[name] = Number(given);
     if (Number.isInteger(numbers[name]) && numbers[name] >= min && numbers[name] <= max) continue;
-    process.stderr.write(`--${name} must be a whole number from ${min} to ${max}, not ${values[name]}\n`);
+    process.stderr.write(`--${name} must be a whole number from ${min} to ${max}, not ${given}\n`);
     return 2;
   }
   const { cycles, minutes, seed } = numbers;

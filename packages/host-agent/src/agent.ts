@@ -22,6 +22,7 @@ import { HostInfo } from "./host-info.ts";
 import { ImageStore } from "./image/image-store.ts";
 import { prepareLazyMemory } from "./memory/prepare.ts";
 import { chooseRootfs } from "./rootfs/choose.ts";
+import type { RootfsStore } from "./rootfs/rootfs-store.ts";
 import { Capacity } from "./sandbox/capacity.ts";
 import type { HostContext } from "./sandbox/context.ts";
 import { SandboxManager } from "./sandbox/manager.ts";
@@ -29,7 +30,7 @@ import { startReaper } from "./sandbox/reaper.ts";
 import { ReportLog } from "./sandbox/reports.ts";
 import { Samples } from "./sandbox/samples.ts";
 import { startSampling } from "./sandbox/sampling.ts";
-import { findEarlier, takeOver } from "./sandbox/take-over.ts";
+import { type Earlier, findEarlier, takeOver } from "./sandbox/take-over.ts";
 import { listenOnSocket, listenOnTls } from "./server/listen.ts";
 import { Compactor } from "./storage/compactor.ts";
 import { Storage } from "./storage/storage.ts";
@@ -142,9 +143,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
   storage.addUsers(() => [...registry.users(), ...manager.users()]);
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
-  const leftDisks = await rootfs.sweep();
-  if (leftDisks.length > 0) log.warn({ devices: leftDisks }, "removed disks that an earlier run left behind");
-  storage.start();
+  await removeLeftovers({ earlier, snapshots, rootfs, storage, log });
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());
@@ -212,4 +211,35 @@ async function prepareBootParts({
         })
       : await readGuestFile(config.guestFile);
   return await registry.setGuest(artifacts);
+}
+
+/**
+ * Removes disks that an earlier run left, and lets what nobody needs be collected. Neither while something is there that
+ * cannot be read: what that needs nobody knows.
+ */
+async function removeLeftovers({
+  earlier,
+  snapshots,
+  rootfs,
+  storage,
+  log,
+}: {
+  earlier: Earlier;
+  snapshots: SnapshotStore;
+  rootfs: RootfsStore;
+  storage: Storage;
+  log: Logger;
+}): Promise<void> {
+  const sandboxes = earlier.found.filter(({ fate }) => fate.kind === "leave").map(({ id }) => id);
+  const damaged = snapshots.damaged.map(({ id, reason }) => ({ id, reason: String(reason) }));
+  if (sandboxes.length + damaged.length > 0) {
+    log.error(
+      { sandboxes, snapshots: damaged },
+      "some of what is on disk cannot be read: nothing is collected until it is mended or moved away, and this agent starts anew",
+    );
+    return;
+  }
+  const disks = await rootfs.sweep();
+  if (disks.length > 0) log.warn({ devices: disks }, "removed disks that an earlier run left behind");
+  storage.start();
 }

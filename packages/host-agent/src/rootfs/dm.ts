@@ -1,5 +1,5 @@
 // Root file systems as snapshots of the device mapper: the kernel reads and writes the disk, the VMM sees a block device.
-import { glob, mkdir, realpath, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { glob, mkdir, realpath, rename, rm, truncate } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { MIB, Scope, WrennError } from "@wrenn/core";
 import {
@@ -108,9 +108,6 @@ export class DmRootfsStore implements RootfsStore {
     );
     const snapshot = { name, cow };
     scope.defer("snapshot", () => removeSnapshot(snapshot));
-    // The earlier process may have ended while it was freezing the disk: a top that it was about to write is frozen with
-    // the others the next time, and the last of them has it all.
-    for (const top of tops) await writeFile(join(files, top), "", { flag: "a", mode: 0o600 });
     await resumeDevice(name);
     this.#live.set(dir, { snapshot, scope: scope.move() });
     return [{ path: device, format: "device" }];

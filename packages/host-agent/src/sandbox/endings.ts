@@ -1,15 +1,19 @@
 // How sandboxes end or go to disk without being asked to, and how each gives back what it held.
 import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { faultPoint, kill } from "@wrenn/linux";
 import type { MachineExit } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import { endLife, pauseSandbox } from "./pause.ts";
+import { quiesce } from "./quiesce.ts";
 import { removeSandboxDir, type SandboxRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import type { SandboxTable } from "./table.ts";
+
+/** A pause that nobody asked for and that failed is tried again after so long at the earliest, ms: each attempt ends streams. */
+const PAUSE_AGAIN_MS = 30_000;
 
 /** Failed disk requests of one machine are logged at most this often, ms. */
 const DISK_ERROR_LOG_MS = 10_000;
@@ -26,6 +30,8 @@ export class Endings {
   readonly #table: SandboxTable;
   readonly #reports: ReportLog;
   readonly #log: Logger;
+  /** When a pause without being asked may be tried again, on the clock of `performance.now()`. */
+  readonly #pauseAgainAt = new WeakMap<Sandbox, number>();
 
   constructor({ context, table, reports, log }: EndingsOptions) {
     this.#context = context;
@@ -53,7 +59,10 @@ export class Endings {
 
   /** Pauses or ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
   async reapExpired(): Promise<void> {
-    const expired = (sandbox: Sandbox) => sandbox.status === "running" && sandbox.isExpired;
+    const expired = (sandbox: Sandbox) =>
+      sandbox.status === "running" &&
+      sandbox.isExpired &&
+      (this.#pauseAgainAt.get(sandbox) ?? 0) <= performance.now();
     await Promise.all(
       this.#table
         .list()
@@ -69,7 +78,10 @@ export class Endings {
     );
   }
 
-  /** Pauses what runs (or ends it, where that is asked for). Nothing of it runs afterwards. */
+  /**
+   * Pauses what runs (or ends it, where that is asked for). What cannot be paused loses its machine, and keeps its disk and
+   * its last generation; when not even that can be written, everything is left as it is for the next agent.
+   */
   async close({ pause }: { pause: boolean }): Promise<void> {
     const reason = "the platform on this host was shut down";
     for (const sandbox of this.#table.list()) {
@@ -80,21 +92,29 @@ export class Endings {
       this.#table.list().map((sandbox) =>
         sandbox.lock.runExclusive(async () => {
           if (sandbox.status !== "running") return;
-          if (pause && (await this.#pauseUnasked(sandbox, reason))) return;
-          await this.#stop(sandbox, reason);
+          if (!pause) return await this.#stop(sandbox, reason);
+          if (await this.#pauseUnasked(sandbox, reason)) return;
+          const { running } = sandbox;
+          if (!running) return;
+          await this.#endUnpaused(sandbox, running, reason);
         }),
       ),
     );
   }
 
-  /** Ends a sandbox whose disk does not work any more: what it writes from now on would be lost. */
+  /**
+   * Ends the machine of a sandbox whose disk does not work any more: what it writes from now on would be lost. Its last
+   * generation stays.
+   */
   diskLost(dir: string, reason: string): void {
     const sandbox = this.#table.list().find(({ running }) => running?.dir === dir);
     const running = sandbox?.running;
     if (!sandbox || !running) return;
-    void sandbox.lock.runExclusive(async () => {
-      if (sandbox.running === running) await this.#stop(sandbox, reason);
-    });
+    void sandbox.lock
+      .runExclusive(async () => {
+        if (sandbox.running === running) await this.#lose(sandbox, running, reason);
+      })
+      .catch((err: unknown) => this.#logOf(sandbox).error({ err }, "could not end a machine without a disk"));
   }
 
   /** Gives everything back, and what only this sandbox needed goes. */
@@ -119,7 +139,18 @@ export class Endings {
     });
   }
 
-  /** Its machine has died: what it ran on goes, its disk and its last generation stay until somebody decides. */
+  /** Ends a machine that could not be paused. When that cannot be recorded, the next agent finds it dead, with its disk. */
+  async #endUnpaused(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
+    await quiesce(running, "end", this.#logOf(sandbox));
+    try {
+      await this.#lose(sandbox, running, `${reason}, and it could not be paused`);
+    } catch (err) {
+      this.#logOf(sandbox).error({ err }, "could not record that a sandbox has ended; its disk stays");
+      kill(running.machine.process, "SIGKILL");
+    }
+  }
+
+  /** Its machine has died, or is ended here: what it ran on goes, its disk and its last generation stay until somebody decides. */
   async #lose(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
     const { dataDir } = this.#context;
     sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
@@ -139,8 +170,8 @@ export class Endings {
       return true;
     } catch (err) {
       this.#logOf(sandbox).error({ err }, `could not pause it (${reason})`);
-      // Not at once again: what failed for want of space would fail in a loop.
-      sandbox.activity.touch();
+      // What failed for want of space would fail in a loop.
+      this.#pauseAgainAt.set(sandbox, performance.now() + PAUSE_AGAIN_MS);
       return false;
     }
   }

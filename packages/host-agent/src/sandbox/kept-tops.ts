@@ -18,12 +18,13 @@ export async function keepTops(
   if (!life) return record.kept;
   const dir = lifeDir(dataDir, id, life.number);
   const kept: string[] = [];
-  for (const top of life.tops) {
-    const name = `kept-${kept.length}`;
-    await keepFile(rootfs.path({ dir }, top), join(sandboxDir(dataDir, id), name));
-    kept.push(name);
+  const names = life.tops.map((_, index) => `kept-${index}`);
+  for (const [index, top] of life.tops.entries()) {
+    const name = names[index] as string;
+    if (await keepFile(rootfs.path({ dir }, top), join(sandboxDir(dataDir, id), name))) kept.push(name);
   }
-  return kept;
+  // When nothing is there a boot has to say so; a disk without what was written on it is not the sandbox's.
+  return kept.length > 0 ? kept : names;
 }
 
 /** Names of the tops that a life on what was kept has below its own. */
@@ -59,20 +60,23 @@ export async function dropKept(dataDir: string, record: SandboxRecord): Promise<
   for (const name of record.kept) await rm(join(sandboxDir(dataDir, record.id), name), { force: true });
 }
 
-/** One more name for a file, in place of whatever had it. A file that is not there changes nothing. */
-async function keepFile(from: string, to: string): Promise<void> {
+/**
+ * One more name for a file, in place of whatever had it. A file that is not there changes nothing: it has gone with its
+ * directory before a crash, or was never made. Returns whether there is something under that name.
+ */
+async function keepFile(from: string, to: string): Promise<boolean> {
   const temporary = `${to}.new`;
   await rm(temporary, { force: true });
   try {
     await link(from, temporary);
   } catch (reason) {
-    // Gone with its directory before the crash, or never made: the boot that follows shows which.
-    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw reason;
+    if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
+    return (await stat(to).catch(() => undefined)) !== undefined;
   }
   await rename(temporary, to);
   // Two names of one file are left as they are by rename(2).
   await rm(temporary, { force: true });
+  return true;
 }
 
 /** Of tops of which each has all, the newest; one that a freeze was about to make may not be there. */

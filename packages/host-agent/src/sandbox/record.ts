@@ -119,14 +119,20 @@ export async function writeRecord(dataDir: string, record: SandboxRecord): Promi
   await parent.sync();
 }
 
-/** All sandboxes that an earlier agent left behind. A directory without a readable record yields only its id. */
-export async function readRecords(
-  dataDir: string,
-): Promise<{ id: string; record: SandboxRecord | undefined }[]> {
+/** A record that was found: undefined when there is none, because its sandbox never came to be or was being deleted. */
+export interface FoundRecord {
+  id: string;
+  record: SandboxRecord | undefined;
+  /** Why there is a record that cannot be read. */
+  unreadable?: string;
+}
+
+/** All sandboxes that an earlier agent left behind. */
+export async function readRecords(dataDir: string): Promise<FoundRecord[]> {
   const parent = join(dataDir, "sandboxes");
   await mkdir(parent, { recursive: true, mode: 0o700 });
   const ids = (await readdir(parent)).filter(isSandboxId);
-  return Promise.all(ids.map(async (id) => ({ id, record: await readRecord(join(parent, id, FILE)) })));
+  return Promise.all(ids.map(async (id) => ({ id, ...(await readRecord(join(parent, id, FILE))) })));
 }
 
 /** Removes everything of a sandbox. Succeeds when there is nothing. */
@@ -134,11 +140,14 @@ export async function removeSandboxDir(dataDir: string, id: string): Promise<voi
   await rm(sandboxDir(dataDir, id), { recursive: true, force: true });
 }
 
-async function readRecord(path: string): Promise<SandboxRecord | undefined> {
+async function readRecord(path: string): Promise<Omit<FoundRecord, "id">> {
   try {
     const record = JSON.parse(await readFile(path, "utf8")) as SandboxRecord;
-    return record.version === 2 ? { ...record, kept: record.kept ?? [] } : undefined;
-  } catch {
-    return undefined;
+    if (record.version !== 2)
+      throw new Error(`${path} is of version ${record.version}, which this agent does not know`);
+    return { record: { ...record, kept: record.kept ?? [] } };
+  } catch (reason) {
+    const { code, message } = reason as NodeJS.ErrnoException;
+    return code === "ENOENT" ? { record: undefined } : { record: undefined, unreadable: message };
   }
 }

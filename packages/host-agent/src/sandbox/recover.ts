@@ -4,7 +4,9 @@ import { Scope, WrennError } from "@wrenn/core";
 import { isAlive, planSlot } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
+import { madeTops } from "../rootfs/made-tops.ts";
 import type { HostContext } from "./context.ts";
+import { keepTops } from "./kept-tops.ts";
 import { diskPaths, machineSpec } from "./life.ts";
 import { lifeDir, type SandboxRecord, writeRecord } from "./record.ts";
 import { type Running, Sandbox } from "./sandbox.ts";
@@ -17,8 +19,10 @@ export type Fate =
   | { kind: "keep"; record: SandboxRecord }
   /** Its machine is gone: its disk and its last generation are kept. */
   | { kind: "lost"; reason: string }
-  /** It never came to be, or cannot be read. */
-  | { kind: "remove"; reason: string };
+  /** It never came to be. */
+  | { kind: "remove"; reason: string }
+  /** There is a record that cannot be read: its files are left alone. */
+  | { kind: "leave"; reason: string };
 
 /** Decides from the record, whether its process is there, and whether the snapshot that it was making is. Pure. */
 export function fateOf(
@@ -91,6 +95,13 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
     () => context.rootfs.adopt(disk, life.tops),
     () => context.rootfs.remove({ dir }),
   );
+  // Both ways of keeping disks remove a life's files with it.
+  let takenOver = false;
+  scope.defer("what it has written", async () => {
+    if (!takenOver) await keepTops(context.rootfs, context.dataDir, record);
+  });
+  const tops = await madeTops(context.rootfs, dir, life.tops);
+  sandbox.record = { ...sandbox.record, life: { ...life, tops } };
   const machine = await scope.take(
     "machine",
     () =>
@@ -109,6 +120,7 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   await machine.resume();
   await guest.waitUntilHealthy(AbortSignal.timeout(context.bootDeadlineMs));
   await writeRecord(context.dataDir, sandbox.record);
+  takenOver = true;
   // Last, so that a machine that cannot be taken over leaves its disk; it goes after the machine all the same.
   const held = scope.move();
   const whole = new Scope();

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
-import { readRecords, removeSandboxDir, type SandboxRecord, writeRecord } from "./record.ts";
+import { readRecords, removeSandboxDir, type SandboxRecord, sandboxDir, writeRecord } from "./record.ts";
 import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
 import type { ReportLog } from "./reports.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -18,12 +18,10 @@ export interface Earlier {
 
 /** Reads all records and decides the fate of each. Takes nothing and changes nothing. */
 export async function findEarlier(context: { dataDir: string; snapshots: SnapshotStore }): Promise<Earlier> {
-  const found = (await readRecords(context.dataDir)).map(({ id, record }) => ({
+  const found = (await readRecords(context.dataDir)).map(({ id, record, unreadable }) => ({
     id,
     record,
-    fate: record
-      ? lookAt(context, record)
-      : ({ kind: "remove", reason: "its record cannot be read" } as const),
+    fate: record ? lookAt(context, record) : withoutRecord(unreadable),
   }));
   const adopted = found.flatMap(({ fate, record }) =>
     fate.kind === "adopt" && record?.life ? [{ record, life: record.life }] : [],
@@ -86,10 +84,23 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
         return;
       }
       await reports.add({ sandboxId: id, status: "stopped", reason });
+      if (fate.kind === "leave") {
+        logger.error(
+          { reason, dir: sandboxDir(context.dataDir, id) },
+          "left a sandbox alone: mend its record, or move its directory away",
+        );
+        return;
+      }
       await removeSandboxDir(context.dataDir, id);
       logger.info({ was: record?.status, reason }, "removed a sandbox of an earlier run");
     }),
   );
+}
+
+function withoutRecord(unreadable: string | undefined): Fate {
+  return unreadable === undefined
+    ? { kind: "remove", reason: "it has no record" }
+    : { kind: "leave", reason: `its record cannot be read: ${unreadable}` };
 }
 
 /** A machine that runs and does not answer must not write to a disk that is about to be somebody else's. */
