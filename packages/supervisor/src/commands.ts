@@ -23,6 +23,9 @@ const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns 
   --memory HOW     how sandboxes get their memory back: shared (until they write it), lazy (while they run), or
                    auto (what is faster; the default, or WRENN_MEMORY)
   --detach         return when it is ready
+
+When an instance ends, the sandboxes that run are paused, and resumed when somebody asks for them. WRENN_ON_STOP=destroy in
+the environment of up deletes them instead.
 `;
 
 const SHARED = { "data-dir": { type: "string" } } as const;

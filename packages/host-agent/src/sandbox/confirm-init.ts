@@ -6,8 +6,6 @@ import type { GuestClient, GuestIdentity } from "../guest/client.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { lastSeen } from "./wait-for-guest.ts";
 
-/** The guest's init is local work in the guest: far below a boot. */
-const INIT_TIMEOUT_MS = 30_000;
 /** Bytes of the host's randomness for the guest's kernel: twice what its generator holds. */
 const ENTROPY_BYTES = 64;
 /** How far a clone's clock may be off once it counts as running, `ms`. */
@@ -23,6 +21,8 @@ export interface InitArguments {
   heldToken: string | undefined;
   /** It goes on as itself: it has its names already, and a guest that has damaged its /etc is not lost for that. */
   isItself: boolean;
+  /** The most that all of it may take: it is local work in the guest, far below a boot. */
+  deadlineMs: number;
 }
 
 /**
@@ -35,12 +35,13 @@ export async function confirmInit({
   sandbox,
   heldToken,
   isItself,
+  deadlineMs,
 }: InitArguments): Promise<void> {
   const ended = new AbortController();
   void machine.exited.then((exit) => ended.abort(exit));
   const { record } = sandbox;
   const machineId = machineIdOf(sandbox.id);
-  const signal = AbortSignal.any([AbortSignal.timeout(INIT_TIMEOUT_MS), sandbox.gone.signal, ended.signal]);
+  const signal = AbortSignal.any([AbortSignal.timeout(deadlineMs), sandbox.gone.signal, ended.signal]);
   let identity: GuestIdentity;
   let lagMs: number;
   try {

@@ -127,6 +127,7 @@ async function beginOnce(
     isItself:
       beginning.kind === "saved" && beginning.snapshot.id === record.snapshot && record.status === "resuming",
     heldToken: beginning.kind === "cold" ? undefined : beginning.snapshot.manifest.token,
+    deadlineMs: context.bootDeadlineMs / 2,
   });
   signal.throwIfAborted();
   if (base !== null) await settleMemory(context, { machine, base, log });
