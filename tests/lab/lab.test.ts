@@ -8,9 +8,10 @@ before(async () => {
 });
 after(() => endLab?.());
 
-await import("./crash.ts");
+const long = process.env["WRENN_LONG"] === "1";
+if (long) await import("./crash.ts");
 await import("./firecracker.ts");
 await import("./kvm.ts");
-await import("./lifecycle.ts");
+if (long) await import("./lifecycle.ts");
 await import("./rootfs.ts");
-if (process.env["WRENN_LONG"] === "1") await import("./device-mapper.ts");
+if (long) await import("./device-mapper.ts");
