@@ -124,17 +124,21 @@ async function main(): Promise<number> {
     });
   const rounds = values.quick ? QUICK : FULL;
   const needsPlatform = PARTS.some((part) => wanted(part) && !ALONE.includes(part));
-  const results = wanted("faults") ? await measureFaults(rounds) : [];
+  const results: Result[] = [];
+  const add = (...more: Result[]) => void results.push(...more);
+  // Last of all where the run is ended by a signal: what it has measured by then is not lost.
+  const told = undoable(() => report(results, verdicts(results, slack)));
+  if (wanted("faults")) add(...(await measureFaults(rounds)));
   if (needsPlatform) {
     undoable(() => wrenn("down"));
     wrenn("up", "--detach", "--listen", "127.0.0.1:0");
-    results.push(...(await measure({ dataDir, rounds, wanted })));
+    await measure({ dataDir, rounds, wanted, add });
   }
   if (wanted("lazy")) {
     progress(`memory shared and lazy: ${rounds.resumes} resumes of each`);
-    results.push(...(await benchLazy(repository, rounds.resumes)));
+    add(...(await benchLazy(repository, rounds.resumes)));
   }
-  report(results, verdicts(results, slack));
+  told();
   const broken = verdicts(results, slack).filter(({ kept }) => !kept);
   return values.check && broken.length > 0 ? 1 : 0;
 }
@@ -148,37 +152,44 @@ async function measure({
   dataDir,
   rounds,
   wanted,
+  add,
 }: {
   dataDir: string;
   rounds: Rounds;
   wanted: (part: Part) => boolean;
-}): Promise<Result[]> {
+  /** Takes what has been measured. */
+  add: (...results: Result[]) => void;
+}): Promise<void> {
   const instance = JSON.parse(readFileSync(join(dataDir, "instance.json"), "utf8")) as Instance;
   const key = readFileSync(join(dataDir, "api-key"), "utf8").trim();
   const client = new WrennClient({ url: instance.url, apiKey: key });
   progress("preparing the template");
   await client.templates.ensure("minimal");
   const processes = platformProcesses(dataDir, instance);
-  const results = wanted("memory") ? [benchIdleMemory(processes)] : [];
+  if (wanted("memory")) add(benchIdleMemory(processes));
   if (wanted("boot")) {
     progress(`cold boot, ${rounds.boots} pairs`);
-    results.push(await benchColdBoot(client, dataDir, rounds.boots));
+    add(await benchColdBoot(client, dataDir, rounds.boots));
   }
-  results.push(...(await measureClones(client, dataDir, rounds, wanted)));
-  if (wanted("exec"))
-    results.push(...(await measureOne({ instance, key, client, dataDir, processes }, rounds)));
-  return results;
+  await measureClones({ client, dataDir, rounds, wanted, add });
+  if (wanted("exec")) await measureOne({ instance, key, client, dataDir, processes, add }, rounds);
 }
 
 /** What has to do with saved machines. */
-async function measureClones(
-  client: WrennClient,
-  dataDir: string,
-  rounds: Rounds,
-  wanted: (part: Part) => boolean,
-): Promise<Result[]> {
-  if (!(["life", "burst", "fork"] as const).some(wanted)) return [];
-  const results: Result[] = [];
+async function measureClones({
+  client,
+  dataDir,
+  rounds,
+  wanted,
+  add,
+}: {
+  client: WrennClient;
+  dataDir: string;
+  rounds: Rounds;
+  wanted: (part: Part) => boolean;
+  add: (...results: Result[]) => void;
+}): Promise<void> {
+  if (!(["life", "burst", "fork"] as const).some(wanted)) return;
   progress("saving the template");
   const { id } = await client.sandboxes.create({ template: "minimal", start: "clone" });
   const scratch = join(dataDir, "bench-floor");
@@ -188,20 +199,19 @@ async function measureClones(
   try {
     if (wanted("life")) {
       progress(`create, pause, resume: ${rounds.lives} pairs`);
-      results.push(...(await benchLife(client, pattern, rounds.lives)));
+      add(...(await benchLife(client, pattern, rounds.lives)));
     }
     if (wanted("burst")) {
       progress(`bursts, ${rounds.bursts} pairs`);
-      results.push(...(await benchBurst(target, { count: 8, rounds: rounds.bursts })));
+      add(...(await benchBurst(target, { count: 8, rounds: rounds.bursts })));
     }
     if (wanted("fork")) {
       progress(`forks, ${rounds.forks} pairs each`);
-      results.push(...(await benchForks(target, { counts: [1, 8], rounds: rounds.forks })));
+      add(...(await benchForks(target, { counts: [1, 8], rounds: rounds.forks })));
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  return results;
 }
 
 /** Exec and files of one sandbox. */
@@ -212,11 +222,11 @@ async function measureOne(
     client: WrennClient;
     dataDir: string;
     processes: readonly PlatformProcess[];
+    add: (...results: Result[]) => void;
   },
   rounds: Rounds,
-): Promise<Result[]> {
-  const { instance, key, client, dataDir, processes } = parts;
-  const results: Result[] = [];
+): Promise<void> {
+  const { instance, key, client, dataDir, processes, add } = parts;
   const sandbox = await client.sandboxes.create({ template: "minimal", timeout_sec: 0 });
   const record = readFileSync(join(dataDir, "sandboxes", sandbox.id, "sandbox.json"), "utf8");
   const target = { url: instance.url, key, sandboxId: sandbox.id, hostIp: sandbox.host_ip ?? "" };
@@ -225,16 +235,13 @@ async function measureOne(
     token: (JSON.parse(record) as { token: string }).token,
   });
   progress(`exec, ${rounds.execPairs} pairs`);
-  results.push(...(await benchExec(target, guest, rounds.execPairs)));
+  add(...(await benchExec(target, guest, rounds.execPairs)));
   progress(`files, ${rounds.transfers} rounds of ${rounds.transferMib} MiB`);
-  results.push(
-    ...(await benchFiles(target, guest, client, { mib: rounds.transferMib, rounds: rounds.transfers })),
-  );
+  add(...(await benchFiles(target, guest, client, { mib: rounds.transferMib, rounds: rounds.transfers })));
   progress(`memory over ${rounds.memoryMib} MiB in and out`);
-  results.push(await benchTransferMemory(target, client, processes, rounds.memoryMib));
+  add(await benchTransferMemory(target, client, processes, rounds.memoryMib));
   guest.close();
   await client.sandboxes.delete(sandbox.id);
-  return results;
 }
 
 function report(results: readonly Result[], kept: readonly Verdict[]): void {

@@ -23,6 +23,9 @@ Runs the named suites; without a name all but those marked "on request".
 /** A test file that takes longer hangs: the lab's takes some ten minutes. */
 const FILE_TIMEOUT_MS = 25 * 60_000;
 
+/** How many files are named with what they took. */
+const SLOWEST_FILES = 25;
+
 const repository = join(import.meta.dirname, "..");
 process.env["PATH"] = `${join(repository, "node_modules/.bin")}:${process.env["PATH"]}`;
 
@@ -62,13 +65,13 @@ async function main(): Promise<number> {
   const counts: Counts[] = [];
   const failures: Failure[] = [];
   const times: string[] = [];
-  const took = (name: string, ms: number) => void times.push(`${name} ${(ms / 1000).toFixed(0)} s`);
+  const slowest: [string, number][] = [];
   for (const stage of stagesOf(chosen)) {
     const [first] = stage.suites;
     if (first?.name === CHECK) {
       process.stdout.write(`\n=== ${CHECK} ===\n`);
       counts.push(await runTools(repository));
-      took(CHECK, performance.now() - began);
+      times.push(`${CHECK} ${inSeconds(performance.now() - began)}`);
       continue;
     }
     const outcome = await interruptible((signal) => runStage(stage, signal));
@@ -78,16 +81,31 @@ async function main(): Promise<number> {
     }
     counts.push(outcome.counts);
     failures.push(...outcome.failures);
-    for (const { name } of stage.suites) took(name, outcome.took.get(name) ?? 0);
+    for (const { name, files } of stage.suites)
+      times.push(`${name} ${inSeconds(files.reduce((sum, file) => sum + (outcome.took.get(file) ?? 0), 0))}`);
+    slowest.push(...outcome.took);
   }
   const { passed, failed } = sum(counts);
-  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  const all = inSeconds(performance.now() - began);
   process.stdout.write(
-    `\n${times.join(", ")}\nall of it in ${seconds} s, up to ${SIDE_BY_SIDE} files at a time\n`,
+    `\n${times.join(", ")}\nslowest: ${toldSlowest(slowest)}\nall of it in ${all}, up to ${SIDE_BY_SIDE} files at a time\n`,
   );
   for (const failure of failures) process.stdout.write(toldShort(failure, repository));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(0)} s`;
+}
+
+/** Where the time goes: the first place to look when a run has become long. */
+function toldSlowest(files: readonly [string, number][]): string {
+  return files
+    .toSorted(([, one], [, other]) => other - one)
+    .slice(0, SLOWEST_FILES)
+    .map(([file, ms]) => `${file.slice(repository.length + 1)} ${inSeconds(ms)}`)
+    .join(", ");
 }
 
 function restrict(suite: Suite, only: string | undefined): Suite {

@@ -10,7 +10,7 @@ import type { Suite } from "./suites.ts";
 export interface Outcome {
   counts: Counts;
   failures: Failure[];
-  /** What the files of each suite took together, ms: more than the time that went by where two ran side by side. */
+  /** What each file took, ms: together more than the time that went by where two ran side by side. */
   took: Map<string, number>;
   /** It did not come to its end. */
   interrupted: boolean;
@@ -52,8 +52,7 @@ export async function report(
     if (type === "test:dequeue") began.set(data.name, performance.now());
     const begin =
       type === "test:complete" && suiteOf.get(data.name) === suite ? began.get(data.name) : undefined;
-    if (suite !== undefined && begin !== undefined)
-      took.set(suite, (took.get(suite) ?? 0) + performance.now() - begin);
+    if (suite !== undefined && begin !== undefined) took.set(data.name, performance.now() - begin);
   }
   await section.end();
   return {

@@ -1,4 +1,5 @@
-// One booted template for all platforms of a run: a data directory begins with it instead of booting one of its own.
+// What the files of a run share: one booted template, with which a data directory begins instead of booting one of its
+// own, and compiled code, since each file is a process that would begin with the TypeScript compiler.
 import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ const PARTS = ["images", "snapshots", "templates"];
 export function shareSeed(): () => void {
   const directory = mkdtempSync(join(tmpdir(), "wrenn-seed-"));
   process.env[VARIABLE] = directory;
+  process.env["NODE_COMPILE_CACHE"] ??= join(directory, "code");
   return () => rmSync(directory, { recursive: true, force: true });
 }
 

@@ -18,6 +18,7 @@ import {
   SOURCE_ROOT,
 } from "@wrenn/supervisor";
 import { plant } from "../seed.ts";
+import { STEP_FILE_VARIABLE, STEPS_PRELOAD } from "./steps.ts";
 
 export type Rpc = Client<typeof HostAgentService>;
 
@@ -38,6 +39,8 @@ export interface Agent extends AsyncDisposable {
   readonly rpc: Rpc;
   /** See `faultPoint` of @wrenn/linux. */
   readonly faultFile: string;
+  /** See `steps.ts`; heeded where the agent was made with `watched`. */
+  readonly stepFile: string;
   /** Resolves when it answers. */
   start(): Promise<void>;
   /** Resolves when the process has ended by itself (a fault point), with its signal. */
@@ -47,8 +50,14 @@ export interface Agent extends AsyncDisposable {
   log(): string;
 }
 
-/** A data directory (below `parent`) and a block of its own; nothing of it is left when it is disposed of. */
-export async function newAgent(env: Record<string, string> = {}, parent?: string): Promise<Agent> {
+/**
+ * A data directory (below `parent`) and a block of its own; nothing of it is left when it is disposed of. With `watched`
+ * its steps can be followed, see `steps.ts`.
+ */
+export async function newAgent(
+  env: Record<string, string> = {},
+  { parent, watched = false }: { parent?: string; watched?: boolean } = {},
+): Promise<Agent> {
   const home = mkdtempSync(join(tmpdir(), "wrenn-faults-"));
   const dataDir = parent === undefined ? home : mkdtempSync(join(parent, "wrenn-data-"));
   plant(dataDir);
@@ -59,6 +68,7 @@ export async function newAgent(env: Record<string, string> = {}, parent?: string
   const socketPath = join(runDir, "agent.sock");
   const logFile = join(home, "agent.log");
   const faultFile = join(home, "fault");
+  const stepFile = join(home, "step");
   const compiling = { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: COMPILED };
   // An agent that is killed writes nothing of what it has compiled.
   await compileSources({
@@ -75,10 +85,12 @@ export async function newAgent(env: Record<string, string> = {}, parent?: string
     dataDir,
     block,
     faultFile,
+    stepFile,
     rpc: createClient(HostAgentService, transport()),
     async start() {
       const log = openSync(logFile, "a");
-      child = spawn(COMMAND[0], COMMAND.slice(1), {
+      const preload = watched ? [STEPS_PRELOAD] : [];
+      child = spawn(COMMAND[0], [...preload, ...COMMAND.slice(1)], {
         stdio: ["ignore", log, log],
         env: {
           ...compiling,
@@ -86,6 +98,7 @@ export async function newAgent(env: Record<string, string> = {}, parent?: string
           WRENN_BLOCK: String(block),
           WRENN_SOCKET: socketPath,
           WRENN_FAULT_FILE: faultFile,
+          ...(watched && { [STEP_FILE_VARIABLE]: stepFile }),
           WRENN_PREPARED_SLOTS: "2",
           ...env,
         },

@@ -62,7 +62,7 @@ describe("a sandbox that is paused many times", () => {
       ),
       "all\n",
     );
-    await assertWhole(agent, sandboxId, scene.words);
+    await assertWhole(agent, sandboxId, [scene.word]);
     await clear(agent, scene);
   });
 });

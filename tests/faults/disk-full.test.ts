@@ -20,7 +20,7 @@ let disk: SmallDisk;
 let agent: Agent;
 before(async () => {
   disk = await smallDisk(4 * GIB);
-  agent = await newAgent({}, disk.path);
+  agent = await newAgent({}, { parent: disk.path });
   await agent.start();
   for await (const _ of agent.rpc.buildTemplate({ name: "minimal" }, { timeoutMs: 0 }));
 });

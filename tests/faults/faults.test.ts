@@ -1,22 +1,12 @@
-// The host agent, or the virtual machine monitor, is killed at every step of every transition.
+// The host agent, or the virtual machine monitor, is killed at every step of every transition that has a name.
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Agent, newAgent } from "./agent.ts";
+import { Deaths } from "./deaths.ts";
 import { allPoints, readTrace } from "./points.ts";
-import {
-  act,
-  assertSalvaged,
-  assertWhole,
-  clear,
-  OPERATIONS,
-  type Operation,
-  prepare,
-  type Scene,
-  stage,
-  statusOf,
-} from "./scene.ts";
+import { act, clear, OPERATIONS, type Operation, prepare, stage } from "./scene.ts";
 
 /** Points that only a collection in the background passes: it has no caller, and may come in any later operation. */
 const BACKGROUND = ["snapshot-going", "snapshot-stripping"];
@@ -30,7 +20,7 @@ const ONLY = process.env["WRENN_POINT"];
 
 describe("death at every step", () => {
   let agent: Agent;
-  let salvaged = 0;
+  let deaths: Deaths;
   const passes = new Map<Operation, Map<string, boolean>>();
 
   before(async () => {
@@ -48,6 +38,7 @@ describe("death at every step", () => {
       rmSync(`${agent.faultFile}.trace`);
       await clear(agent, scene);
     }
+    deaths = new Deaths(agent);
   });
   after(() => agent[Symbol.asyncDispose]());
 
@@ -61,53 +52,33 @@ describe("death at every step", () => {
   });
 
   it("of the agent loses nothing and leaves nothing", async (t) => {
-    const collection: [Operation, string] = ["restore", "snapshot-going"];
-    for (const [operation, name] of [...chosen((points) => [...points.keys()]), collection]) {
-      await t.test(`${operation}: agent killed at ${name}`, async () => {
-        const scene = await stage(agent, operation);
-        writeFileSync(agent.faultFile, `agent ${name}`);
-        const inBackground = BACKGROUND.includes(name);
-        if (inBackground) await diesAfter(agent, operation, scene);
-        else await assert.rejects(act(agent, operation, scene));
-        assert.equal(await agent.ended(), "SIGKILL");
-        await agent.start();
-        if (operation === "destroy" || inBackground) {
-          if ((await statusOf(agent, scene.id)) !== undefined)
-            await assertWhole(agent, scene.id, scene.words);
-        } else await assertWhole(agent, scene.id, scene.words);
-        if (operation === "fork" && (await statusOf(agent, scene.other)) !== undefined) {
-          await assertWhole(agent, scene.other, scene.words);
-        }
-        await clear(agent, scene);
-      });
+    for (const [operation, name] of chosen((points) => [...points.keys()])) {
+      await t.test(`${operation}: agent killed at ${name}`, () =>
+        deaths.ofAgent(operation, () => writeFileSync(agent.faultFile, `agent ${name}`)),
+      );
     }
+    await t.test("restore: agent killed at snapshot-going", async () => {
+      const scene = await deaths.ready("restore");
+      writeFileSync(agent.faultFile, "agent snapshot-going");
+      const death = agent.ended();
+      await act(agent, "restore", scene).catch(() => undefined);
+      const died = await Promise.race([death, delay(COLLECTION_MS, undefined, { ref: false })]);
+      // Its snapshot is collected with it at the latest: the answer may come before the death.
+      if (died === undefined) await deaths.clear().catch(() => undefined);
+      assert.equal(await death, "SIGKILL");
+      await deaths.comeBack("restore", { isDeleted: died === undefined });
+    });
   });
 
   it("of the machine ends that machine alone, or none when it is on disk", async (t) => {
     const withMachine = (points: Map<string, boolean>) =>
       [...points].filter(([, vmm]) => vmm).map(([name]) => name);
     for (const [operation, name] of chosen(withMachine)) {
-      await t.test(`${operation}: machine killed at ${name}`, async () => {
-        const scene = await stage(agent, operation);
-        writeFileSync(agent.faultFile, `vmm ${name}`);
-        const isDone = await act(agent, operation, scene).then(
-          () => true,
-          () => false,
-        );
-        await settled(agent, scene.id);
-        const status = await statusOf(agent, scene.id);
-        if (status === "stopped") {
-          const { reports } = await agent.rpc.listReports({});
-          assert.equal(reports.find(({ sandboxId }) => sandboxId === scene.id)?.status, "stopped");
-          // Turn about: the newest disk, and the generation before as a whole.
-          const cold = operation !== "pause" || salvaged++ % 2 === 0;
-          // A restore that was answered has replaced what was there, also when the machine ends right behind it.
-          const newest = operation === "restore" && isDone ? scene.words[0] : scene.words.at(-1);
-          await assertSalvaged(agent, scene, { cold, newest });
-        } else if (operation !== "destroy") await assertWhole(agent, scene.id, scene.words);
-        rmSync(agent.faultFile, { force: true });
-        await clear(agent, scene);
-      });
+      await t.test(`${operation}: machine killed at ${name}`, () =>
+        deaths.ofMachine(operation, expected(operation, name), () =>
+          writeFileSync(agent.faultFile, `vmm ${name}`),
+        ),
+      );
     }
   });
 
@@ -119,28 +90,16 @@ describe("death at every step", () => {
     if (LONG) return all;
     return all.filter(([, name], index) => all.findIndex(([, other]) => other === name) === index);
   }
-});
 
-/** A scene of which something is collected, with its snapshot at the latest: the answer may come before the death. */
-async function diesAfter(agent: Agent, operation: Operation, scene: Scene): Promise<void> {
-  const death = agent.ended();
-  await act(agent, operation, scene).catch(() => undefined);
-  const died = await Promise.race([death, delay(COLLECTION_MS, undefined, { ref: false })]);
-  if (died === undefined) await clear(agent, scene).catch(() => undefined);
-}
-
-/** Waits until the agent has noticed the death: no transition is under way any more. */
-async function settled(agent: Agent, id: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const status = await statusOf(agent, id);
-    if (status === undefined || status === "paused" || status === "stopped") return;
-    if (status === "running") {
-      const alive = await agent.rpc
-        .exec({ sandboxId: id, cmd: "true", timeoutSec: 5 }, { timeoutMs: 10_000 })
-        .catch(() => undefined);
-      if (alive) return;
-    }
-    assert.ok(Date.now() < deadline, `${id} is still ${status}`);
+  /** A pause needs its machine until memory and disk are taken; the name of its snapshot decides. */
+  function expected(operation: Operation, name: string): "stopped" | "paused" | undefined {
+    if (operation !== "pause") return undefined;
+    const order = [...(passes.get("pause") ?? new Map()).keys()];
+    const [at, memory, published] = [name, "capture.memory", "snapshot-published"].map((each) =>
+      order.indexOf(each),
+    ) as [number, number, number];
+    assert.ok(memory > 0 && published > memory, order.join(", "));
+    if (at < memory) return "stopped";
+    return at >= published ? "paused" : undefined;
   }
-}
+});

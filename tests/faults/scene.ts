@@ -1,33 +1,27 @@
-// A sandbox with something to lose, and what must hold of it whatever dies.
+// A sandbox with something to lose, what is done to it, and what must hold of it whatever dies meanwhile.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { newSandboxId } from "@wrenn/core";
-import { listNetns, planBlock, processesOfUids } from "@wrenn/linux";
-import type { Agent } from "./agent.ts";
+import { assertNothingBut } from "../soak/litter.ts";
+import type { Agent, Rpc } from "./agent.ts";
 
 /** The default, of which building a template keeps a booted copy. */
 const MEMORY_MB = 512;
 const CALL_MS = 120_000;
-/** Between two looks at what goes on in the background. */
-const POLL_MS = 20;
+const OPTIONS = { timeoutMs: CALL_MS };
 
-/** A process that holds a word in its memory alone and tells it when it is asked. Whoever waits here sleeps. */
+/** A process that holds a word in its memory alone; it is told another one, or asked. Whoever waits here sleeps. */
 const KEEPER = `
 word=$1
 mkfifo /tmp/ask /tmp/answer
-echo $$ > /tmp/keeper
 echo > /tmp/ready
-while read -r _ < /tmp/ask; do echo "$word" > /tmp/answer; done
+while read -r new < /tmp/ask; do
+  [ "$new" = "" ] || word=$new
+  echo "$word" > /tmp/answer
+done
 `;
-
 const KEEPER_PATH = "/tmp/keeper.sh";
-
-/** Puts a word into the memory of a process and, written through, on the disk. */
-function keep(word: string): string {
-  return `mkfifo /tmp/ready; setsid sh ${KEEPER_PATH} ${word} >/dev/null 2>&1 & echo ${word} > /home/user/word; sync; cat /tmp/ready`;
-}
 
 export type Operation = "create" | "pause" | "resume" | "fork" | "snapshot" | "restore" | "destroy";
 export const OPERATIONS: readonly Operation[] = [
@@ -40,15 +34,23 @@ export const OPERATIONS: readonly Operation[] = [
   "destroy",
 ];
 
+/** Goes on from one test to the next, for as long as it lives: a word of its own tells each moment from all others. */
 export interface Scene {
   id: string;
-  /** The other sandbox that the operation makes. */
+  /** What it holds, in memory and on its disk. */
+  word: string;
+  /** What its last generation may hold: several after an operation that was broken off. Empty = it has none. */
+  saved: Set<string>;
+  /** The other sandbox that the operation makes, and how a create starts it: by a boot too, unless it says `clone`. */
   other: string;
-  /** What the sandbox may hold afterwards: its state is one of them as a whole. */
-  words: string[];
+  start: "" | "clone";
+  /** The snapshot that it goes back to. */
+  point: { name: string; word: string } | undefined;
   /** The name that a snapshot gets. */
-  snapshot: string;
+  name: string;
 }
+
+let words = 0;
 
 /** Builds the template once; every sandbox of these tests is a clone of it. */
 export async function prepare({ rpc }: Agent): Promise<void> {
@@ -58,55 +60,76 @@ export async function prepare({ rpc }: Agent): Promise<void> {
   await rpc.destroySandbox({ sandboxId: id });
 }
 
-/** A sandbox that is ready for the operation. */
-export async function stage({ rpc }: Agent, operation: Operation): Promise<Scene> {
-  const scene = {
-    id: newSandboxId(),
-    other: newSandboxId(),
-    words: ["first"],
-    snapshot: `snap-${Date.now()}`,
-  };
-  await create(rpc, scene.id);
-  await rpc.writeFile({ sandboxId: scene.id, path: KEEPER_PATH, content: Buffer.from(KEEPER) });
-  await sh(rpc, scene.id, keep("first"));
-  if (operation === "pause") {
-    // A generation to fall back on, and something newer that is on the disk.
-    await rpc.pauseSandbox({ sandboxId: scene.id }, { timeoutMs: CALL_MS });
-    await rpc.resumeSandbox({ sandboxId: scene.id, timeoutSec: 0 }, { timeoutMs: CALL_MS });
-    await changeWord(rpc, scene);
+/** The scene, or a new one, ready for the operation. */
+export async function stage(agent: Agent, operation: Operation, former?: Scene): Promise<Scene> {
+  const { rpc } = agent;
+  const scene = former ?? (await begin(rpc));
+  scene.other = newSandboxId();
+  scene.name = `snap-${words}`;
+  scene.start = "";
+  if (operation === "pause" && scene.saved.size === 0) {
+    // A generation to fall back on.
+    await pause(rpc, scene);
+    await resume(rpc, scene);
   }
-  if (operation === "resume") await rpc.pauseSandbox({ sandboxId: scene.id }, { timeoutMs: CALL_MS });
-  if (operation === "restore") {
-    await rpc.createSnapshot({ sandboxId: scene.id, name: scene.snapshot }, { timeoutMs: CALL_MS });
-    await changeWord(rpc, scene);
+  if (operation === "restore" && scene.point === undefined) {
+    const name = `point-${words}`;
+    await rpc.createSnapshot({ sandboxId: scene.id, name }, OPTIONS);
+    scene.point = { name, word: scene.word };
+    scene.saved = new Set([scene.word]);
   }
+  await changeWord(rpc, scene);
+  if (operation === "resume") await pause(rpc, scene);
   return scene;
 }
 
-async function changeWord(rpc: Agent["rpc"], scene: Scene): Promise<void> {
-  await sh(rpc, scene.id, `kill $(cat /tmp/keeper); rm /tmp/ask /tmp/answer /tmp/ready; ${keep("second")}`);
-  scene.words.push("second");
+async function begin(rpc: Rpc): Promise<Scene> {
+  const id = newSandboxId();
+  const word = `word-${++words}`;
+  await create(rpc, id);
+  await rpc.writeFile({ sandboxId: id, path: KEEPER_PATH, content: Buffer.from(KEEPER) });
+  const keep = `mkfifo /tmp/ready; setsid sh ${KEEPER_PATH} ${word} >/dev/null 2>&1 & cat /tmp/ready`;
+  await sh(rpc, id, `echo ${word} > /home/user/word; sync; ${keep}`);
+  return { id, word, saved: new Set(), other: "", start: "", point: undefined, name: "" };
+}
+
+/** Another word in the memory of a process and, written through, on the disk. */
+async function changeWord(rpc: Rpc, scene: Scene): Promise<void> {
+  scene.word = `word-${++words}`;
+  await sh(
+    rpc,
+    scene.id,
+    `echo ${scene.word} > /tmp/ask; cat /tmp/answer; echo ${scene.word} > /home/user/word; sync`,
+  );
+}
+
+async function pause(rpc: Rpc, scene: Scene): Promise<void> {
+  await rpc.pauseSandbox({ sandboxId: scene.id }, OPTIONS);
+  scene.saved = new Set([scene.word]);
+}
+
+async function resume(rpc: Rpc, { id }: Scene): Promise<void> {
+  await rpc.resumeSandbox({ sandboxId: id, timeoutSec: 0 }, OPTIONS);
 }
 
 /** Carries the operation out; rejects when it fails or the agent dies. */
 export async function act({ rpc }: Agent, operation: Operation, scene: Scene): Promise<unknown> {
-  const { id: sandboxId, other, snapshot } = scene;
-  const options = { timeoutMs: CALL_MS };
+  const { id: sandboxId, other, start, name, point } = scene;
   switch (operation) {
     case "create":
-      return await create(rpc, other);
+      return await create(rpc, other, start);
     case "pause":
-      return await rpc.pauseSandbox({ sandboxId }, options);
+      return await rpc.pauseSandbox({ sandboxId }, OPTIONS);
     case "resume":
-      return await rpc.resumeSandbox({ sandboxId, timeoutSec: 0 }, options);
+      return await rpc.resumeSandbox({ sandboxId, timeoutSec: 0 }, OPTIONS);
     case "fork":
-      return await rpc.forkSandbox({ sandboxId, forkIds: [other] }, options);
+      return await rpc.forkSandbox({ sandboxId, forkIds: [other] }, OPTIONS);
     case "snapshot":
-      return await rpc.createSnapshot({ sandboxId, name: snapshot }, options);
+      return await rpc.createSnapshot({ sandboxId, name }, OPTIONS);
     case "restore":
-      return await rpc.restoreSandbox({ sandboxId, snapshot }, options);
+      return await rpc.restoreSandbox({ sandboxId, snapshot: point?.name ?? "" }, OPTIONS);
     case "destroy":
-      return await rpc.destroySandbox({ sandboxId }, options);
+      return await rpc.destroySandbox({ sandboxId }, OPTIONS);
   }
 }
 
@@ -116,66 +139,77 @@ export async function statusOf({ rpc }: Agent, id: string): Promise<string | und
   return sandboxes.find(({ sandboxId }) => sandboxId === id)?.status;
 }
 
-/** Brings the sandbox to run, where it is on disk, and checks that disk and memory are of one moment. */
-export async function assertWhole(agent: Agent, id: string, words: readonly string[]): Promise<void> {
+/** The process of its machine, as its record has it. */
+export function machineOf({ dataDir }: Agent, { id }: Scene): number {
+  const record: unknown = JSON.parse(readFileSync(join(dataDir, "sandboxes", id, "sandbox.json"), "utf8"));
+  return (record as { life: { process: { pid: number } } }).life.process.pid;
+}
+
+/** The words that a sandbox may hold once an operation on it is over, whether it came to its end or not. */
+export function allowedAfter(operation: Operation, { word, point }: Scene): string[] {
+  return operation === "restore" && point !== undefined ? [word, point.word] : [word];
+}
+
+/** Brings the scene to run, where it is on disk, and checks that disk and memory are of one moment, which is an allowed one. */
+export async function assertGoesOn(agent: Agent, scene: Scene, allowed: readonly string[]): Promise<void> {
+  const status = await statusOf(agent, scene.id);
+  const found = await assertWhole(agent, scene.id, allowed);
+  // One that runs may have been saved on the way, or not.
+  if (status === "running") scene.saved.add(scene.word).add(found);
+  else scene.saved = new Set([found]);
+  scene.word = found;
+}
+
+/** The same of any sandbox. Returns its word. */
+export async function assertWhole(agent: Agent, id: string, allowed: Iterable<string>): Promise<string> {
   const status = await statusOf(agent, id);
   assert.ok(status === "running" || status === "paused", `${id} is ${status}`);
-  if (status === "paused")
-    await agent.rpc.resumeSandbox({ sandboxId: id, timeoutSec: 0 }, { timeoutMs: CALL_MS });
-  const onDisk = (await sh(agent.rpc, id, "cat /home/user/word")).trim();
-  const inMemory = (await sh(agent.rpc, id, "echo > /tmp/ask; cat /tmp/answer")).trim();
-  assert.ok(words.includes(onDisk), `its disk says ${JSON.stringify(onDisk)}`);
+  if (status === "paused") await agent.rpc.resumeSandbox({ sandboxId: id, timeoutSec: 0 }, OPTIONS);
+  const [onDisk = "", inMemory] = (
+    await sh(agent.rpc, id, "cat /home/user/word; echo > /tmp/ask; cat /tmp/answer")
+  ).split("\n");
+  const expected = [...allowed];
+  assert.ok(expected.includes(onDisk), `its disk says ${JSON.stringify(onDisk)} instead of ${expected}`);
   assert.equal(inMemory, onDisk, "memory and disk are of different moments");
+  return onDisk;
 }
 
-/** What a sandbox whose machine died has left: the newest disk, or a whole generation from before. */
-export async function assertSalvaged(
-  agent: Agent,
-  scene: Scene,
-  { cold, newest }: { cold: boolean; newest: string | undefined },
-): Promise<void> {
-  const request = { sandboxId: scene.id, timeoutSec: 0, start: cold ? "cold" : "" };
-  await agent.rpc.resumeSandbox(request, { timeoutMs: CALL_MS });
-  if (!cold) return await assertWhole(agent, scene.id, scene.words.slice(0, 1));
+/** What a sandbox whose machine died has left by its last generation, from which it goes on as a whole. */
+export async function assertGenerationLeft(agent: Agent, scene: Scene): Promise<void> {
+  await resume(agent.rpc, scene);
+  scene.word = await assertWhole(agent, scene.id, scene.saved);
+  scene.saved = new Set([scene.word]);
+}
+
+/** What it has left on its disk, by a boot. */
+export async function assertDiskLeft(agent: Agent, scene: Scene, allowed: readonly string[]): Promise<void> {
+  await agent.rpc.resumeSandbox({ sandboxId: scene.id, timeoutSec: 0, start: "cold" }, OPTIONS);
   const onDisk = (await sh(agent.rpc, scene.id, "cat /home/user/word")).trim();
-  assert.equal(onDisk, newest, "what the guest had flushed");
+  assert.ok(allowed.includes(onDisk), `what the guest had flushed: ${onDisk} instead of ${allowed}`);
 }
 
-/** Deletes what the scene made, and checks that nothing of it is left on the machine. */
+/** Deletes what the operation made besides, and checks that nothing else is left on the machine. */
+export async function tidy(agent: Agent, scene: Scene): Promise<void> {
+  await agent.rpc.destroySandbox({ sandboxId: scene.other }, OPTIONS);
+  await agent.rpc.deleteSnapshot({ name: scene.name }, OPTIONS);
+  await assertNothingBut(agent, (await statusOf(agent, scene.id)) === undefined ? [] : [scene.id]);
+}
+
+/** Deletes all that the scene made, and checks that nothing of it is left on the machine. */
 export async function clear(agent: Agent, scene: Scene): Promise<void> {
-  const { rpc, block } = agent;
-  for (const sandboxId of [scene.id, scene.other])
-    await rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS });
-  await rpc.deleteSnapshot({ name: scene.snapshot }, { timeoutMs: CALL_MS });
-  assert.deepEqual((await rpc.listSandboxes({})).sandboxes, []);
-  assert.deepEqual(readdirSync(join(agent.dataDir, "sandboxes")), []);
-  const { vmmUids, netnsPrefix } = planBlock(block);
-  assert.deepEqual(processesOfUids(vmmUids), [], "a machine still runs");
-  const deadline = Date.now() + 10_000;
-  // What nobody needs is removed in the background; slots are prepared there.
-  for (;;) {
-    const { entries } = await rpc.getStorage({}, { timeoutMs: 10_000 });
-    const litter = entries.filter(({ usedBy }) => usedBy.length === 0);
-    const kept = readdirSync(join(agent.dataDir, "snapshots")).length;
-    const slots = listNetns().filter((name) => name.startsWith(netnsPrefix)).length;
-    const snapshots = entries.filter(({ kind }) => kind === "snapshot").length;
-    if (litter.length === 0 && kept === snapshots && slots <= 2) return;
-    await delay(POLL_MS);
-    assert.ok(
-      Date.now() < deadline,
-      `left: ${litter.length} entries, ${kept - snapshots} half-made snapshots, ${slots} slots`,
-    );
-  }
+  await agent.rpc.destroySandbox({ sandboxId: scene.id }, OPTIONS);
+  if (scene.point !== undefined) await agent.rpc.deleteSnapshot({ name: scene.point.name }, OPTIONS);
+  await tidy(agent, scene);
 }
 
-async function create(rpc: Agent["rpc"], sandboxId: string, start = ""): Promise<void> {
+async function create(rpc: Rpc, sandboxId: string, start = ""): Promise<void> {
   const request = { sandboxId, template: "minimal", vcpus: 1, memoryMb: MEMORY_MB, timeoutSec: 0, start };
-  await rpc.createSandbox(request, { timeoutMs: CALL_MS });
+  await rpc.createSandbox(request, OPTIONS);
 }
 
-async function sh(rpc: Agent["rpc"], sandboxId: string, script: string): Promise<string> {
+export async function sh(rpc: Rpc, sandboxId: string, script: string): Promise<string> {
   const request = { sandboxId, cmd: "sh", args: ["-c", script], timeoutSec: 30 };
-  const { exitCode, stdout, stderr, timedOut } = await rpc.exec(request, { timeoutMs: CALL_MS });
+  const { exitCode, stdout, stderr, timedOut } = await rpc.exec(request, OPTIONS);
   assert.ok(exitCode === 0 && !timedOut, `${script}: ${exitCode} ${Buffer.from(stderr).toString()}`);
   return Buffer.from(stdout).toString();
 }

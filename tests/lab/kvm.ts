@@ -51,24 +51,29 @@ describe("a host with KVM", () => {
     assert.equal(left.exitCode, 1, "its VMM has gone");
   });
 
-  it("sees a VMM that dies, frees what it held of the host, and boots from the disk that it leaves", async () => {
-    const { client, guest } = platform;
-    const { sandboxes } = client;
-    const { id } = await platform.sandbox();
-    await sandboxes.exec(id, { cmd: "sh", args: ["-c", "echo flushed > /home/user/word; sync"] });
-    await guest.run(["pkill", "-KILL", "--full", machineOf(id)]);
-    const deadline = Date.now() + 120_000;
-    let status = "running";
-    while (status === "running") {
-      assert.ok(Date.now() < deadline, "a sandbox whose VMM was killed counts as running");
-      ({ status } = await sandboxes.get(id));
-    }
-    assert.equal(status, "stopped");
-    await new HostState(guest).settles(id, deadline);
-    await sandboxes.resume(id, { start: "cold" });
-    assert.equal((await sandboxes.exec(id, { cmd: "cat", args: ["/home/user/word"] })).stdout, "flushed\n");
-    await sandboxes.delete(id);
-    const left = async () => (await guest.run(["ls", "/srv/data/sandboxes"])).trim();
-    while ((await left()) !== "") assert.ok(Date.now() < deadline + 60_000, "its directory stays");
-  });
+  // Two boots, each of a guest in an emulated machine: the longest there is.
+  const long = process.env["WRENN_LONG"] === "1" ? it : undefined;
+  long?.(
+    "sees a VMM that dies, frees what it held of the host, and boots from the disk that it leaves",
+    async () => {
+      const { client, guest } = platform;
+      const { sandboxes } = client;
+      const { id } = await platform.sandbox();
+      await sandboxes.exec(id, { cmd: "sh", args: ["-c", "echo flushed > /home/user/word; sync"] });
+      await guest.run(["pkill", "-KILL", "--full", machineOf(id)]);
+      const deadline = Date.now() + 120_000;
+      let status = "running";
+      while (status === "running") {
+        assert.ok(Date.now() < deadline, "a sandbox whose VMM was killed counts as running");
+        ({ status } = await sandboxes.get(id));
+      }
+      assert.equal(status, "stopped");
+      await new HostState(guest).settles(id, deadline);
+      await sandboxes.resume(id, { start: "cold" });
+      assert.equal((await sandboxes.exec(id, { cmd: "cat", args: ["/home/user/word"] })).stdout, "flushed\n");
+      await sandboxes.delete(id);
+      const left = async () => (await guest.run(["ls", "/srv/data/sandboxes"])).trim();
+      while ((await left()) !== "") assert.ok(Date.now() < deadline + 60_000, "its directory stays");
+    },
+  );
 });

@@ -25,4 +25,13 @@ export class Chance {
   pick<T>(values: readonly [T, ...T[]]): T {
     return values[Math.floor(this.next() * values.length)] ?? values[0];
   }
+
+  /** So many of them, none twice; all when there are not more. */
+  draw<T>(values: readonly T[], count: number): T[] {
+    const left = [...values];
+    const drawn: T[] = [];
+    while (drawn.length < count && left.length > 0)
+      drawn.push(...left.splice(Math.floor(this.next() * left.length), 1));
+    return drawn;
+  }
 }

@@ -1,33 +1,96 @@
-// What a host agent without sandboxes must not have left on the machine.
+// What a host agent must not have left on the machine, besides what its sandboxes need.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { listNetns, planBlock, processesOfUids } from "@wrenn/linux";
+import { detectCgroups, listNetns, planBlock, processesOfUids } from "@wrenn/linux";
 import type { Agent } from "../faults/agent.ts";
 
-/** What nobody needs is removed in the background, and slots are prepared there. */
+/** What nobody needs is removed in the background, slots are prepared there, and groups go once they are empty. */
 const SETTLE_MS = 10_000;
+/** As `newAgent` sets it. */
+const PREPARED_SLOTS = 2;
+/** Files that are being made, and directories that are being made or are going, of everything below a data directory. */
+const UNFINISHED = /(^|\/)((new|gone)-[^/]+|[^/]+\.new)$/;
 
 /** Throws with the difference unless everything of all sandboxes and named snapshots is gone. */
-export async function assertNothingLeft({ rpc, block, dataDir }: Agent): Promise<void> {
-  assert.deepEqual((await rpc.listSandboxes({})).sandboxes, []);
-  assert.deepEqual(readdirSync(join(dataDir, "sandboxes")), []);
-  const { vmmUids, netnsPrefix } = planBlock(block);
-  assert.deepEqual(processesOfUids(vmmUids), [], "a machine still runs");
+export async function assertNothingLeft(agent: Agent): Promise<void> {
+  await assertNothingBut(agent, []);
+}
+
+/** Throws with the difference unless the machine holds what these sandboxes need, and nothing of any other. */
+export async function assertNothingBut(agent: Agent, ids: readonly string[]): Promise<void> {
+  const { rpc, dataDir } = agent;
+  const { sandboxes } = await rpc.listSandboxes({});
+  assert.deepEqual(sandboxes.map(({ sandboxId }) => sandboxId).sort(), [...ids].sort());
+  assert.deepEqual(readdirSync(join(dataDir, "sandboxes")).sort(), [...ids].sort());
+  const running = sandboxes.filter(({ status }) => status === "running").length;
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
-    const { entries } = await rpc.getStorage({}, { timeoutMs: 10_000 });
-    const unused = entries.filter(({ usedBy }) => usedBy.length === 0).length;
-    const known = entries.filter(({ kind }) => kind === "snapshot").length;
-    const unfinished = readdirSync(join(dataDir, "snapshots")).length - known;
-    const slots = listNetns().filter((name) => name.startsWith(netnsPrefix)).length;
-    if (unused === 0 && unfinished === 0 && slots <= PREPARED_SLOTS) return;
-    const what = `${unused} unused entries, ${unfinished} half-made snapshots, ${slots} network slots`;
-    assert.ok(Date.now() < deadline, `left: ${what}`);
+    const left = await litterOf(agent, running);
+    if (left.length === 0) return;
+    assert.ok(Date.now() < deadline, `left: ${left.join(", ")}`);
     await delay(20);
   }
 }
 
-/** As `newAgent` sets it. */
-const PREPARED_SLOTS = 2;
+async function litterOf({ rpc, block, dataDir }: Agent, running: number): Promise<string[]> {
+  const plan = planBlock(block);
+  const { entries } = await rpc.getStorage({}, { timeoutMs: 10_000 });
+  const unused = entries.filter(({ usedBy }) => usedBy.length === 0);
+  const known = new Set(entries.filter(({ kind }) => kind === "snapshot").map(({ id }) => id));
+  const strays = readdirSync(join(dataDir, "snapshots")).filter((name) => !known.has(name));
+  const paths = pathsBelow(dataDir);
+  if (paths === undefined) return ["what is just going"];
+  const unfinished = paths.filter((path) => UNFINISHED.test(path));
+  const lives = paths.filter((path) => /^sandboxes\/[^/]+\/vm-\d+$/.test(path));
+  const counts = {
+    machines: [machinesOf(plan.vmmUids), running],
+    "directories of machines": [lives.length, running],
+    "control groups of machines": [groupsOf(plan.cgroup).length, running],
+    "network slots": [
+      listNetns().filter((name) => name.startsWith(plan.netnsPrefix)).length,
+      running + PREPARED_SLOTS,
+    ],
+  } as const;
+  return [
+    ...unused.map(({ kind, id }) => `${kind} ${id}, which nobody needs`),
+    ...strays.map((name) => `snapshots/${name}`),
+    ...unfinished,
+    ...Object.entries(counts)
+      .filter(([, [count, most]]) => count > most)
+      .map(([what, [count, most]]) => `${count} ${what} instead of ${most}`),
+  ];
+}
+
+/** Of all files and directories; undefined when one has gone while it was looked at. */
+function pathsBelow(dir: string): string[] | undefined {
+  try {
+    return readdirSync(dir, { recursive: true, encoding: "utf8" });
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
+    return undefined;
+  }
+}
+
+/** What runs as one of their users: the programs that hold a machine are no more of them when there is one. */
+function machinesOf(uids: { first: number; last: number }): number {
+  const names = processesOfUids(uids).flatMap(({ pid }) => nameOf(pid) ?? []);
+  return names.filter((name) => name !== "bwrap").length || names.length;
+}
+
+/** Undefined when it has ended meanwhile. */
+function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of sandboxes: those of the platform's own processes are called otherwise. */
+function groupsOf(parent: string): string[] {
+  return detectCgroups()
+    .list(parent)
+    .filter((name) => name.startsWith("sb-"));
+}

@@ -74,12 +74,13 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
       const reason =
         fate.kind === "adopt" ? "its virtual machine did not answer the new host agent" : fate.reason;
       if (fate.kind !== "remove" && record) {
+        // First: told twice is better than a record that says so and nobody who hears why.
+        await reports.add({ sandboxId: id, status: "stopped", reason });
         const kept = await keepTops(context.rootfs, context.dataDir, record);
         const left: SandboxRecord = { ...record, status: "stopped", next: null, kept, life: null };
         await writeRecord(context.dataDir, left);
         await clearLife(context, left, logger);
         manager.takeIn(new Sandbox(left));
-        await reports.add({ sandboxId: id, status: "stopped", reason });
         logger.warn({ was: record.status, reason }, "a sandbox lost its machine; its disk is kept");
         return;
       }
