@@ -3,7 +3,7 @@ import { assertSandboxId, BOUNDS, newSandboxId, WrennError } from "@wrenn/core";
 import type { Egress } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
-import { rootImage, type WarmTemplates } from "../template/warm.ts";
+import { rootImage, type Shape, type WarmTemplates } from "../template/warm.ts";
 import type { HostContext } from "./context.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import { type SandboxRecord, startingRecord } from "./record.ts";
@@ -32,7 +32,10 @@ export interface Templates {
   warm: WarmTemplates;
 }
 
-/** Begins the first life of a sandbox. A clone that fails is tried again as a boot, unless a clone was asked for. */
+/**
+ * Begins the first life of a sandbox. A clone that fails is tried again as a boot, unless a clone was asked for; the booted
+ * copy that it was made of is made anew.
+ */
 export async function beginNew(
   context: HostContext,
   templates: Templates,
@@ -44,8 +47,11 @@ export async function beginNew(
   try {
     return await adoptBeginning(context, sandbox, beginning, log);
   } catch (reason) {
-    const mayBoot = start === "auto" && template.type === "base" && beginning.kind === "saved";
-    if (!mayBoot || sandbox.gone.signal.aborted || WrennError.from(reason).code === "capacity") throw reason;
+    const isCopy = template.type === "base" && beginning.kind === "saved";
+    if (!isCopy || sandbox.gone.signal.aborted || WrennError.from(reason).code === "capacity") throw reason;
+    // It may be damaged, or hold a guest that does not come to itself: it is used until the new one takes its place.
+    templates.warm.makeSoon(template, shapeOf(sandbox.record));
+    if (start !== "auto") throw reason;
     log.warn({ err: reason }, "could not clone; booting instead");
     return await adoptBeginning(context, sandbox, await boot(templates, template, sandbox.record), log);
   }
@@ -74,8 +80,7 @@ async function chooseBeginning(
     return await cloneOf(context, template.snapshot);
   }
   if (start !== "cold") {
-    const { vcpus, memoryMb, diskMb } = record;
-    const shape = { vcpus, memoryMb, diskMb };
+    const shape = shapeOf(record);
     const id =
       (await warm.find(template, shape)) ??
       (start === "clone" ? await warm.make(template, shape) : undefined);
@@ -83,6 +88,10 @@ async function chooseBeginning(
     warm.makeSoon(template, shape);
   }
   return await boot({ registry, warm }, template, record);
+}
+
+function shapeOf({ vcpus, memoryMb, diskMb }: Shape): Shape {
+  return { vcpus, memoryMb, diskMb };
 }
 
 async function boot(

@@ -44,6 +44,8 @@ export async function restoreSandbox(
     try {
       await resumeSandbox(context, sandbox, beginning, log);
     } catch (reason) {
+      // As a clone that fails does.
+      if (template.type === "base" && !sandbox.gone.signal.aborted) warm.makeSoon(template, shape);
       if (wasRunning && sandbox.record.snapshot !== null && !sandbox.gone.signal.aborted) {
         log.warn({ err: reason }, "could not restore; going on where it was");
         await resumeSandbox(context, sandbox, await fromSnapshot(context, sandbox.record.snapshot), log);
