@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import type { SandboxRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
+import { Stopwatch } from "./stopwatch.ts";
 
 /** How long the end of a machine's process is waited for; it is waited for once more where its life ends. */
 const END_TIMEOUT_MS = 10_000;
@@ -175,16 +176,4 @@ async function factsOf(context: HostContext, { record, life }: Sandbox): Promise
     template: record.template,
     disk: context.rootfs.below(record.layers),
   };
-}
-
-/** Times of consecutive phases, `ms`. */
-class Stopwatch {
-  readonly laps: Record<string, number> = {};
-  #last = performance.now();
-
-  lap(name: string): void {
-    const now = performance.now();
-    this.laps[name] = now - this.#last;
-    this.#last = now;
-  }
 }

@@ -15,6 +15,7 @@ import type { HostContext } from "./context.ts";
 import { linkKept, topsOfKept } from "./kept-tops.ts";
 import { type GuestImageNames, lifeDir } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
+import { Stopwatch } from "./stopwatch.ts";
 import { BootFailure, waitForGuest } from "./wait-for-guest.ts";
 
 /** How a life begins, and the frozen layers of its disk, bottom first. */
@@ -37,17 +38,18 @@ const BOOT_ATTEMPTS = 2;
 
 /**
  * Begins a life: capacity, slot, disk, memory, machine, and the guest's confirmed init. The record says what is taken
- * before it is taken. On failure everything is given back and the record has no life.
+ * before it is taken. On failure everything is given back and the record has no life. What each step took is on `watch`.
  */
 export async function beginLife(
   context: HostContext,
   sandbox: Sandbox,
   beginning: Beginning,
   log: Logger,
+  watch: Stopwatch = new Stopwatch(),
 ): Promise<Running> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await beginOnce(context, sandbox, beginning, log);
+      return await beginOnce(context, sandbox, beginning, { log, watch });
     } catch (reason) {
       if (beginning.kind === "saved" || attempt >= BOOT_ATTEMPTS || !(reason instanceof BootFailure))
         throw reason;
@@ -60,7 +62,7 @@ async function beginOnce(
   context: HostContext,
   sandbox: Sandbox,
   beginning: Beginning,
-  log: Logger,
+  { log, watch }: { log: Logger; watch: Stopwatch },
 ): Promise<Running> {
   await using scope = new Scope();
   const { record } = sandbox;
@@ -70,6 +72,7 @@ async function beginOnce(
   const places = beginning.kind === "cold" ? context.boots : context.loads;
   await using turn = new Scope();
   turn.defer("turn", await acquire(places, signal));
+  watch.lap("turn");
   const slot = await scope.take(
     "slot",
     () => context.slots.acquire(signal),
@@ -77,6 +80,7 @@ async function beginOnce(
   );
   // Before the guest sends its first packet.
   if (record.egress) await context.slots.restrict(slot, record.egress, signal);
+  watch.lap("slot");
   const number = (record.life?.number ?? record.lives) + 1;
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;
@@ -100,6 +104,7 @@ async function beginOnce(
     () => context.rootfs.create({ imagePath, frozen, dir, uid: slot.uid, diskMb }, top),
     () => context.rootfs.remove({ dir }),
   );
+  watch.lap("disk");
   const machine = await scope.take(
     "machine",
     () => {
@@ -111,6 +116,7 @@ async function beginOnce(
   );
   await sandbox.updateLife(context.dataDir, { process: machine.process });
   faultPoint("life.machine", machine.process);
+  watch.lap("machine");
   const guest = await scope.take(
     "guest client",
     () => new GuestClient({ host: slot.guestAddress, token: record.token }),
@@ -120,6 +126,7 @@ async function beginOnce(
     await waitForGuest({ machine, guest, deadlineMs: context.bootDeadlineMs, gone: signal });
   else await machine.resume();
   faultPoint("life.running", machine.process);
+  watch.lap(beginning.kind === "cold" ? "boot" : "resume");
   await confirmInit({
     guest,
     machine,
@@ -130,6 +137,7 @@ async function beginOnce(
     deadlineMs: context.bootDeadlineMs / 2,
   });
   signal.throwIfAborted();
+  watch.lap("init");
   if (base !== null) await settleMemory(context, { machine, base, log });
   return { machine, guest, slot, dir, freeCapacity, scope: scope.move() };
 }

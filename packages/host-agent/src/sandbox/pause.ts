@@ -7,6 +7,7 @@ import type { HostContext } from "./context.ts";
 import { explainDiskFull } from "./disk-full.ts";
 import { quiesce, unquiesce } from "./quiesce.ts";
 import { type Running, runningOf, type Sandbox } from "./sandbox.ts";
+import { rounded } from "./stopwatch.ts";
 
 /**
  * Takes a running sandbox to `paused`. The caller holds its lock. When anything fails it runs as before (only streams
@@ -102,8 +103,4 @@ async function recordGoesOn(context: HostContext, sandbox: Sandbox, log: Logger)
   } catch (err) {
     log.error({ err }, "could not record that a sandbox goes on running");
   }
-}
-
-function rounded(phases: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, Math.round(ms * 10) / 10]));
 }

@@ -10,6 +10,7 @@ import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import type { GuestImageNames } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { rounded, Stopwatch } from "./stopwatch.ts";
 
 /**
  * Takes a paused sandbox to `running`: from its own last generation, or from the beginning that is given. The caller holds
@@ -24,11 +25,13 @@ export async function resumeSandbox(
   const former = sandbox.status;
   if (former !== "stopped") assertPaused(sandbox);
   const began = performance.now();
+  const watch = new Stopwatch();
   await sandbox.update(context.dataDir, { status: "resuming" });
   const before = sandbox.record;
   faultPoint("resume.begun");
+  watch.lap("record");
   try {
-    const running = await beginLife(context, sandbox, beginning, log);
+    const running = await beginLife(context, sandbox, beginning, log, watch);
     await sandbox.update(context.dataDir, {
       status: "running",
       deadline: newDeadline(sandbox.record),
@@ -42,7 +45,9 @@ export async function resumeSandbox(
     sandbox.left = new AbortController();
     sandbox.running = running;
     faultPoint("resume.recorded", running.machine.process);
-    log.info({ ms: Math.round(performance.now() - began), kind: beginning.kind }, "sandbox goes on");
+    watch.lap("record");
+    const ms = Math.round(performance.now() - began);
+    log.info({ ms, phases: rounded(watch.laps), kind: beginning.kind }, "sandbox goes on");
   } catch (reason) {
     const error = await explainDiskFull(
       context.dataDir,

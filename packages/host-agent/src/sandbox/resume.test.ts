@@ -1,0 +1,43 @@
+// A paused sandbox goes on, in phases that are logged, or is paused as before.
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { confirming } from "../testing/fake-guest.ts";
+import { FakeHost, listeningLog, newSandbox } from "../testing/fake-host.ts";
+import { readRecords } from "./record.ts";
+import { fromSnapshot, resumeSandbox } from "./resume.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+let host: FakeHost;
+let sandbox: Sandbox;
+beforeEach(async () => {
+  host = await FakeHost.start();
+  host.addSnapshot("generation", { base: "copy", generation: 2 });
+  sandbox = newSandbox({ status: "paused", snapshot: "generation" });
+});
+afterEach(() => host[Symbol.asyncDispose]());
+
+describe("resumeSandbox()", () => {
+  it("logs what each phase took", async () => {
+    const { log, lines } = listeningLog();
+    await resumeSandbox(host.context, sandbox, await fromSnapshot(host.context, "generation"), log);
+    const line = lines.find(({ msg }) => msg === "sandbox goes on");
+    const phases = line?.["phases"] as Record<string, number>;
+    assert.deepEqual(Object.keys(phases), ["record", "turn", "slot", "disk", "machine", "resume", "init"]);
+    const sum = Object.values(phases).reduce((total, ms) => total + ms, 0);
+    assert.ok(Math.abs(sum - Number(line?.["ms"])) < 2, `${JSON.stringify(line)} is all of it`);
+    await sandbox.running?.scope.close();
+  });
+
+  it("leaves it paused when its guest does not confirm its init", async () => {
+    const before = sandbox.record;
+    host.guest.answer = ({ init }) => confirming(init, { timeMs: 0 });
+    const beginning = await fromSnapshot(host.context, "generation");
+    const resuming = resumeSandbox(host.context, sandbox, beginning, listeningLog().log);
+    await assert.rejects(resuming, /did not take over its clock$/);
+    assert.equal(sandbox.running, undefined);
+    const [found] = await readRecords(host.dataDir);
+    for (const record of [sandbox.record, found?.record])
+      assert.deepEqual(record, { ...before, lives: 1 }, "one more life was tried");
+    assert.equal(host.events.at(-1), "free slot");
+  });
+});
