@@ -1,9 +1,11 @@
 // A paused sandbox goes on, in phases that are logged, or is paused as before.
 import assert from "node:assert/strict";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { confirming } from "../testing/fake-guest.ts";
 import { FakeHost, listeningLog, newSandbox } from "../testing/fake-host.ts";
-import { readRecords } from "./record.ts";
+import { readRecords, sandboxDir } from "./record.ts";
 import { fromSnapshot, resumeSandbox } from "./resume.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -39,5 +41,30 @@ describe("resumeSandbox()", () => {
     for (const record of [sandbox.record, found?.record])
       assert.deepEqual(record, { ...before, lives: 1 }, "one more life was tried");
     assert.equal(host.events.at(-1), "free slot");
+  });
+
+  it("ends its machine when it cannot be recorded as running, and resumes it another time", async () => {
+    const { log, lines } = listeningLog();
+    const before = sandbox.record;
+    const beginning = await fromSnapshot(host.context, "generation");
+    const inTheWay = join(sandboxDir(host.dataDir, sandbox.id), "sandbox.json.new");
+    host.guest.answer = ({ init }) => {
+      mkdirSync(inTheWay);
+      return confirming(init);
+    };
+    await assert.rejects(resumeSandbox(host.context, sandbox, beginning, log), { code: "EISDIR" });
+    assert.equal(sandbox.running, undefined);
+    assert.deepEqual({ ...sandbox.record, life: null }, { ...before, lives: 1 });
+    assert.deepEqual(host.events.slice(-4), ["kill", "free memory image", "free disk", "free slot"]);
+    assert.ok(lines.some(({ msg }) => msg === "could not record that a sandbox was not resumed"));
+
+    // Nor when it cannot even be recorded that it begins.
+    await assert.rejects(resumeSandbox(host.context, sandbox, beginning, log), { code: "EISDIR" });
+    assert.equal(sandbox.status, "paused");
+
+    rmdirSync(inTheWay);
+    host.guest.answer = ({ init }) => confirming(init);
+    await resumeSandbox(host.context, sandbox, beginning, log);
+    assert.equal((await readRecords(host.dataDir))[0]?.record?.status, "running");
   });
 });

@@ -8,8 +8,9 @@ import { newDeadline } from "./deadline.ts";
 import { explainDiskFull } from "./disk-full.ts";
 import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
-import type { GuestImageNames } from "./record.ts";
-import type { Sandbox } from "./sandbox.ts";
+import { endLife } from "./pause.ts";
+import { type GuestImageNames, writeRecord } from "./record.ts";
+import type { Running, Sandbox } from "./sandbox.ts";
 import { rounded, Stopwatch } from "./stopwatch.ts";
 
 /**
@@ -22,16 +23,16 @@ export async function resumeSandbox(
   beginning: Beginning,
   log: Logger,
 ): Promise<void> {
-  const former = sandbox.status;
-  if (former !== "stopped") assertPaused(sandbox);
+  const before = sandbox.record;
+  if (before.status !== "stopped") assertPaused(sandbox);
   const began = performance.now();
   const watch = new Stopwatch();
-  await sandbox.update(context.dataDir, { status: "resuming" });
-  const before = sandbox.record;
-  faultPoint("resume.begun");
-  watch.lap("record");
+  let running: Running | undefined;
   try {
-    const running = await beginLife(context, sandbox, beginning, log, watch);
+    await sandbox.update(context.dataDir, { status: "resuming" });
+    faultPoint("resume.begun");
+    watch.lap("record");
+    running = await beginLife(context, sandbox, beginning, log, watch);
     await sandbox.update(context.dataDir, {
       status: "running",
       deadline: newDeadline(sandbox.record),
@@ -41,9 +42,9 @@ export async function resumeSandbox(
       diskMb: beginning.diskMb,
       kept: [],
     });
-    await dropKept(context.dataDir, before);
     sandbox.left = new AbortController();
     sandbox.running = running;
+    await dropKept(context.dataDir, before);
     faultPoint("resume.recorded", running.machine.process);
     watch.lap("record");
     const ms = Math.round(performance.now() - began);
@@ -54,8 +55,23 @@ export async function resumeSandbox(
       reason,
       `sandbox ${sandbox.id} could not be resumed`,
     );
-    if (sandbox.status === "resuming") await sandbox.update(context.dataDir, { status: former });
+    if (!sandbox.running) {
+      // Its machine may run, and not be on record as running.
+      if (running) await endLife(context, sandbox, running, log);
+      const { lives, life } = sandbox.record;
+      sandbox.record = { ...before, lives, life };
+      await recordStays(context, sandbox, log);
+    }
     throw error;
+  }
+}
+
+/** A record that stays `resuming` says the same to the next agent, which finds no machine. */
+async function recordStays({ dataDir }: HostContext, { record }: Sandbox, log: Logger): Promise<void> {
+  try {
+    await writeRecord(dataDir, record);
+  } catch (err) {
+    log.error({ err }, "could not record that a sandbox was not resumed");
   }
 }
 
