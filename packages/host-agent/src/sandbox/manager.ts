@@ -20,6 +20,7 @@ import { Endings } from "./endings.ts";
 import { assertForkIds, forkRecord, freezeMoment } from "./fork.ts";
 import type { Beginning } from "./life.ts";
 import { flattenSoon, nameMoment } from "./name-moment.ts";
+import { ownFiles } from "./own-files.ts";
 import { pauseSandbox } from "./pause.ts";
 import { writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
@@ -223,9 +224,9 @@ export class SandboxManager {
     return this.#table.enter(id);
   }
 
-  /** Who needs which snapshots and images. */
+  /** See {@link SandboxTable.users}. */
   users(): User[] {
-    return this.#table.users();
+    return this.#table.users((record) => ownFiles(this.#context, record));
   }
 
   /** See {@link Endings.reapExpired}. */

@@ -88,8 +88,8 @@ export class SandboxTable {
     };
   }
 
-  /** Who needs which snapshots and images. */
-  users(): User[] {
+  /** Who needs which snapshots and images, and has which files of its own. */
+  users(filesOf: (record: SandboxRecord) => string[]): User[] {
     return this.list().map(({ id, record }) => ({
       label: `sandbox ${id}`,
       snapshots: [
@@ -101,6 +101,7 @@ export class SandboxTable {
         ...record.layers.flatMap((layer) => (layer.kind === "image" ? [layer.name] : [])),
         ...(record.life ? Object.values(record.life.guest) : []),
       ],
+      own: { id, files: filesOf(record) },
     }));
   }
 }

@@ -1,4 +1,5 @@
 // What is kept on this machine's disk and for whom: content goes when its last user goes, and not before.
+import { stat } from "node:fs/promises";
 import type { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { ImageStore } from "../image/image-store.ts";
@@ -9,10 +10,12 @@ export interface User {
   label: string;
   snapshots: readonly string[];
   images: readonly string[];
+  /** A sandbox: the files that it has beside them and that go with it. */
+  own?: { id: string; files: readonly string[] };
 }
 
 export interface StorageEntry {
-  kind: "image" | "snapshot";
+  kind: "image" | "snapshot" | "sandbox";
   id: string;
   sizeBytes: number;
   usedBy: string[];
@@ -110,6 +113,11 @@ export class Storage {
     for (const { name, sizeBytes } of await images.list()) {
       entries.push({ kind: "image", id: name, sizeBytes, usedBy: [...(ofImage.get(name) ?? [])].sort() });
     }
+    for (const { own, label } of users) {
+      const sizeBytes = own && (await sizeOf(own.files));
+      if (own && sizeBytes !== undefined)
+        entries.push({ kind: "sandbox", id: own.id, sizeBytes, usedBy: [label] });
+    }
     return entries.sort((a, b) => b.sizeBytes - a.sizeBytes);
   }
 
@@ -129,6 +137,16 @@ export class Storage {
   #allUsers(): User[] {
     return this.#users.flatMap((users) => users());
   }
+}
+
+/** Blocks × 512 of the files that are there, each once whatever its names; undefined when there is none. */
+async function sizeOf(files: readonly string[]): Promise<number | undefined> {
+  const sizes = new Map<number, number>();
+  for (const file of files) {
+    const found = await stat(file).catch(() => undefined);
+    if (found) sizes.set(found.ino, found.blocks * 512);
+  }
+  return sizes.size === 0 ? undefined : [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** What a snapshot boots from and lies on. */
