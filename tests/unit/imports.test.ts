@@ -1,6 +1,7 @@
 // The arrows of docs/architecture.md, checked on what the sources import.
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import {
   findCircle,
@@ -112,6 +113,34 @@ describe("declared dependencies", () => {
     });
     assert.deepEqual(missing, []);
   });
+});
+
+describe("the raw floor of the benchmark", () => {
+  const floor = join(repository, "bench/floor");
+  const files = globSync("**/*.{ts,tsx,mts,js,mjs}", { cwd: floor });
+
+  it("is made of Node and of itself: nothing of the platform stands between it and the machine", () => {
+    assert.ok(files.length >= 4, `only ${files.join(", ")} were read`);
+    const wrong = files.flatMap((file) =>
+      importsOf(readFileSync(join(floor, file), "utf8"))
+        .filter(({ specifier }) => !isOfFloor(file, specifier))
+        .map(({ specifier }) => `bench/floor/${file} imports ${specifier}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it("would not be with any other import", () => {
+    const foreign = ["@wrenn/linux", "../machine-command.ts", "../../packages/linux/src/index.ts", "undici"];
+    assert.deepEqual(
+      [...foreign, "./qmp.ts", "node:net"].filter((specifier) => !isOfFloor("machine.ts", specifier)),
+      foreign,
+    );
+  });
+
+  function isOfFloor(file: string, specifier: string): boolean {
+    if (specifier.startsWith("node:")) return true;
+    return specifier.startsWith(".") && files.includes(join(dirname(file), specifier));
+  }
 });
 
 describe("the check itself", () => {
