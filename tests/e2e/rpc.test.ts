@@ -114,6 +114,42 @@ describe("hostagent.v1.HostAgentService", () => {
     await fails(agent.writeFileStream(noMeta()), Code.InvalidArgument, "invalid_argument");
   });
 
+  const sh = async (script: string) => {
+    const { exitCode, stdout } = await agent.exec({ sandboxId: id, cmd: "sh", args: ["-c", script] });
+    assert.equal(exitCode, 0, script);
+    return Buffer.from(stdout).toString().trim();
+  };
+
+  it("GetStorage tells what a running sandbox has written, and whose it is", async () => {
+    const own = async () => {
+      const { entries } = await agent.getStorage({});
+      return entries.find((entry) => entry.kind === "sandbox" && entry.id === id);
+    };
+    const before = await own();
+    assert.deepEqual(before?.usedBy, [`sandbox ${id}`]);
+    await sh("head -c 4M /dev/urandom > /home/user/written; sync");
+    const grown = Number((await own())?.sizeBytes) - Number(before.sizeBytes);
+    assert.ok(grown >= 4 << 20 && grown < 64 << 20, `${grown} bytes`);
+  });
+
+  it("RestoreSandbox to what cannot be loaded fails, and the sandbox goes on where it was", async () => {
+    await agent.createSnapshot({ sandboxId: id, name: "broken" });
+    const { snapshot } = JSON.parse(readFileSync(join(platform.dataDir, "templates/broken.json"), "utf8"));
+    const devices = join(platform.dataDir, "snapshots", snapshot, "devices.bin");
+    writeFileSync(devices, readFileSync(devices).subarray(0, 8192));
+    const pid = await sh(
+      "echo later > /home/user/word; echo later > /dev/shm/word; sleep 5000 >&- 2>&- & echo $!",
+    );
+    await fails(agent.restoreSandbox({ sandboxId: id, snapshot: "broken" }), Code.Unavailable, "unavailable");
+    const { sandboxes } = await agent.listSandboxes({});
+    assert.equal(sandboxes.find(({ sandboxId }) => sandboxId === id)?.status, "running");
+    assert.equal(
+      await sh(`cat /home/user/word /dev/shm/word; kill -0 ${pid} && echo goes on`),
+      "later\nlater\ngoes on",
+    );
+    await agent.deleteSnapshot({ name: "broken" });
+  });
+
   it("PingSandbox restarts the inactivity clock", async () => {
     const seen = async () =>
       (await agent.listSandboxes({})).sandboxes.find(({ sandboxId }) => sandboxId === id)?.lastActiveAtUnix ??
