@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { WebSocket } from "ws";
 import { type Platform, startPlatform } from "./platform.ts";
@@ -186,6 +188,42 @@ describe("streaming exec over the WebSocket", () => {
     }
   });
 
+  it("ends in a pause with an error that says so, as connections to its ports end, on both sides; all works anew", async () => {
+    const { client } = platform;
+    const sh = async (script: string, envs = {}) => {
+      const result = await client.sandboxes.exec(id, { cmd: "sh", args: ["-c", script], envs });
+      assert.equal(result.exit_code, 0, JSON.stringify(result));
+      return result.stdout.trim();
+    };
+    await sh('mkfifo /tmp/closed-3000 /tmp/closed-3001; perl -e "$SERVER" >/tmp/log 2>&1', { SERVER });
+    const answers = await Promise.all([3000, 3001].map((port) => responseOf(platform, id, port)));
+    const socket = new WebSocket(`${platform.url.replace("http", "ws")}/v1/sandboxes/${id}/exec/stream`, {
+      headers: { "x-api-key": platform.key },
+    });
+    const messages: { type: string; data: string }[] = [];
+    await once(socket, "open");
+    socket.on("message", (data) => messages.push(JSON.parse(String(data))));
+    socket.send(JSON.stringify({ type: "start", cmd: "sleep", args: ["65432"] }));
+    await once(socket, "message");
+
+    const closed = [socket, ...answers].map((one) => new Promise((resolve) => one.once("close", resolve)));
+    await client.sandboxes.pause(id);
+    const [code] = await Promise.all(closed);
+    assert.deepEqual(
+      messages.map(({ type }) => type),
+      ["start", "error"],
+    );
+    assert.match(messages[1]?.data ?? "", /paus/);
+    assert.equal(code, 1001, "after a handshake: it goes away");
+    for (const { complete, errored } of answers) assert.ok(!complete && errored, `cut off: ${errored}`);
+
+    await client.sandboxes.resume(id);
+    assert.equal(await sh("pgrep -fc '^sleep 65432$'"), "1", "the command itself goes on");
+    assert.equal(await sh("cat /tmp/closed-*"), "closed\nclosed", "the guest's side of both has ended");
+    for (const port of [3000, 3001]) (await responseOf(platform, id, port)).destroy();
+    await sh("pkill -f '^sleep 65432$'");
+  });
+
   it("yields an error, never an exit code, when the virtual machine dies in mid-stream", async () => {
     const victim = await platform.sandbox();
     const running = await platform.client.sandboxes.execStream(victim.id, { cmd: "sleep", args: ["60"] });
@@ -202,6 +240,33 @@ describe("streaming exec over the WebSocket", () => {
     assert.equal(shown.status, "stopped");
   });
 });
+
+/** Answers on all addresses and on loopback, without an end, and tells a pipe how each connection ends. */
+const SERVER = `
+use Socket;
+for my $to (["0.0.0.0", 3000], ["127.0.0.1", 3001]) {
+  my ($address, $port) = @$to;
+  socket(my $server, PF_INET, SOCK_STREAM, 0) or die $!;
+  bind($server, sockaddr_in($port, inet_aton($address))) and listen($server, 9) or die $!;
+  next if fork;
+  while (accept(my $peer, $server)) {
+    sysread $peer, my $request, 65536;
+    syswrite $peer, "HTTP/1.1 200 OK\\r\\ncontent-length: 99\\r\\n\\r\\nbegun";
+    my $how = sysread($peer, my $rest, 1) ? "more" : "closed";
+    open my $told, ">", "/tmp/closed-$port"; print $told "$how\\n"; close $told;
+  }
+}
+`;
+
+/** An answer that goes on, of which the first piece has come, from a port of a sandbox. */
+async function responseOf({ url }: Platform, id: string, port: number): Promise<IncomingMessage> {
+  const headers = { "e2b-sandbox-id": id, "e2b-sandbox-port": String(port) };
+  const [response] = (await once(request(url, { headers }).end(), "response")) as [IncomingMessage];
+  const [piece] = await once(response, "data");
+  assert.equal(String(piece), "begun");
+  response.on("error", () => {});
+  return response;
+}
 
 /** HTTP status that an attempt to upgrade is refused with. */
 async function upgradeStatus(url: string, key: string | null): Promise<number> {

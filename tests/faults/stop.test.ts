@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { newSandboxId } from "@wrenn/core";
+import { ENVD_PORT } from "@wrenn/envd";
 import { assertNothingLeft } from "../soak/litter.ts";
 import { type Agent, newAgent } from "./agent.ts";
 
@@ -19,6 +20,7 @@ describe("SIGTERM to a host agent", () => {
     await using agent = await ready();
     const ids = await create(agent);
     const sums = await Promise.all(ids.map((id) => sh(agent, id, DIRTY)));
+    const addresses = await addressesOf(agent);
     const began = performance.now();
     await agent.stop("SIGTERM");
     const took = performance.now() - began;
@@ -29,11 +31,25 @@ describe("SIGTERM to a host agent", () => {
       sandboxes.map(({ status }) => status),
       ids.map(() => "paused"),
     );
+    // A new agent gives its slots out from the first one on: somebody else has that of one of these before it goes on.
+    const [stranger = ""] = await create(agent, 1);
+    const taken = (await addressesOf(agent)).get(stranger);
+    const moved = ids.find((id) => addresses.get(id) === taken);
+    assert.ok(moved, `${taken} was nobody's: ${[...addresses.values()]}`);
     for (const [index, sandboxId] of ids.entries()) {
-      await agent.rpc.resumeSandbox({ sandboxId, timeoutSec: 0 }, { timeoutMs: CALL_MS });
-      assert.equal(await sh(agent, sandboxId, "cksum /dev/shm/dirty"), sums[index]);
-      await agent.rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS });
+      const request = { sandboxId, timeoutSec: 0 };
+      const { hostIp } = await agent.rpc.resumeSandbox(request, { timeoutMs: CALL_MS });
+      assert.notEqual(hostIp, taken);
+      assert.equal(
+        await sh(agent, sandboxId, "cksum /dev/shm/dirty; hostname"),
+        `${sums[index]}\n${sandboxId}`,
+      );
+      // Its agent has listened since before the pause.
+      assert.equal((await fetch(`http://${hostIp}:${ENVD_PORT}/health`)).status, 204);
     }
+    assert.equal(await sh(agent, stranger, "hostname"), stranger);
+    for (const sandboxId of [stranger, ...ids])
+      await agent.rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS });
     await assertNothingLeft(agent);
   });
 
@@ -55,13 +71,19 @@ async function ready(env: Record<string, string> = {}): Promise<Agent> {
   return agent;
 }
 
-async function create(agent: Agent): Promise<string[]> {
-  const ids = Array.from({ length: COUNT }, () => newSandboxId());
+async function create(agent: Agent, count = COUNT): Promise<string[]> {
+  const ids = Array.from({ length: count }, () => newSandboxId());
   const size = { template: "minimal", vcpus: 1, memoryMb: 512, timeoutSec: 0, start: "clone" };
   await Promise.all(
     ids.map((sandboxId) => agent.rpc.createSandbox({ sandboxId, ...size }, { timeoutMs: CALL_MS })),
   );
   return ids.sort();
+}
+
+/** Where the host reaches each sandbox. */
+async function addressesOf({ rpc }: Agent): Promise<Map<string, string>> {
+  const { sandboxes } = await rpc.listSandboxes({}, { timeoutMs: CALL_MS });
+  return new Map(sandboxes.map(({ sandboxId, hostIp }) => [sandboxId, hostIp]));
 }
 
 async function sh(agent: Agent, sandboxId: string, script: string): Promise<string> {
