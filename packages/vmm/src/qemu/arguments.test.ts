@@ -61,6 +61,12 @@ describe("qemuArguments()", () => {
     assert.equal(nodes.find((node) => node["node-name"] === "root1")?.["backing"], "root0");
   });
 
+  it("has every disk tell the guest of a failed request, which stops no machine", () => {
+    const disks = values(qemuArguments(SPEC), "-device").filter((device) => device.includes("virtio-blk"));
+    assert.equal(disks.length, SPEC.disks.length);
+    for (const disk of disks) assert.match(disk, /,werror=report,rerror=report$/);
+  });
+
   it("gives a lone qcow2 layer no backing at all", () => {
     const disks = [
       { id: "root", readOnly: false, layers: [{ path: "/data/sb/vm/a.qcow2", format: "qcow2" as const }] },
