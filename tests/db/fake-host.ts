@@ -18,6 +18,8 @@ export interface FakeReport {
   sandboxId: string;
   status: string;
   reason: string;
+  event?: string;
+  atUnixMs?: bigint;
 }
 
 /** Which connection a call came on. */

@@ -54,7 +54,15 @@ export const Sandbox = Type.Object(
     host_id: Type.String({ description: "The machine that holds it.", examples: ["local"] }),
     isolation: Isolation("What separates it from the host: hardware virtualisation, or emulation."),
     metadata: Metadata("The caller's own labels."),
-    error: Type.Optional(Type.String({ description: "Why the status is `error`." })),
+    error: Type.Optional(
+      Type.String({
+        description:
+          "Why the status is `error`, or `stopped` without being asked for; of a sandbox that goes on: since when its disk fails, until it is resumed or restored.",
+        examples: [
+          "2026-11-23T20:15:40.000Z: the host's disk is full: writes of the guest fail, and its file systems may have become read-only",
+        ],
+      }),
+    ),
     created_at: Timestamp("When it was asked for."),
     started_at: Type.Optional(Timestamp("When the guest first answered.")),
     last_active_at: Type.Optional(Timestamp("The last exec, stream, transfer or ping.")),

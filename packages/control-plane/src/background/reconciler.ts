@@ -113,6 +113,8 @@ export class Reconciler {
         ...(error !== undefined && { error }),
         ...(to === "paused" && { host_ip: null }),
         ...(to === "running" && hostIp && { host_ip: hostIp }),
+        // A new life, as when the answer had come: what is said of the one before is over.
+        ...(to === "running" && current.status === "resuming" && { error: null }),
       };
       const moved = await moveSandbox(db, {
         id: row.id,

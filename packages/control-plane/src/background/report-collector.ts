@@ -1,9 +1,10 @@
-// Takes in what hosts did unasked (time-outs, crashes). Hosts repeat their reports until they are acknowledged.
+// Takes in what hosts did unasked (time-outs, crashes), and what failed there. Hosts repeat their reports until they are acknowledged.
 import { type SandboxStatus, WrennError } from "@wrenn/core";
 import type { Report } from "@wrenn/rpc/hostagent";
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { noteEvent } from "../db/queries/sandbox-event.ts";
 import { moveSandbox } from "../db/queries/sandbox-move.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
@@ -19,6 +20,9 @@ const REPORTED: Partial<Record<string, { to: SandboxStatus; from?: readonly Sand
   // `pausing`: a pause that was asked for came too late.
   paused: { to: "paused", from: ["running", "pausing"] },
 };
+
+/** What may happen to a sandbox that goes on. */
+const EVENTS: ReadonlySet<string> = new Set(["disk_full", "disk_error"]);
 
 export class ReportCollector {
   readonly #db: Db;
@@ -85,7 +89,31 @@ export class ReportCollector {
     };
   }
 
-  async #apply(hostId: string, { sandboxId: id, status, reason }: Report): Promise<void> {
+  async #apply(hostId: string, report: Report): Promise<void> {
+    if (report.event !== "") await this.#note(hostId, report);
+    else await this.#move(hostId, report);
+  }
+
+  /** The sandbox goes on: its owner is told. */
+  async #note(hostId: string, report: Report): Promise<void> {
+    const { id, sandboxId, event, reason } = report;
+    if (!EVENTS.has(event)) {
+      this.#log.warn({ sandbox_id: sandboxId, host_id: hostId, event }, "a host reported an unknown event");
+      return;
+    }
+    const at = new Date(Number(report.atUnixMs)).toISOString();
+    const noted = await noteEvent(this.#db, {
+      id: sandboxId,
+      report: id,
+      action: `sandbox.${event}`,
+      reason,
+      error: `${at}: ${reason}`,
+    });
+    if (noted)
+      this.#log.info({ sandbox_id: sandboxId, host_id: hostId, event, reason }, "reported by its host");
+  }
+
+  async #move(hostId: string, { sandboxId: id, status, reason }: Report): Promise<void> {
     const move = REPORTED[status];
     if (!move) {
       this.#log.warn({ sandbox_id: id, host_id: hostId, status }, "a host reported a status that it cannot");

@@ -34,7 +34,8 @@ export async function restoreSandbox(
       .catch(namingSnapshot)
       .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
     const { disk_mb } = template;
-    return { to: "running", set: { host_ip: answer.hostIp || null, ...(disk_mb !== null && { disk_mb }) } };
+    const set = { host_ip: answer.hostIp || null, error: null, ...(disk_mb !== null && { disk_mb }) };
+    return { to: "running", set };
   });
 }
 

@@ -4,6 +4,7 @@ import { faultPoint, kill } from "@wrenn/linux";
 import type { MachineExit } from "@wrenn/vmm";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
+import { DISK_FAILURE, DiskFailures } from "./disk-failures.ts";
 import { keepTops } from "./kept-tops.ts";
 import { endLife, pauseSandbox } from "./pause.ts";
 import { quiesce } from "./quiesce.ts";
@@ -14,9 +15,6 @@ import type { SandboxTable } from "./table.ts";
 
 /** A pause that nobody asked for and that failed is tried again after so long at the earliest, ms: each attempt ends streams. */
 const PAUSE_AGAIN_MS = 30_000;
-
-/** Failed disk requests of one machine are logged at most this often, ms. */
-const DISK_ERROR_LOG_MS = 10_000;
 
 export interface EndingsOptions {
   context: HostContext;
@@ -40,20 +38,17 @@ export class Endings {
     this.#log = log;
   }
 
-  /** Watches a machine: its end, and the disk requests of its guest that fail. */
+  /** Watches a machine: its end, and the disk requests of its guest that fail. Of these its owner is told, and it goes on. */
   watch(sandbox: Sandbox, running: Running): void {
     running.machine.exited
       .then((exit) => this.#machineEnded(sandbox, running, exit))
       .catch((err: unknown) => this.#logOf(sandbox).error({ err }, "could not end what a dead machine left"));
-    let loggedAt = Number.NEGATIVE_INFINITY;
+    const failures = new DiskFailures();
     running.machine.onDiskError(({ enospc }) => {
-      // A guest can make thousands of them in a second.
-      if (performance.now() - loggedAt < DISK_ERROR_LOG_MS) return;
-      loggedAt = performance.now();
-      const what = enospc
-        ? "the host's disk is full: writes of the guest fail"
-        : "a disk request of the guest failed";
-      this.#logOf(sandbox).error({ enospc }, what);
+      const event = enospc ? "disk_full" : "disk_error";
+      if (!failures.begins(event) || sandbox.running !== running) return;
+      this.#logOf(sandbox).error({ enospc }, DISK_FAILURE[event]);
+      this.#reports.note(sandbox.id, event, DISK_FAILURE[event]);
     });
   }
 

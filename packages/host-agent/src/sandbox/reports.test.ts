@@ -28,4 +28,29 @@ describe("ReportLog", () => {
       await rm(dir, { recursive: true });
     }
   });
+
+  it("notes an event where nothing can be written, once until it is acknowledged", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
+    const log = await ReportLog.open(dir);
+    await rm(dir, { recursive: true });
+    const [one, other] = ["sb-aaaaaaaaaaaaaaaa", "sb-bbbbbbbbbbbbbbbb"];
+    await assert.rejects(log.add({ sandboxId: one, status: "stopped", reason: "x" }), { code: "ENOENT" });
+    log.note(one, "disk_full", "first");
+    log.note(one, "disk_full", "second");
+    log.note(one, "disk_error", "third");
+    log.note(other, "disk_full", "fourth");
+    const noted = log.list();
+    assert.deepEqual(
+      noted.map(({ status, reason }) => [status, reason]),
+      [
+        ["running", "first"],
+        ["running", "third"],
+        ["running", "fourth"],
+      ],
+    );
+    await log.acknowledge(noted.map(({ id }) => id));
+    assert.deepEqual(log.list(), []);
+    log.note(one, "disk_full", "again");
+    assert.equal(log.list().length, 1);
+  });
 });

@@ -3,10 +3,14 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newToken } from "@wrenn/core";
 
+export type SandboxEvent = "disk_full" | "disk_error";
+
 export interface SandboxReport {
   id: string;
   sandboxId: string;
-  status: "stopped" | "paused" | "error";
+  status: "running" | "stopped" | "paused" | "error";
+  /** What happened to one that goes on. */
+  event?: SandboxEvent;
   reason: string;
   /** Milliseconds since the epoch. */
   at: number;
@@ -42,6 +46,19 @@ export class ReportLog {
     await file.sync();
     await rename(`${path}.new`, path);
     this.#reports.set(entry.id, entry);
+  }
+
+  /**
+   * Reports what happened to a sandbox that goes on. Kept in memory alone: the disk that it would be written to may be the
+   * one that is full, and what goes on failing is told anew by the next agent. Of each sandbox and event there is one at
+   * most, the first, for as long as nobody has acknowledged it.
+   */
+  note(sandboxId: string, event: SandboxEvent, reason: string): void {
+    for (const report of this.#reports.values()) {
+      if (report.sandboxId === sandboxId && report.event === event) return;
+    }
+    const id = newToken();
+    this.#reports.set(id, { id, sandboxId, status: "running", event, reason, at: Date.now() });
   }
 
   /** Oldest first. */

@@ -190,7 +190,9 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
       getHost: () => host.describe(manager.list().length),
       listReports() {
         return {
-          reports: reports.list().map((report) => ({ ...report, atUnixMs: BigInt(report.at) })),
+          reports: reports
+            .list()
+            .map(({ at, event = "", ...report }) => ({ ...report, event, atUnixMs: BigInt(at) })),
         };
       },
       async acknowledgeReports(request) {

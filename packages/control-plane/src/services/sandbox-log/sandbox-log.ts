@@ -11,6 +11,9 @@ import { LOG_LEVELS, type LogEntry, type LogLevel } from "./entry.ts";
 export const MAX_ENTRIES = 1_000;
 const TIMEOUT_MS = 10_000;
 
+/** Events that are failures. */
+const FAILURES: ReadonlySet<string> = new Set(["sandbox.error", "sandbox.disk_full", "sandbox.disk_error"]);
+
 export interface LogQuery {
   /** Entries at that time or after it; backward: or before it. Milliseconds since the epoch. */
   cursor?: number | undefined;
@@ -56,7 +59,7 @@ function platformEntry({ at, action, detail }: Awaited<ReturnType<typeof eventsO
   const reason = detail["reason"];
   return {
     at,
-    level: action === "sandbox.error" ? "error" : "info",
+    level: FAILURES.has(action) ? "error" : "info",
     message: typeof reason === "string" ? `${action}: ${reason}` : action,
     fields: { source: "platform" },
   };
