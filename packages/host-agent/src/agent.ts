@@ -67,7 +67,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     blankDir: blanks,
     log,
   });
-  const { vmm, accelerator, commandLine, tscKhz } = await chooseVmm({
+  const { vmm, accelerator, commandLine, tsc } = await chooseVmm({
     config,
     cgroups,
     guest: { kernel: images.path(guest.kernel), initramfs: images.path(guest.initramfs) },
@@ -125,7 +125,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     vmm,
     accelerator,
     commandLine,
-    tscKhz,
+    tsc,
     slots,
     capacity,
     rootfs,

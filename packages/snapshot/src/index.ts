@@ -23,6 +23,8 @@ export {
   type Manifest,
   type SnapshotFacts,
   type SnapshotFile,
+  type TscFacts,
+  tscOf,
 } from "./manifest/manifest.ts";
 export { difference } from "./mapping/difference.ts";
 export { livePages } from "./mapping/live.ts";

@@ -10,7 +10,7 @@ export {
 } from "./guest/guest.ts";
 export { HOST_PACKAGES } from "./host-packages.ts";
 export { type CommandLineOptions, kernelCommandLine } from "./kernel/command-line.ts";
-export { tscKhz } from "./kernel/tsc.ts";
+export { type HostTsc, hostTsc, type TscSource, tscKhz } from "./kernel/tsc.ts";
 export { type ImageRootfsOptions, withImageRootfs } from "./oci/image-rootfs.ts";
 export { type ImageSources, type OpenImage, openImage, parseRegistries } from "./oci/open-image.ts";
 export { type ResolvedImage, resolveImage } from "./oci/pull.ts";

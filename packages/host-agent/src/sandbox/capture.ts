@@ -5,6 +5,7 @@ import { faultPoint, kill, waitForExit } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
 import type { Machine } from "@wrenn/vmm";
 import type { Logger } from "pino";
+import { guestTsc } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
 import type { SandboxRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
@@ -171,7 +172,7 @@ async function factsOf(context: HostContext, { record, life }: Sandbox): Promise
     vmm: await context.vmm.fingerprint({ accelerator: context.accelerator }),
     images: life.guest,
     commandLine: context.commandLine,
-    tscKhz: context.tscKhz,
+    ...guestTsc(context, life.tsc),
     token: record.token,
     template: record.template,
     disk: context.rootfs.below(record.layers),

@@ -1,6 +1,7 @@
 // What every operation on a sandbox works with: this machine's parts, put together once by the agent.
 import type { SlotPool } from "@wrenn/linux";
 import type { MemoryImages, SnapshotStore } from "@wrenn/snapshot";
+import type { HostTsc } from "@wrenn/template";
 import type { Accelerator, Vmm } from "@wrenn/vmm";
 import type { Semaphore } from "async-mutex";
 import type { ImageStore } from "../image/image-store.ts";
@@ -17,8 +18,8 @@ export interface HostContext {
   vmm: Vmm;
   accelerator: Accelerator;
   commandLine: string;
-  /** Frequency of the time stamp counter, `kHz`: the guests' kernels are told. */
-  tscKhz: number;
+  /** The time stamp counter: the guests' kernels are told its frequency. */
+  tsc: HostTsc;
   slots: SlotPool;
   capacity: Capacity;
   rootfs: RootfsStore;

@@ -10,6 +10,7 @@ import { GuestClient } from "../guest/client.ts";
 import { settleMemory, startSaved } from "../memory/start-saved.ts";
 import { ROOT_DISK } from "../rootfs/rootfs-store.ts";
 import { acquire } from "./acquire.ts";
+import { guestTsc } from "./compatible.ts";
 import { confirmInit } from "./confirm-init.ts";
 import type { HostContext } from "./context.ts";
 import { linkKept, topsOfKept } from "./kept-tops.ts";
@@ -84,12 +85,14 @@ async function beginOnce(
   const number = (record.life?.number ?? record.lives) + 1;
   const dir = lifeDir(context.dataDir, sandbox.id, number);
   const base = beginning.kind === "saved" ? beginning.base : null;
+  const saved = beginning.kind === "saved" ? beginning.snapshot.manifest : undefined;
   const guestImages = beginning.kind === "cold" ? beginning.guest : beginning.snapshot.manifest.images;
+  const tsc = guestTsc(context, saved);
   const below = beginning.onKept ? topsOfKept(context.rootfs, record) : [];
   const top = `root-${below.length}`;
   await sandbox.update(context.dataDir, {
     lives: number,
-    life: { number, slot: slot.slot, process: null, base, tops: [...below, top], guest: guestImages },
+    life: { number, slot: slot.slot, process: null, base, tops: [...below, top], guest: guestImages, tsc },
   });
   scope.defer("life in the record", () => sandbox.update(context.dataDir, { life: null }));
   scope.defer("directory", () => rm(dir, { recursive: true, force: true }));

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSandboxId, newToken, type SandboxStatus } from "@wrenn/core";
 import type { Egress, ProcessIdentity } from "@wrenn/linux";
-import type { DiskLayerRef } from "@wrenn/snapshot";
+import type { DiskLayerRef, TscFacts } from "@wrenn/snapshot";
 
 export interface SandboxRecord {
   version: 2;
@@ -52,6 +52,8 @@ export interface LifeRecord {
   /** Files in the life's directory that the machine may have on top of `layers`, bottom first. */
   tops: string[];
   guest: GuestImageNames;
+  /** Of the guest; absent from lives that an older agent has begun. */
+  tsc?: TscFacts;
 }
 
 /** Kernel, initramfs and agent drive, by the names under which the image store keeps them. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { type Cgroups, planBlock } from "@wrenn/linux";
-import { kernelCommandLine, tscKhz } from "@wrenn/template";
+import { type HostTsc, hostTsc, kernelCommandLine } from "@wrenn/template";
 import {
   type Accelerator,
   FIRECRACKER_GUIDE,
@@ -32,7 +32,7 @@ export interface ChosenVmm {
   accelerator: Accelerator;
   /** Of the guests' kernels. */
   commandLine: string;
-  tscKhz: number;
+  tsc: HostTsc;
 }
 
 /**
@@ -41,8 +41,8 @@ export interface ChosenVmm {
  */
 export async function chooseVmm(options: ChooseVmm): Promise<ChosenVmm> {
   const { config, cgroups, log } = options;
-  const khz = await tscKhz();
-  const host = { commandLine: kernelCommandLine({ tscKhz: khz }), tscKhz: khz };
+  const tsc = await hostTsc();
+  const host = { commandLine: kernelCommandLine({ tscKhz: tsc.khz }), tsc };
   const wanted = config.vmm === "firecracker" || (config.vmm === "auto" && config.firecracker !== undefined);
   if (wanted) {
     const found = await tryFirecracker(options, host.commandLine);

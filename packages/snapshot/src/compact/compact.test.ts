@@ -107,7 +107,9 @@ describe("compactSnapshot()", () => {
     const base = await save(store, { origin: BOOTED, memory, disk: "lower" });
     const origin = { kind: "continued", parent: base.id, base: base.id } as const;
     const disk = base.manifest.disk;
-    const old = await save(store, { origin, memory: memory.set(4, 4), disk: "upper", facts: { disk } });
+    const facts = { disk, tscSource: "refined" } as const;
+    const old = await save(store, { origin, memory: memory.set(4, 4), disk: "upper", facts });
+    assert.equal(base.manifest.tscSource, undefined, "as snapshots were before; such a one is read too");
     const compacted = await compactSnapshot({ store, id: old.id, policy, record: async () => {} });
     assert.ok(compacted);
     assert.deepEqual(await store.collect([compacted.id]), [old.id]);

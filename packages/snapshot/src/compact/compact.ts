@@ -1,7 +1,7 @@
 // Giving a snapshot with a long history a short one: a new snapshot that says the same and takes its place.
 import { link, rename, rm, stat } from "node:fs/promises";
 import { type MergeHelp, mergeLayers } from "../disk/merge-layers.ts";
-import type { DiskLayerRef, Manifest, SnapshotFacts } from "../manifest/manifest.ts";
+import { type DiskLayerRef, type Manifest, type SnapshotFacts, tscOf } from "../manifest/manifest.ts";
 import { livePages } from "../mapping/live.ts";
 import { PAGE_BYTES } from "../mapping/page-map.ts";
 import type { Draft } from "../store/draft.ts";
@@ -90,7 +90,7 @@ async function bringDisk(
 }
 
 function factsOf(manifest: Manifest): SnapshotFacts {
-  const { createdAt, vcpus, diskMb, accelerator, vmm, images, commandLine, tscKhz, token, template, disk } =
-    manifest;
-  return { createdAt, vcpus, diskMb, accelerator, vmm, images, commandLine, tscKhz, token, template, disk };
+  const { createdAt, vcpus, diskMb, accelerator, vmm, images, commandLine, token, template, disk } = manifest;
+  const tsc = tscOf(manifest);
+  return { createdAt, vcpus, diskMb, accelerator, vmm, images, commandLine, ...tsc, token, template, disk };
 }

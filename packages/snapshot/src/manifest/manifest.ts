@@ -57,8 +57,17 @@ const FACTS = {
   images: Type.Object({ kernel: Hash(), initramfs: Hash(), agentDrive: Hash() }, Strict),
   /** Of the kernel. */
   commandLine: Type.String({ maxLength: 4096, pattern: "^[^\\u0000]*$" }),
-  /** Frequency of the time stamp counter, kHz. */
+  /** Frequency of the time stamp counter that the guest has found at its boot, kHz. */
   tscKhz: Type.Integer({ minimum: 1, maximum: 100_000_000 }),
+  /** Where that figure comes from (`TscSource` of @wrenn/template); snapshots from before this was told have none. */
+  tscSource: Type.Optional(
+    Type.Union([
+      Type.Literal("refined"),
+      Type.Literal("detected"),
+      Type.Literal("nominal"),
+      Type.Literal("current"),
+    ]),
+  ),
   /** The guest agent's access token: a secret, for which the file has mode 0600. */
   token: Type.String({ pattern: "^[!-~]{1,256}$" }),
   /** Name of the template that the machine comes from in the end. */
@@ -96,6 +105,7 @@ export type SnapshotFile = Static<typeof File>;
 export type DiskLayerRef = Static<typeof DiskLayerRef>;
 export type SnapshotFacts = Static<typeof Facts>;
 export type Manifest = Static<typeof Manifest>;
+export type TscFacts = Pick<SnapshotFacts, "tscKhz" | "tscSource">;
 
 const manifests = Compile(Manifest);
 
@@ -108,6 +118,11 @@ export function newSnapshotId(): string {
 
 export function isSnapshotId(value: string): boolean {
   return /^[0-9a-f]{32}$/.test(value);
+}
+
+/** What a snapshot says of the time stamp counter. */
+export function tscOf({ tscKhz, tscSource }: TscFacts): TscFacts {
+  return { tscKhz, ...(tscSource !== undefined && { tscSource }) };
 }
 
 /** The manifest itself. Throws `internal` with the first thing that is wrong; never shows the token. */
