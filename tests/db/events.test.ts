@@ -1,7 +1,8 @@
-// What is on record of a sandbox: what happened to it while it went on.
+// What is on record of a sandbox: what happened to it while it went on, and what its owner did to it.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { newSandboxId } from "@wrenn/core";
+import { sql } from "kysely";
 import { eventually } from "./eventually.ts";
 import { sandboxCalls } from "./sandbox-calls.ts";
 import { type TestService, testService } from "./service.ts";
@@ -13,10 +14,11 @@ before(async () => {
 afterEach(() => {
   service.host.before = {};
   service.host.after = {};
+  service.host.machines.incompatible = undefined;
 });
 after(() => service[Symbol.asyncDispose]());
 
-const { act, look, statusOf, becomes } = sandboxCalls(() => service);
+const { act, look, statusOf, becomes, paused } = sandboxCalls(() => service);
 
 /** Events of a sandbox or a snapshot but for its creation, oldest first. */
 async function eventsOf(subject: string) {
@@ -114,5 +116,82 @@ describe("a host's disk that fails under a running sandbox", () => {
     const id = await service.sandbox();
     await reported(event(id, "solar_flare", EARLY));
     assert.deepEqual([(await look(id)).error, await eventsOf(id)], [undefined, []]);
+  });
+});
+
+describe("what an owner does to a sandbox", () => {
+  const snapshot = (sandbox_id: string, name: string) =>
+    service.call("POST", "/v1/snapshots", { body: { sandbox_id, name, leave: "paused" } });
+
+  test("a restore is on record with its snapshot and who asked, whatever the status before; a refused one is not", async () => {
+    const running = await service.sandbox();
+    const saved = await paused();
+    for (const id of [running, saved]) {
+      const answer = await act(id, "restore", { snapshot: "minimal" });
+      assert.equal(answer.status, 200);
+      const last = (await eventsOf(id)).at(-1);
+      assert.deepEqual(
+        [last?.action, last?.detail, last?.owner, last?.request_id],
+        ["sandbox.restore", { snapshot: "minimal" }, "operator", answer.headers.get("x-request-id")],
+      );
+    }
+    service.host.machines.incompatible = "another processor";
+    assert.equal((await act(running, "restore", { snapshot: "minimal" })).status, 409);
+    assert.deepEqual(await actionsOf(running), ["sandbox.restore"]);
+  });
+
+  test("a snapshot that pauses is on record as both; one after which it runs is no pause", async () => {
+    const id = await service.sandbox();
+    assert.equal((await snapshot(id, "and-paused")).status, 201);
+    assert.deepEqual(
+      [await statusOf(id), await actionsOf(id), await actionsOf("and-paused")],
+      ["paused", ["sandbox.pause"], ["snapshot.create"]],
+    );
+    const other = await service.sandbox();
+    // A host that has made it, and could not pause.
+    const { machines } = service.host;
+    const take = machines.snapshot.bind(machines);
+    machines.snapshot = (request) => take({ ...request, leave: "running" });
+    try {
+      assert.equal((await snapshot(other, "runs-on")).status, 201);
+    } finally {
+      machines.snapshot = take;
+    }
+    assert.deepEqual(
+      [await statusOf(other), await actionsOf(other), await actionsOf("runs-on")],
+      ["running", [], ["snapshot.create"]],
+    );
+  });
+
+  /** While the host works, somebody else finds the row between two statuses and settles it. */
+  function settledMeanwhile(id: string, method: string, status: "paused" | "running" | "stopped"): void {
+    const stopped_at = status === "stopped" ? new Date() : null;
+    const row = { status, stopped_at, worker: null, moves: sql<number>`moves + 1` };
+    service.host.after[method] = async () => {
+      await service.database.db.updateTable("sandboxes").set(row).where("id", "=", id).execute();
+    };
+  }
+
+  test("what another control plane has settled the same way is on record, once", async () => {
+    const id = await service.sandbox();
+    for (const [action, to] of [
+      ["pause", "paused"],
+      ["resume", "running"],
+      ["restore", "running"],
+    ] as const) {
+      settledMeanwhile(id, `${action}Sandbox`, to);
+      const answer = await act(id, action, action === "restore" ? { snapshot: "minimal" } : {});
+      assert.deepEqual([answer.status, answer.body.status], [200, to], action);
+      service.host.after = {};
+    }
+    assert.deepEqual(await actionsOf(id), ["sandbox.pause", "sandbox.resume", "sandbox.restore"]);
+  });
+
+  test("what another has settled otherwise is refused, and not on record", async () => {
+    const id = await service.sandbox();
+    settledMeanwhile(id, "pauseSandbox", "stopped");
+    const answer = await act(id, "pause");
+    assert.deepEqual([answer.status, answer.body.error.code], [409, "invalid_state"]);
+    assert.deepEqual(await actionsOf(id), []);
   });
 });

@@ -19,7 +19,7 @@ export async function restoreSandbox(
   assertFits(template, row);
   const from = row.status === "paused" ? "paused" : "running";
   const audit = sandboxEvent("restore", caller, row.id, { snapshot });
-  return await transit(context, row, { from, via: "resuming", audit }, async () => {
+  return await transit(context, row, { from, via: "resuming" }, async () => {
     const host = context.hosts.get(row.host_id);
     const answer = await host.client
       .call(
@@ -35,7 +35,7 @@ export async function restoreSandbox(
       .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
     const { disk_mb } = template;
     const set = { host_ip: answer.hostIp || null, error: null, ...(disk_mb !== null && { disk_mb }) };
-    return { to: "running", set };
+    return { to: "running", set, audit };
   });
 }
 

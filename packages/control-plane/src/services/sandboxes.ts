@@ -21,7 +21,7 @@ import { notOnHost } from "./not-on-host.ts";
 import { restoreSandbox } from "./restore-sandbox.ts";
 import { sandboxEvent } from "./sandbox-event.ts";
 import type { TemplateService } from "./templates.ts";
-import { type Transition, transit } from "./transit.ts";
+import { type Arrival, type Transition, transit } from "./transit.ts";
 
 export interface SandboxContext {
   db: Db;
@@ -90,11 +90,11 @@ export class SandboxService {
   /** Saves a running sandbox to disk. */
   async pause(caller: Caller, row: SandboxRow): Promise<SandboxRow> {
     const context = call(caller, `pausing sandbox ${row.id}`, PAUSE_TIMEOUT_MS);
-    return await transit(this.#context, row, pausing(caller, row), async () => {
+    return await transit(this.#context, row, PAUSING, async () => {
       const { phaseMicros } = await this.#client(row).call("pauseSandbox", { sandboxId: row.id }, context);
       const phases = Object.entries(phaseMicros).map(([phase, micros]) => [phase, Number(micros) / 1000]);
       this.#context.log.info({ sandbox_id: row.id, phases_ms: Object.fromEntries(phases) }, "paused");
-      return { to: "paused", set: { host_ip: null, expires_at: null } };
+      return paused(caller, row);
     });
   }
 
@@ -105,11 +105,9 @@ export class SandboxService {
     act: () => Promise<T>,
   ): Promise<T> {
     let result: T | undefined;
-    await transit(this.#context, row, pausing(caller, row), async () => {
+    await transit(this.#context, row, PAUSING, async () => {
       result = await act();
-      return result.status === "running"
-        ? { to: "running" }
-        : { to: "paused", set: { host_ip: null, expires_at: null } };
+      return result.status === "running" ? { to: "running" } : paused(caller, row);
     });
     return result as T;
   }
@@ -125,7 +123,7 @@ export class SandboxService {
     // What ended without being asked to may have left its disk with its host.
     const from = row.status === "stopped" ? "stopped" : "paused";
     const audit = sandboxEvent("resume", caller, row.id, start === undefined ? {} : { start });
-    return await transit(this.#context, row, { from, via: "resuming", audit }, async () => {
+    return await transit(this.#context, row, { from, via: "resuming" }, async () => {
       const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
         .catch(offerColdStart('resume it with {"start":"cold"}'));
@@ -135,7 +133,7 @@ export class SandboxService {
         timeout_sec: timeoutSec,
         expires_at: atTime(row.ttl_mode === "deadline" ? expiresAtUnixMs : 0n),
       };
-      return { to: "running", set };
+      return { to: "running", set, audit };
     });
   }
 
@@ -198,8 +196,11 @@ export class SandboxService {
   }
 }
 
-function pausing(caller: Caller, { id }: SandboxRow): Transition {
-  return { from: "running", via: "pausing", audit: sandboxEvent("pause", caller, id) };
+const PAUSING: Transition = { from: "running", via: "pausing" };
+
+function paused(caller: Caller, { id }: SandboxRow): Arrival {
+  const audit = sandboxEvent("pause", caller, id);
+  return { to: "paused", set: { host_ip: null, expires_at: null }, audit };
 }
 
 /** Failures of a deletion after which the host, or the reconciler, will have it done. */

@@ -14,14 +14,14 @@ const UNCERTAIN: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "in
 export interface Transition {
   from: SandboxStatus;
   via: SandboxStatus;
-  /** Recorded together with where it arrives. */
-  audit: AuditEvent;
 }
 
 /** Where the call to the host has brought the sandbox. */
 export interface Arrival {
   to: SandboxStatus;
   set?: Move["set"];
+  /** Recorded together with it. Left out: it is where it was before. */
+  audit?: AuditEvent;
 }
 
 /**
@@ -32,7 +32,7 @@ export interface Arrival {
 export async function transit(
   context: SandboxContext,
   row: SandboxRow,
-  { from, via, audit }: Transition,
+  { from, via }: Transition,
   act: () => Promise<Arrival>,
 ): Promise<SandboxRow> {
   const { db, inFlight, worker, maxRunning } = context;
@@ -60,11 +60,11 @@ export async function transit(
       if (!isUncertain(error) && !(await moveSandbox(db, back))) throw changed(id, via);
       throw error;
     }
-    const { to, set } = arrival;
+    const { to, set, audit } = arrival;
     const moved = await moveSandbox(db, { id, from: [via], to, unmovedSince, audit, ...(set && { set }) });
     if (moved) return moved;
     const settled = await settledElsewhere(context, id, arrival, via);
-    await recordAudit(db, audit);
+    if (audit) await recordAudit(db, audit);
     return settled;
   });
 }
