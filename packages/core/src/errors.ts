@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   isolation_unavailable: { http: 409, connect: "failed_precondition" },
   /** Saved memory that this host cannot continue; its disk can still be booted. */
   snapshot_incompatible: { http: 409, connect: "failed_precondition" },
+  /** Saved memory that is not what was written; its disk can still be booted. No host can continue it. */
+  snapshot_damaged: { http: 409, connect: "failed_precondition" },
   idempotency_mismatch: { http: 409, connect: "failed_precondition" },
   too_large: { http: 413, connect: "resource_exhausted" },
   unsupported_media_type: { http: 415, connect: "invalid_argument" },

@@ -61,6 +61,15 @@ export {
 export { type SweepDevices, sweepDevices } from "./dm/sweep.ts";
 export { cowBytes, type SnapshotStatus } from "./dm/table.ts";
 export { tryDeviceMapper } from "./dm/trial.ts";
+export {
+  removeSynced,
+  removeUnfinished,
+  renameSynced,
+  replaceFile,
+  syncPath,
+  unfinishedName,
+  writeSynced,
+} from "./file/durable.ts";
 export { applyHostRules, applySlotRules, removeHostRules } from "./firewall/apply.ts";
 export { assertEgress, type Egress } from "./firewall/egress.ts";
 export { FORBIDDEN_IPV4 } from "./firewall/forbidden.ts";

@@ -2,14 +2,14 @@
 import { difference, type SnapshotStore } from "@wrenn/snapshot";
 import type { GuestMemory } from "@wrenn/vmm";
 
-/** The function that fills a machine's memory before its devices are loaded. */
+/** The function that fills a machine's memory before its devices are loaded. It throws `snapshot_damaged`. */
 export function fillFrom(
   snapshots: SnapshotStore,
   { base, snapshot }: { base: string; snapshot: string },
 ): (memory: GuestMemory) => Promise<void> {
   return async (memory) => {
     const changes = difference(await snapshots.map(base), await snapshots.map(snapshot));
-    await snapshots.source(changes).visit((piece) => {
+    await snapshots.written.visit(changes, (piece) => {
       if (piece.kind === "data") memory.write(piece.offset, piece.bytes);
       else writeZeros(memory, piece);
     });

@@ -1,6 +1,6 @@
 // Starting a machine from a snapshot, with its memory in one of two ways: shared with others until it writes, or its own
 // and arriving while it runs.
-import type { Scope } from "@wrenn/core";
+import { type Scope, WrennError } from "@wrenn/core";
 import { difference, livePages, type Snapshot } from "@wrenn/snapshot";
 import { type Machine, type MachineSpec, PAGE_BYTES } from "@wrenn/vmm";
 import type { Logger } from "pino";
@@ -19,9 +19,13 @@ export interface SavedStart {
   log: Logger;
 }
 
-/** The machine stands still. Where the way was this host's own choice and fails, the other one is tried. */
+/**
+ * The machine stands still. Where the way was this host's own choice and fails, the other one is tried. Throws
+ * `snapshot_damaged` when anything that the machine was given is not what was saved.
+ */
 export async function startSaved(start: SavedStart): Promise<Machine> {
-  const { context, log, spec } = start;
+  const { context, log, spec, snapshot } = start;
+  await context.snapshots.written.assertDevices(snapshot.id);
   const { setting, works } = context.lazyMemory;
   // Where a machine has an image of its own (Firecracker's), nothing is to be copied into it: left alone it shares that one.
   const mayFill = setting === "auto" && works && context.vmm.fillsMemory;
@@ -30,7 +34,7 @@ export async function startSaved(start: SavedStart): Promise<Machine> {
   try {
     return await startLazy(start);
   } catch (err) {
-    if (setting !== "auto") throw err;
+    if (setting !== "auto" || isDamage(err)) throw err;
     log.warn(
       { err, sandbox_id: spec.id },
       "its memory could not arrive while it runs; sharing an image instead",
@@ -65,9 +69,13 @@ async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): 
     const map = await snapshots.map(snapshot.id);
     const workingSet = await lazyMemory.workingSets.of(base, map.pages);
     const pages = await snapshots.lazyPages(snapshot.id, workingSet);
-    const machine = await context.vmm.restore(
-      { ...spec, memory: { kind: "lazy", pages } },
-      { devicesPath: snapshot.devicesPath },
+    const machine = await whileChecking(
+      (signal) => snapshots.written.assertPages(map.builds, signal),
+      () =>
+        context.vmm.restore(
+          { ...spec, memory: { kind: "lazy", pages } },
+          { devicesPath: snapshot.devicesPath },
+        ),
     );
     machine.arrival?.complete.then(release, release);
     return machine;
@@ -76,6 +84,30 @@ async function startLazy({ context, spec, snapshot, base, scope }: SavedStart): 
     release();
     throw reason;
   }
+}
+
+/** A page that has not arrived when its guest runs cannot be refused any more: all of them are read while the machine starts. */
+async function whileChecking(
+  check: (signal: AbortSignal) => Promise<void>,
+  restore: () => Promise<Machine>,
+): Promise<Machine> {
+  const over = new AbortController();
+  const checked = check(over.signal);
+  checked.catch(() => {}); // it is waited for unless the machine fails before
+  try {
+    const machine = await restore();
+    await checked.catch(async (reason: unknown) => {
+      await machine.kill();
+      throw reason;
+    });
+    return machine;
+  } finally {
+    over.abort();
+  }
+}
+
+function isDamage(reason: unknown): boolean {
+  return reason instanceof WrennError && reason.code === "snapshot_damaged";
 }
 
 async function bytesToFill({ context: { snapshots }, snapshot, base }: SavedStart): Promise<number> {

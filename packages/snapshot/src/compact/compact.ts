@@ -37,6 +37,10 @@ export async function compactSnapshot(options: CompactOptions): Promise<Snapshot
   const builds = buildsToRewrite(await usesOf(store, id), policy);
   const layers = options.disk ? layersToMerge(await layerSizes(store, manifest), policy) : 0;
   if (builds.length === 0 && layers === 0) return undefined;
+  // Copies get checksums and lengths of their own: a damage that is copied would be none any more.
+  await store.written.assertPages(builds, signal);
+  await store.written.assertDevices(id, signal);
+  await store.written.assertLengths(manifest.disk);
   await using draft = await store.rewrite(id);
   await draft.copyPages(new Set(builds), { signal });
   await link(store.get(id).devicesPath, draft.devicesPath);

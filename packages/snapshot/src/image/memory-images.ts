@@ -47,7 +47,10 @@ export class MemoryImages implements Disposable {
     this.#options = options;
   }
 
-  /** The snapshot's memory in a sealed file. Whoever asks while it is being filled waits for the same one. */
+  /**
+   * The snapshot's memory in a sealed file. Whoever asks while it is being filled waits for the same one. Throws
+   * `not_found`, or `snapshot_damaged` when it is not what was saved.
+   */
   async acquire(id: string): Promise<MemoryImage> {
     const entry = this.#entries.get(id) ?? this.#start(id);
     entry.users += 1;
@@ -90,15 +93,15 @@ export class MemoryImages implements Disposable {
   async #materialise(id: string, entry: Entry): Promise<ImageFile> {
     const { store, create } = this.#options;
     using _hold = store.hold(id);
-    const source = await store.pages(id);
-    const file = create(`wrenn-${id.slice(0, 12)}`, source.map.pages * PAGE_BYTES);
+    const map = await store.map(id);
+    const file = create(`wrenn-${id.slice(0, 12)}`, map.pages * PAGE_BYTES);
     try {
-      await source.visit((piece) => {
+      await store.written.visit(map, (piece) => {
         if (piece.kind === "data") file.write(piece.offset, piece.bytes);
       });
       file.seal();
       entry.ready = file;
-      entry.bytes = sum(livePages(source.map).values()) * PAGE_BYTES;
+      entry.bytes = sum(livePages(map).values()) * PAGE_BYTES;
       return file;
     } catch (reason) {
       file.close();

@@ -1,5 +1,6 @@
 // `manifest.json`: what a snapshot is, what it was taken from, and what continuing it really needs.
 import { randomBytes } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { BOUNDS, NAME_PATTERN, WrennError } from "@wrenn/core";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
@@ -133,7 +134,12 @@ export function checkManifest(value: unknown): Manifest {
   throw new WrennError("internal", `a snapshot's manifest is not valid: ${where}`);
 }
 
-/** A manifest from its text. Throws `internal`. */
+/** The text of a manifest, with the CRC-32 of all the rest in `crc32`. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify({ ...manifest, crc32: crc32(JSON.stringify(manifest)) }, null, 2)}\n`;
+}
+
+/** A manifest from its text. One without a checksum was written by an earlier version. Throws `internal`. */
 export function parseManifest(text: string): Manifest {
   let value: unknown;
   try {
@@ -141,5 +147,10 @@ export function parseManifest(text: string): Manifest {
   } catch (cause) {
     throw new WrennError("internal", "a snapshot's manifest is not JSON", { cause });
   }
-  return checkManifest(value);
+  if (typeof value !== "object" || value === null || !("crc32" in value)) return checkManifest(value);
+  const { crc32: written, ...manifest } = value;
+  // Names keep their order, so this is the text that it was made of.
+  if (written !== crc32(JSON.stringify(manifest)))
+    throw new WrennError("internal", "a snapshot's manifest is not what was written");
+  return checkManifest(manifest);
 }

@@ -1,17 +1,7 @@
 // Reading any page of a memory through its map.
-import { setImmediate } from "node:timers/promises";
-import { MIB } from "@wrenn/core";
 import { firstEndingAfter, slice } from "../mapping/look-up.ts";
-import { PAGE_BYTES, type PageMap, segmentAt } from "../mapping/page-map.ts";
+import { PAGE_BYTES, type PageMap } from "../mapping/page-map.ts";
 import type { BuildReader } from "./build-files.ts";
-
-/** Pages that are read at once while something is copied; between two such reads other work gets its turn. */
-const BATCH_PAGES = MIB / PAGE_BYTES;
-
-/** A part of a memory: its bytes, which are overwritten after the visit, or that it is zero. Offsets in `bytes`. */
-export type Piece =
-  | { kind: "data"; offset: number; bytes: Uint8Array }
-  | { kind: "zero"; offset: number; length: number };
 
 /** A memory of which each page is found in the same time, however many generations it is made of. */
 export class PageSource {
@@ -76,33 +66,5 @@ export class PageSource {
       Object.assign(run, { build, offset, slot, count: 1 });
     }
     flush();
-  }
-
-  /**
-   * Visits every range of the map in order, in pieces of at most 1 MiB of data; zeros come whole. With the
-   * `difference` of two flat maps as its map this is what turns one memory into the other.
-   */
-  async visit(visitor: (piece: Piece) => void, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(BATCH_PAGES * PAGE_BYTES);
-    let budget = BATCH_PAGES;
-    for (let i = 0; i < this.map.starts.length; i++) {
-      const { start, end, build, offset } = segmentAt(this.map, i);
-      if (build === null) {
-        visitor({ kind: "zero", offset: start * PAGE_BYTES, length: (end - start) * PAGE_BYTES });
-        continue;
-      }
-      for (let page = start; page < end; ) {
-        const count = Math.min(end - page, BATCH_PAGES);
-        const bytes = buffer.subarray(0, count * PAGE_BYTES);
-        this.#reader.read(build, offset + page - start, bytes);
-        visitor({ kind: "data", offset: page * PAGE_BYTES, bytes });
-        page += count;
-        budget -= count;
-        if (budget > 0) continue;
-        budget = BATCH_PAGES;
-        await setImmediate();
-        signal?.throwIfAborted();
-      }
-    }
   }
 }

@@ -143,7 +143,7 @@ describe("storePages()", () => {
 });
 
 describe("PageSource", () => {
-  it("reads a diff with zeros where it says nothing, and visits only what it says", async () => {
+  it("reads a diff with zeros where it says nothing", async () => {
     const builds = new Builds();
     builds.files.set("a", Buffer.alloc(600 * PAGE_BYTES, 7));
     const map = pageMap(1000, [
@@ -155,16 +155,5 @@ describe("PageSource", () => {
     source.read(0, bytes);
     const expected = Buffer.concat([Buffer.alloc(2 * PAGE_BYTES), Buffer.alloc(2 * PAGE_BYTES, 7)]);
     assert.ok(bytes.equals(expected));
-    const pieces: [string, number, number][] = [];
-    await source.visit((piece) => {
-      const length = piece.kind === "data" ? piece.bytes.length : piece.length;
-      pieces.push([piece.kind, piece.offset / PAGE_BYTES, length / PAGE_BYTES]);
-    });
-    assert.deepEqual(pieces, [
-      ["data", 2, 256],
-      ["data", 258, 256],
-      ["data", 514, 88],
-      ["zero", 700, 10],
-    ]);
   });
 });

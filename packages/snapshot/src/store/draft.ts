@@ -3,20 +3,26 @@ import { access, chmod, chown, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { faultPoint, syncPath, writeSynced } from "@wrenn/linux";
 import { encodeHeader } from "../header/header.ts";
-import { checkManifest, type Manifest, type SnapshotFacts, type SnapshotFile } from "../manifest/manifest.ts";
+import {
+  checkManifest,
+  type Manifest,
+  manifestText,
+  type SnapshotFacts,
+  type SnapshotFile,
+} from "../manifest/manifest.ts";
 import { merge } from "../mapping/merge.ts";
 import type { PageMap } from "../mapping/page-map.ts";
 import { copyPages } from "../pages/copy-pages.ts";
+import { fileSum } from "../pages/file-sum.ts";
 import { PageFile } from "../pages/page-file.ts";
 import type { PageSource } from "../pages/page-source.ts";
 import { type ReadableMemory, type StoredPages, storePages } from "../pages/store-pages.ts";
-import { syncPath, writeFailure, writeSynced } from "./durable.ts";
-import { fileSum } from "./file-sum.ts";
 import { diskFile, FILES, type StoreLayout } from "./layout.ts";
 import type { Snapshot } from "./store.ts";
 import { copyWorkingSet } from "./working-set-file.ts";
+import { writeFailure } from "./write-failure.ts";
 
 export type Lineage = Pick<Manifest, "parent" | "base" | "replaces" | "generation" | "memoryMb">;
 
@@ -129,7 +135,7 @@ export class Draft implements AsyncDisposable {
       const disk = [...facts.disk, ...own];
       const builds = [...map.builds];
       const manifest = checkManifest({ version: 1, id, ...lineage, ...facts, disk, builds, files });
-      await writeSynced(join(this.dir, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+      await writeSynced(join(this.dir, FILES.manifest), manifestText(manifest));
       await syncPath(this.dir);
       faultPoint("snapshot-manifest-written");
       await rename(this.dir, layout.dir(id));

@@ -2,9 +2,8 @@
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
-import { faultPoint } from "@wrenn/linux";
+import { faultPoint, syncPath } from "@wrenn/linux";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../manifest/manifest.ts";
-import { syncPath } from "./durable.ts";
 import { FILES, isDiskFile, type StoreLayout } from "./layout.ts";
 
 /** Files of remains that somebody may still need. */
@@ -16,8 +15,8 @@ export interface Parts {
 export class Inventory {
   readonly layout: StoreLayout;
   readonly manifests = new Map<string, Manifest>();
-  /** Ids of what is not a snapshot any more, but holds pages or a disk layer of others. */
-  readonly remains = new Set<string>();
+  /** What is not a snapshot any more, but holds pages or a disk layer of others; with its files, unless nobody knows them. */
+  readonly remains = new Map<string, Manifest["files"] | undefined>();
   readonly damaged: { id: string; reason: unknown }[] = [];
 
   /** Looks at what is there, and removes what a crash left half-made or half-removed. */
@@ -35,7 +34,12 @@ export class Inventory {
 
   /** All ids of directories. */
   ids(): string[] {
-    return [...this.manifests.keys(), ...this.remains];
+    return [...this.manifests.keys(), ...this.remains.keys()];
+  }
+
+  /** Sizes and checksums of what was written, for a snapshot or remains; undefined when they are not known. */
+  filesOf(id: string): Manifest["files"] | undefined {
+    return this.manifests.get(id)?.files ?? this.remains.get(id);
   }
 
   /** What a directory takes on disk: blocks × 512. 0 when it has gone meanwhile. */
@@ -80,20 +84,24 @@ export class Inventory {
   }
 
   async #load(id: string): Promise<void> {
-    const path = this.layout.file(id, "manifest");
     try {
       if (await exists(this.layout.file(id, "remains"))) {
-        this.remains.add(id);
+        const known = await readManifest(id, this.layout.file(id, "remains")).catch(() => undefined);
+        this.remains.set(id, known?.files);
         return;
       }
-      if ((await stat(path)).size > MAX_MANIFEST_BYTES) throw new WrennError("internal", "it is too large");
-      const manifest = parseManifest(await readFile(path, "utf8"));
-      if (manifest.id !== id) throw new WrennError("internal", `snapshot ${id} calls itself ${manifest.id}`);
-      this.manifests.set(id, manifest);
+      this.manifests.set(id, await readManifest(id, this.layout.file(id, "manifest")));
     } catch (reason) {
       this.damaged.push({ id, reason });
     }
   }
+}
+
+async function readManifest(id: string, path: string): Promise<Manifest> {
+  if ((await stat(path)).size > MAX_MANIFEST_BYTES) throw new WrennError("internal", "it is too large");
+  const manifest = parseManifest(await readFile(path, "utf8"));
+  if (manifest.id !== id) throw new WrennError("internal", `snapshot ${id} calls itself ${manifest.id}`);
+  return manifest;
 }
 
 async function exists(path: string): Promise<boolean> {

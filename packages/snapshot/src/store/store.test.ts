@@ -119,7 +119,10 @@ describe("a snapshot", () => {
     const bytes = await readFile(path);
     bytes[100] = (bytes[100] ?? 0) ^ 1;
     await writeFile(path, bytes);
-    await assert.rejects(store.verify(id), /memory is not what was written/);
+    await assert.rejects(store.verify(id), {
+      code: "snapshot_damaged",
+      message: /memory is not what was written/,
+    });
     await writeFile(path, bytes.subarray(1));
     await assert.rejects(restored(store, id), { code: "internal" });
   });
@@ -140,7 +143,8 @@ describe("a store", () => {
       store.damaged.map(({ id }) => id),
       [hex("3")],
     );
-    assert.throws(() => store.get(hex("3")), { code: "not_found" });
+    assert.throws(() => store.get(hex("3")), { code: "snapshot_damaged" });
+    assert.throws(() => store.get(hex("4")), { code: "not_found" });
   });
 });
 

@@ -2,19 +2,20 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type LazyPagesRef, MIB, type PageRange, WrennError } from "@wrenn/core";
-import { decodeHeader } from "../header/header.ts";
+import { decodeHeader, type Header } from "../header/header.ts";
 import { type Manifest, newSnapshotId } from "../manifest/manifest.ts";
 import { PAGE_BYTES, type PageMap, zeroMap } from "../mapping/page-map.ts";
 import { BuildFiles } from "../pages/build-files.ts";
 import { PageSource } from "../pages/page-source.ts";
 import { lazyPagesRef } from "../serve/snapshot-pages.ts";
+import { damaged, readFailure } from "./damage.ts";
 import { Draft, type Lineage } from "./draft.ts";
-import { fileSum } from "./file-sum.ts";
 import { Holds } from "./holds.ts";
 import { Inventory } from "./inventory.ts";
 import { StoreLayout } from "./layout.ts";
 import { type Need, needsOf, noNeed, type Root } from "./needs.ts";
 import { readWorkingSet, writeWorkingSet } from "./working-set-file.ts";
+import { WrittenFiles } from "./written-files.ts";
 
 /** A finished snapshot. Nothing of it ever changes but its working set. */
 export interface Snapshot {
@@ -46,6 +47,8 @@ const CACHED_MAPS = 16;
 
 export class SnapshotStore implements Disposable {
   readonly layout: StoreLayout;
+  /** Whether what is read is what was written. */
+  readonly written: WrittenFiles;
   readonly #inventory: Inventory;
   readonly #maps = new Map<string, PageMap>();
   readonly #holds = new Holds();
@@ -62,6 +65,7 @@ export class SnapshotStore implements Disposable {
   private constructor(inventory: Inventory) {
     this.#inventory = inventory;
     this.layout = inventory.layout;
+    this.written = new WrittenFiles(inventory);
     this.#files = new BuildFiles((build) => this.layout.file(build, "memory"));
   }
 
@@ -70,10 +74,14 @@ export class SnapshotStore implements Disposable {
     return this.#inventory.damaged;
   }
 
-  /** Throws `not_found`. */
+  /** Throws `not_found`, or `snapshot_damaged` when it is one of {@link damaged}. */
   get(id: string): Snapshot {
     const manifest = this.#inventory.manifests.get(id);
-    if (!manifest) throw new WrennError("not_found", `this host has no snapshot ${id}`);
+    if (!manifest) {
+      const unreadable = this.damaged.find((each) => each.id === id);
+      if (unreadable) throw damaged(id, "its manifest cannot be read", unreadable.reason);
+      throw new WrennError("not_found", `this host has no snapshot ${id}`);
+    }
     return { id, manifest, dir: this.layout.dir(id), devicesPath: this.layout.file(id, "devices") };
   }
 
@@ -99,15 +107,18 @@ export class SnapshotStore implements Disposable {
     this.#holds.released = listener;
   }
 
-  /** Where all its pages are. Read and checked once, then kept for a while. */
+  /** Where all its pages are. Read and checked once, then kept for a while. Throws `not_found`, `snapshot_damaged`. */
   async map(id: string): Promise<PageMap> {
     const { manifest } = this.get(id);
     const known = this.#maps.get(id);
     if (known) return this.#remember(id, known);
-    const { build, map } = decodeHeader(await readFile(this.layout.file(id, "header")));
+    const bytes = await readFile(this.layout.file(id, "header")).catch((reason: unknown) => {
+      throw readFailure(reason, id, "header");
+    });
+    const { build, map } = headerIn(bytes, id);
     const fits =
       build === id && map.pages === pagesOf(manifest) && map.builds.join() === manifest.builds.join();
-    if (!fits) throw new WrennError("internal", `header and manifest of snapshot ${id} do not fit`);
+    if (!fits) throw damaged(id, "header and manifest do not fit");
     return this.#remember(id, map);
   }
 
@@ -144,11 +155,6 @@ export class SnapshotStore implements Disposable {
     await writeWorkingSet(this.layout.file(id, "workingSet"), touched, pagesOf(this.get(id).manifest));
   }
 
-  /** Pages through another map, whose builds the caller holds. */
-  source(map: PageMap): PageSource {
-    return new PageSource(map, this.#files);
-  }
-
   /** Files of its disk's layers above the image, bottom first; `image` says where an image lies. */
   diskLayers(id: string, image: (name: string) => string): { path: string; format: "raw" | "qcow2" }[] {
     return this.get(id).manifest.disk.map((layer) =>
@@ -167,7 +173,7 @@ export class SnapshotStore implements Disposable {
   async begin(origin: Origin): Promise<Draft> {
     if (origin.kind === "booted") {
       const { memoryMb } = origin;
-      const parent = this.source(zeroMap((memoryMb * MIB) / PAGE_BYTES));
+      const parent = new PageSource(zeroMap((memoryMb * MIB) / PAGE_BYTES), this.#files);
       return this.#draft(parent, { parent: null, base: null, replaces: null, generation: 1, memoryMb });
     }
     const { parent, base } = origin;
@@ -188,22 +194,19 @@ export class SnapshotStore implements Disposable {
     return await this.#draft(await this.pages(id), lineage, holds.move());
   }
 
-  /** Compares all its files with the manifest's sizes and checksums. Throws `internal` for the first that differs. */
+  /** Reads all its files. Throws `not_found`, or `snapshot_damaged` for the first that is not what was written. */
   async verify(id: string, signal?: AbortSignal): Promise<void> {
     using _hold = this.hold(id);
     await this.map(id);
-    const { disks, ...files } = this.get(id).manifest.files;
-    const expectations = [
-      ...Object.entries(files).map(
-        ([name, sum]) => [this.layout.file(id, name as "memory"), name, sum] as const,
-      ),
-      ...disks.map((sum, index) => [this.layout.disk(id, index), `disk ${index}`, sum] as const),
-    ];
-    for (const [path, name, expected] of expectations) {
-      const found = await fileSum(path, signal);
-      if (found.bytes === expected.bytes && found.crc32 === expected.crc32) continue;
-      throw new WrennError("internal", `snapshot ${id} is damaged: ${name} is not what was written`);
-    }
+    await this.written.assertOwn(id, signal);
+  }
+
+  /** The same for all that a machine which continues from it is given: the pages of others too, but no disk. */
+  async assertContinues(id: string, signal?: AbortSignal): Promise<void> {
+    using _hold = this.hold(id);
+    const { builds } = await this.map(id);
+    await this.written.assertDevices(id, signal);
+    await this.written.assertPages(builds, signal);
   }
 
   /** What it takes on disk: blocks × 512. */
@@ -234,11 +237,11 @@ export class SnapshotStore implements Disposable {
     const gone = [...manifests.keys()].filter((id) => !needs.get(id)?.whole.size);
     // From here on nobody can begin to use them, so nothing that comes later needs more of them.
     for (const id of gone) {
+      remains.set(id, manifests.get(id)?.files);
       manifests.delete(id);
       this.#maps.delete(id);
-      remains.add(id);
     }
-    const left = [...remains];
+    const left = [...remains.keys()];
     const swept = this.#sweeping.then(() => this.#sweep(left, needs));
     this.#sweeping = swept.catch(() => {}); // whoever called is told
     return swept.then(() => gone);
@@ -279,6 +282,14 @@ export class SnapshotStore implements Disposable {
     const [oldest] = this.#maps.keys();
     if (this.#maps.size > CACHED_MAPS && oldest !== undefined) this.#maps.delete(oldest);
     return map;
+  }
+}
+
+function headerIn(bytes: Buffer, id: string): Header {
+  try {
+    return decodeHeader(bytes);
+  } catch (reason) {
+    throw damaged(id, "its header is not what was written", reason);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   MAX_WORKING_SET_BYTES,
   workingSetOf,
 } from "../serve/working-set.ts";
-import { writeFailure } from "./durable.ts";
+import { writeFailure } from "./write-failure.ts";
 
 /** What was recorded at a path, for a memory of so many pages; nothing when it cannot be read, or is damaged. */
 export async function readWorkingSet(path: string, pages: number): Promise<PageRange[]> {

@@ -1,6 +1,7 @@
 // What the cache holds is complete from the moment it has its name, and never changes afterwards.
-import { chmod, lstat, open, readdir, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { renameSynced, syncPath } from "@wrenn/linux";
 
 /**
  * Gives something finished, a file or a directory of files on the same file system, its place in the cache: files
@@ -8,8 +9,7 @@ import { dirname, join } from "node:path";
  */
 export async function publish(from: string, to: string): Promise<void> {
   await settle(from);
-  await rename(from, to);
-  await sync(dirname(to));
+  await renameSynced(from, to);
 }
 
 async function settle(path: string): Promise<void> {
@@ -20,10 +20,5 @@ async function settle(path: string): Promise<void> {
   } else if (stats.isFile()) {
     await chmod(path, 0o444);
   } else return;
-  await sync(path);
-}
-
-async function sync(path: string): Promise<void> {
-  await using handle = await open(path, "r");
-  await handle.sync();
+  await syncPath(path);
 }
