@@ -76,6 +76,8 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   });
 
   const reports = await ReportLog.open(config.dataDir);
+  for (const { path, reason } of reports.damaged)
+    log.error({ err: reason, path }, "left a report alone that cannot be read");
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
   await scope.take(
     "block network",
@@ -143,7 +145,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
   storage.addUsers(() => [...registry.users(), ...manager.users()]);
   await takeOver({ context, manager, reports, earlier, block: config.block, log });
-  await removeLeftovers({ earlier, snapshots, rootfs, storage, log });
+  await removeLeftovers({ earlier, snapshots, registry, rootfs, storage, log });
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   scope.defer("booted copies", () => warm.close());
@@ -220,21 +222,24 @@ async function prepareBootParts({
 async function removeLeftovers({
   earlier,
   snapshots,
+  registry,
   rootfs,
   storage,
   log,
 }: {
   earlier: Earlier;
   snapshots: SnapshotStore;
+  registry: TemplateRegistry;
   rootfs: RootfsStore;
   storage: Storage;
   log: Logger;
 }): Promise<void> {
   const sandboxes = earlier.found.filter(({ fate }) => fate.kind === "leave").map(({ id }) => id);
   const damaged = snapshots.damaged.map(({ id, reason }) => ({ id, reason: String(reason) }));
-  if (sandboxes.length + damaged.length > 0) {
+  const templates = registry.damaged.map(({ path, reason }) => ({ path, reason: String(reason) }));
+  if (sandboxes.length + damaged.length + templates.length > 0) {
     log.error(
-      { sandboxes, snapshots: damaged },
+      { sandboxes, snapshots: damaged, templates },
       "some of what is on disk cannot be read: nothing is collected until it is mended or moved away, and this agent starts anew",
     );
     return;

@@ -1,8 +1,9 @@
 // Immutable files that sandboxes boot from: kernels, initramfs, agent drives, root file systems, by name.
 import { constants } from "node:fs";
-import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
+import { removeUnfinished, renameSynced, syncPath, unfinishedName } from "@wrenn/linux";
 import { fileSha256 } from "@wrenn/template";
 import { makeSizedImage } from "./sized-image.ts";
 
@@ -20,9 +21,7 @@ export class ImageStore {
   static async open(dataDir: string): Promise<ImageStore> {
     const store = new ImageStore(join(dataDir, "images"));
     await mkdir(store.#dir, { recursive: true, mode: 0o700 });
-    for (const file of await readdir(store.#dir)) {
-      if (file.endsWith(".new")) await rm(join(store.#dir, file), { force: true });
-    }
+    await removeUnfinished(store.#dir);
     return store;
   }
 
@@ -46,7 +45,7 @@ export class ImageStore {
 
   /**
    * Brings a file of the build cache in: as a hard link where both are on one file system, else as a copy (sharing
-   * blocks where the file system can). Returns its name.
+   * blocks where the file system can). It is on the disk then, as who records it expects. Returns its name.
    */
   async keep(path: string, sha256?: string): Promise<string> {
     const name = sha256 ?? (await fileSha256(path));
@@ -54,12 +53,14 @@ export class ImageStore {
     if (await exists(kept)) return name;
     try {
       await link(path, kept);
+      await syncPath(this.#dir);
     } catch (reason) {
       const code = (reason as NodeJS.ErrnoException).code;
       if (code === "EEXIST") return name;
       if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw reason;
-      await copyFile(path, `${kept}.new`, constants.COPYFILE_FICLONE);
-      await rename(`${kept}.new`, kept);
+      await copyFile(path, unfinishedName(kept), constants.COPYFILE_FICLONE);
+      await syncPath(unfinishedName(kept));
+      await renameSynced(unfinishedName(kept), kept);
     }
     return name;
   }

@@ -1,8 +1,8 @@
 // A root file system image grown on the host, so that guests need not grow it at boot: native speed once, instead of
 // seconds under emulation each time.
-import { chmod, open, rename, rm, stat, truncate } from "node:fs/promises";
+import { chmod, rm, stat, truncate } from "node:fs/promises";
 import { MIB } from "@wrenn/core";
-import { run } from "@wrenn/linux";
+import { renameSynced, run, syncPath, unfinishedName } from "@wrenn/linux";
 
 const TIMEOUT_MS = 120_000;
 
@@ -13,16 +13,15 @@ const TIMEOUT_MS = 120_000;
  */
 export async function makeSizedImage(image: string, to: string, diskMb: number): Promise<void> {
   if (await exists(to)) return;
-  const temporary = `${to}.new`;
+  const temporary = unfinishedName(to);
   try {
     await run(["cp", "--sparse=always", "--reflink=auto", "--", image, temporary], { timeoutMs: TIMEOUT_MS });
     await chmod(temporary, 0o600);
     await truncate(temporary, diskMb * MIB);
     await run(["resize2fs", "-f", temporary], { timeoutMs: TIMEOUT_MS });
     await chmod(temporary, 0o444);
-    await using file = await open(temporary, "r");
-    await file.sync();
-    await rename(temporary, to);
+    await syncPath(temporary);
+    await renameSynced(temporary, to);
   } catch (reason) {
     await rm(temporary, { force: true });
     throw reason;

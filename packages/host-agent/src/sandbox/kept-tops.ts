@@ -2,6 +2,7 @@
 import { chown, link, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
+import { syncPath, unfinishedName } from "@wrenn/linux";
 import type { RootfsPlace, RootfsStore } from "../rootfs/rootfs-store.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
 
@@ -23,6 +24,8 @@ export async function keepTops(
     const name = names[index] as string;
     if (await keepFile(rootfs.path({ dir }, top), join(sandboxDir(dataDir, id), name))) kept.push(name);
   }
+  // The record that names them comes next.
+  await syncPath(sandboxDir(dataDir, id));
   // When nothing is there a boot has to say so; a disk without what was written on it is not the sandbox's.
   return kept.length > 0 ? kept : names;
 }
@@ -52,6 +55,8 @@ export async function linkKept(
     await chown(file, uid, uid);
     files.push(file);
   }
+  // The names that are kept go once the new life is on record.
+  await syncPath(dir);
   return files;
 }
 
@@ -65,7 +70,7 @@ export async function dropKept(dataDir: string, record: SandboxRecord): Promise<
  * directory before a crash, or was never made. Returns whether there is something under that name.
  */
 async function keepFile(from: string, to: string): Promise<boolean> {
-  const temporary = `${to}.new`;
+  const temporary = unfinishedName(to);
   await rm(temporary, { force: true });
   try {
     await link(from, temporary);

@@ -1,8 +1,8 @@
 // What is kept on disk about a sandbox, written before its resources are taken so that the next agent can find them.
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { isSandboxId, newToken, type SandboxStatus } from "@wrenn/core";
-import type { Egress, ProcessIdentity } from "@wrenn/linux";
+import { type Egress, type ProcessIdentity, replaceFile, syncPath } from "@wrenn/linux";
 import type { DiskLayerRef, TscFacts } from "@wrenn/snapshot";
 
 export interface SandboxRecord {
@@ -111,14 +111,9 @@ export function lifeDir(dataDir: string, id: string, number: number): string {
 /** Writes a record so that a crash leaves either the old one or the new one. */
 export async function writeRecord(dataDir: string, record: SandboxRecord): Promise<void> {
   const dir = sandboxDir(dataDir, record.id);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const temporary = join(dir, `${FILE}.new`);
-  await using file = await open(temporary, "w", 0o600);
-  await file.writeFile(JSON.stringify(record));
-  await file.sync();
-  await rename(temporary, join(dir, FILE));
-  await using parent = await open(dir, "r");
-  await parent.sync();
+  const isNew = (await mkdir(dir, { recursive: true, mode: 0o700 })) !== undefined;
+  await replaceFile(join(dir, FILE), JSON.stringify(record));
+  if (isNew) await syncPath(dirname(dir));
 }
 
 /** A record that was found: undefined when there is none, because its sandbox never came to be or was being deleted. */

@@ -1,11 +1,34 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { ReportLog } from "./reports.ts";
 
 describe("ReportLog", () => {
+  it("opens with a report that cannot be read, and removes one that was never finished", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
+    try {
+      const log = await ReportLog.open(dir);
+      await log.add({ sandboxId: "sb-aaaaaaaaaaaaaaaa", status: "stopped", reason: "idle for 5 s" });
+      const [torn, other] = ["1".repeat(64), "2".repeat(64)];
+      await writeFile(join(dir, "reports", torn), '{"id": "11');
+      await writeFile(join(dir, "reports", other), JSON.stringify({ ...log.list()[0] }));
+      await writeFile(join(dir, "reports", `${torn}.new`), "{");
+      const reopened = await ReportLog.open(dir);
+      assert.deepEqual(reopened.list(), log.list());
+      assert.deepEqual(
+        reopened.damaged.map(({ path }) => path).sort(),
+        [torn, other].map((name) => join(dir, "reports", name)),
+      );
+      const kept = await readdir(join(dir, "reports"));
+      assert.equal(kept.length, 3);
+      assert.ok(!kept.some((name) => name.endsWith(".new")));
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   it("repeats reports, also after a restart, until they are acknowledged", async () => {
     const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
     try {

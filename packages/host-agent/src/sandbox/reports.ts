@@ -1,7 +1,8 @@
 // What happened to sandboxes without being asked for, kept on disk until the control plane has acknowledged it.
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newToken } from "@wrenn/core";
+import { removeUnfinished, replaceFile } from "@wrenn/linux";
 
 export type SandboxEvent = "disk_full" | "disk_error";
 
@@ -22,6 +23,11 @@ const ID = /^[0-9a-f]{64}$/;
 export class ReportLog {
   readonly #dir: string;
   readonly #reports = new Map<string, SandboxReport>();
+  /**
+   * Files that cannot be read, which are left where they are. No reason not to start: what a report tells shows in the list
+   * of sandboxes too, but for the words.
+   */
+  readonly damaged: { path: string; reason: unknown }[] = [];
 
   private constructor(dir: string) {
     this.#dir = dir;
@@ -31,20 +37,16 @@ export class ReportLog {
   static async open(dataDir: string): Promise<ReportLog> {
     const log = new ReportLog(join(dataDir, "reports"));
     await mkdir(log.#dir, { recursive: true, mode: 0o700 });
+    await removeUnfinished(log.#dir);
     for (const name of await readdir(log.#dir)) {
-      if (!ID.test(name)) continue;
-      log.#reports.set(name, JSON.parse(await readFile(join(log.#dir, name), "utf8")) as SandboxReport);
+      if (ID.test(name)) await log.#load(name);
     }
     return log;
   }
 
   async add(report: Omit<SandboxReport, "id" | "at">): Promise<void> {
     const entry: SandboxReport = { ...report, id: newToken(), at: Date.now() };
-    const path = join(this.#dir, entry.id);
-    await using file = await open(`${path}.new`, "w", 0o600);
-    await file.writeFile(JSON.stringify(entry));
-    await file.sync();
-    await rename(`${path}.new`, path);
+    await replaceFile(join(this.#dir, entry.id), JSON.stringify(entry));
     this.#reports.set(entry.id, entry);
   }
 
@@ -70,7 +72,19 @@ export class ReportLog {
   async acknowledge(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       if (!this.#reports.delete(id)) continue;
+      // One that a power cut brings back is told once more.
       await rm(join(this.#dir, id), { force: true });
+    }
+  }
+
+  async #load(id: string): Promise<void> {
+    const path = join(this.#dir, id);
+    try {
+      const report = JSON.parse(await readFile(path, "utf8")) as SandboxReport;
+      if (report.id !== id) throw new Error(`it calls itself ${report.id}`);
+      this.#reports.set(id, report);
+    } catch (reason) {
+      this.damaged.push({ path, reason });
     }
   }
 }

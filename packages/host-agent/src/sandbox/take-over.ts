@@ -1,5 +1,5 @@
 // A new agent's first look: what an earlier one left, and what becomes of each of it.
-import { kill, planSlot, type Spared, waitForExit } from "@wrenn/linux";
+import { kill, planSlot, removeUnfinished, type Spared, waitForExit } from "@wrenn/linux";
 import type { SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
@@ -49,6 +49,8 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
   await Promise.all(
     earlier.found.map(async ({ id, record, fate }) => {
       const logger = log.child({ sandbox_id: id });
+      // What is left alone is left as it is.
+      if (record) await removeUnfinished(sandboxDir(context.dataDir, id));
       if (fate.kind === "keep") {
         await writeRecord(context.dataDir, fate.record);
         await clearLife(context, fate.record, logger);

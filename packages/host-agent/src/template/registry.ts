@@ -1,7 +1,9 @@
 // The templates of this machine: what sandboxes are made from, by name, and the guest parts that new boots share.
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assertName, BOUNDS, MIB, WrennError } from "@wrenn/core";
+import { removeSynced, removeUnfinished, replaceFile } from "@wrenn/linux";
+import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { GuestArtifacts, RootfsImage } from "@wrenn/template";
 import type { ImageStore } from "../image/image-store.ts";
 import type { GuestImageNames } from "../sandbox/record.ts";
@@ -29,6 +31,8 @@ export interface SnapshotTemplate {
   name: string;
   type: "snapshot";
   snapshot: string;
+  /** Its disk, for a boot when nothing else of the snapshot can be read; absent = written by an earlier version. */
+  layers?: DiskLayerRef[];
   vcpus: number;
   memoryMb: number;
   diskMb: number;
@@ -43,6 +47,8 @@ export class TemplateRegistry {
   readonly #dir: string;
   readonly #images: ImageStore;
   readonly #templates = new Map<string, Template>();
+  /** Files that cannot be read, which are left where they are: what they need nobody knows. */
+  readonly damaged: { path: string; reason: unknown }[] = [];
   readonly #guest = Promise.withResolvers<GuestImageNames>();
   #currentGuest: GuestImageNames | undefined;
 
@@ -55,11 +61,9 @@ export class TemplateRegistry {
   static async open(dataDir: string, images: ImageStore): Promise<TemplateRegistry> {
     const registry = new TemplateRegistry(dataDir, images);
     await mkdir(registry.#dir, { recursive: true, mode: 0o700 });
+    await removeUnfinished(registry.#dir);
     for (const file of await readdir(registry.#dir)) {
-      if (!file.endsWith(".json")) continue;
-      const template = JSON.parse(await readFile(join(registry.#dir, file), "utf8")) as Template;
-      // What an older version kept is built again: images are in the cache.
-      if (template.type === "snapshot" || template.warm) registry.#templates.set(template.name, template);
+      if (file.endsWith(".json")) await registry.#load(file);
     }
     return registry;
   }
@@ -127,13 +131,7 @@ export class TemplateRegistry {
   /** Gives a name to a template; an earlier one of that name loses it. A crash leaves either the old or the new one. */
   async set(template: Template): Promise<void> {
     assertName(template.name);
-    const path = join(this.#dir, `${template.name}.json`);
-    await using file = await open(`${path}.new`, "w", 0o600);
-    await file.writeFile(JSON.stringify(template));
-    await file.sync();
-    await rename(`${path}.new`, path);
-    await using dir = await open(this.#dir, "r");
-    await dir.sync();
+    await replaceFile(join(this.#dir, `${template.name}.json`), JSON.stringify(template));
     this.#templates.set(template.name, template);
   }
 
@@ -143,7 +141,7 @@ export class TemplateRegistry {
     if (type !== undefined && template.type !== type) {
       throw new WrennError("not_found", `${name} is no ${type} template of this host`);
     }
-    await rm(join(this.#dir, `${name}.json`), { force: true });
+    await removeSynced(join(this.#dir, `${name}.json`));
     this.#templates.delete(name);
   }
 
@@ -158,5 +156,17 @@ export class TemplateRegistry {
       })),
       ...(guest ? [{ label: "guests to come", snapshots: [], images: Object.values(guest) }] : []),
     ];
+  }
+
+  async #load(file: string): Promise<void> {
+    const path = join(this.#dir, file);
+    try {
+      const template = JSON.parse(await readFile(path, "utf8")) as Template;
+      if (`${template.name}.json` !== file) throw new Error(`it calls itself ${template.name}`);
+      // What an older version kept is built again: images are in the cache.
+      if (template.type === "snapshot" || template.warm) this.#templates.set(template.name, template);
+    } catch (reason) {
+      this.damaged.push({ path, reason });
+    }
   }
 }
