@@ -250,16 +250,18 @@ export function rootfsContract(adapter: RootfsAdapter): void {
     it("refuse a layer that was written in another way, and leave nothing", async () => {
       const other = adapter.name === "dm" ? Buffer.from("QFI\xfb", "latin1") : Buffer.from("SnAp");
       const held = await adapter.held(dataDir);
-      for (const content of [
-        Buffer.concat([other, Buffer.alloc(8192)]),
-        Buffer.alloc(8192),
-        Buffer.alloc(0),
-      ]) {
+      for (const [content, code] of [
+        [Buffer.concat([other, Buffer.alloc(8192)]), "snapshot_incompatible"],
+        [Buffer.alloc(8192), "snapshot_damaged"],
+        [Buffer.alloc(0), "snapshot_damaged"],
+        [undefined, "snapshot_damaged"],
+      ] as const) {
         const path = join(dataDir, "strange");
-        await writeFile(path, content);
+        if (content === undefined) await rm(path);
+        else await writeFile(path, content);
         frozenFiles.set(`${"f".repeat(32)}.0`, path);
         const layers: DiskLayerRef[] = [...fresh, { kind: "snapshot", id: "f".repeat(32), index: 0 }];
-        await assert.rejects(begin(layers), { code: "snapshot_incompatible" });
+        await assert.rejects(begin(layers), { code });
         assert.deepEqual(await adapter.held(dataDir), held);
       }
       frozenFiles.delete(`${"f".repeat(32)}.0`);

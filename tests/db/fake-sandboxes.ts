@@ -23,6 +23,8 @@ export class FakeSandboxes {
   readonly snapshots = new Map<string, { vcpus: number; memoryMb: number }>();
   /** Saved memory is of no use here: why. */
   incompatible: string | undefined;
+  /** What that is called. */
+  refusal: "snapshot_incompatible" | "snapshot_damaged" = "snapshot_incompatible";
   /** The token of every guest, where it is not one made of its id. */
   token: string | undefined;
   /** What guests have printed on their consoles. */
@@ -211,6 +213,6 @@ export class FakeSandboxes {
 
   #assertCompatible(): void {
     if (this.incompatible === undefined) return;
-    throw hostError("snapshot_incompatible", Code.FailedPrecondition, this.incompatible);
+    throw hostError(this.refusal, Code.FailedPrecondition, this.incompatible);
   }
 }

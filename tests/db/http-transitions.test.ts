@@ -116,16 +116,23 @@ describe("pause and resume", () => {
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 429]);
   });
 
-  test("saved memory that does not fit is a 409 that says why and offers a cold start, which works", async () => {
-    const id = await paused();
-    service.host.machines.incompatible = "it was saved by QEMU 8.0, this host runs 7.2";
-    const { status, body } = await act(id, "resume");
-    assert.deepEqual([status, body.error.code], [409, "snapshot_incompatible"]);
-    assert.match(body.error.message, /QEMU 8\.0.*\{"start":"cold"\}/);
-    assert.equal(await statusOf(id), "paused");
-    assert.equal((await act(id, "resume", { start: "cold" })).status, 200);
-    assert.equal(lastMessage("resumeSandbox")["start"], "cold");
-  });
+  for (const refusal of ["snapshot_incompatible", "snapshot_damaged"] as const) {
+    test(`saved memory of no use is a 409 (${refusal}) that says why and offers a cold start, which works`, async () => {
+      const id = await paused();
+      const { machines } = service.host;
+      Object.assign(machines, { refusal, incompatible: "it was saved by QEMU 8.0, this host runs 7.2" });
+      const { status, body } = await act(id, "resume");
+      assert.deepEqual([status, body.error.code], [409, refusal]);
+      assert.match(body.error.message, /QEMU 8\.0.*\{"start":"cold"\}/);
+      assert.equal(await statusOf(id), "paused");
+      refuse("resumeSandbox", refusal, Code.FailedPrecondition);
+      const cold = await act(id, "resume", { start: "cold" });
+      assert.equal(cold.body.error.message, `the host says ${refusal}`, "what was asked for is not offered");
+      service.host.before = {};
+      assert.equal((await act(id, "resume", { start: "cold" })).status, 200);
+      assert.equal(lastMessage("resumeSandbox")["start"], "cold");
+    });
+  }
 
   for (const [body, field] of [
     [{ start: "clone" }, "start"],

@@ -2,7 +2,7 @@
 import type { ErrorCode } from "@wrenn/core";
 import { Type } from "typebox";
 import type { Route } from "../route.ts";
-import { KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
+import { FROM_MEMORY, KEYED, ON_HOST, WITH_BODY } from "../routes/errors.ts";
 import { noContent } from "../routes/json.ts";
 import { E2B_ABSENT_ROUTES } from "./absent-routes.ts";
 import { E2bForks, E2bListedSandbox, E2bSandbox, E2bSandboxDetail, E2bSnapshot } from "./answers.ts";
@@ -29,7 +29,7 @@ const MOVING = [
   ...ON_HOST,
   "not_implemented",
   "isolation_unavailable",
-  "snapshot_incompatible",
+  ...FROM_MEMORY,
 ] as const satisfies ErrorCode[];
 
 const create = {

@@ -23,7 +23,7 @@ export const ON_HOST = [
 ] as const satisfies ErrorCode[];
 
 /** Where saved memory is continued. */
-export const FROM_MEMORY = ["snapshot_incompatible"] as const satisfies ErrorCode[];
+export const FROM_MEMORY = ["snapshot_incompatible", "snapshot_damaged"] as const satisfies ErrorCode[];
 
 /** A repeated Idempotency-Key with another body. */
 export const IDEMPOTENT = ["idempotency_mismatch"] as const satisfies ErrorCode[];

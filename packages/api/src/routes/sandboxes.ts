@@ -102,7 +102,7 @@ export const SANDBOX_ROUTES = [
     headers: IdempotencyHeaders,
     body: optionalJsonBody(EmptyRequest),
     success: json(200, "The sandbox, paused.", Sandbox),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, "snapshot_damaged"],
   },
   {
     method: "POST",
@@ -110,7 +110,7 @@ export const SANDBOX_ROUTES = [
     operationId: "resumeSandbox",
     summary: "Continue a paused sandbox",
     description:
-      "Processes, memory and files are as they were. The time-out survives; `host_ip` may change. Where the host cannot continue the saved memory (`snapshot_incompatible`), `start: cold` boots from the saved disk.",
+      "Processes, memory and files are as they were. The time-out survives; `host_ip` may change. Where the host cannot continue the saved memory (`snapshot_incompatible`), or it is not what was saved (`snapshot_damaged`), `start: cold` boots from the saved disk.",
     tag: "sandboxes",
     auth: "key",
     params: SandboxParams,

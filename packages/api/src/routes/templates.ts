@@ -67,7 +67,7 @@ export const TEMPLATE_ROUTES = [
     query: CreateSnapshotQuery,
     body: jsonBody(CreateSnapshotRequest),
     success: json(201, "The snapshot, as a template.", Template),
-    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, "already_exists"],
+    errors: [...WITH_BODY, ...ON_HOST, ...IDEMPOTENT, ...NEWER_HOST, "already_exists", "snapshot_damaged"],
   },
   {
     method: "GET",

@@ -38,7 +38,7 @@ export const resume = buildCommand<ResumeFlags, [id: string], Context>({
     brief: "Continue a paused sandbox where it was",
     customUsage: [
       { input: "ID", brief: "processes go on; the time-out counts anew" },
-      { input: "--start cold ID", brief: "when the saved memory does not fit this machine" },
+      { input: "--start cold ID", brief: "when the saved memory does not fit this machine, or is damaged" },
     ],
   },
 });

@@ -176,7 +176,7 @@ async function startOnHost(
         timeoutMs: context.createTimeoutMs,
       },
     );
-    const made = await create.catch(offerColdStart('create it with {"start":"cold"}'));
+    const made = await create.catch(offerColdStart('create it with {"start":"cold"}', request.start));
     const set = {
       host_ip: made.hostIp || null,
       guest_ip: made.guestIp || null,

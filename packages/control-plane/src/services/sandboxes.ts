@@ -126,7 +126,7 @@ export class SandboxService {
     return await transit(this.#context, row, { from, via: "resuming" }, async () => {
       const { hostIp, expiresAtUnixMs } = await this.#client(row)
         .call("resumeSandbox", message, context)
-        .catch(offerColdStart('resume it with {"start":"cold"}'));
+        .catch(offerColdStart('resume it with {"start":"cold"}', start));
       const set = {
         host_ip: hostIp || null,
         error: null,

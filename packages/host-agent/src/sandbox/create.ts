@@ -2,7 +2,7 @@
 import { assertSandboxId, BOUNDS, newSandboxId, WrennError } from "@wrenn/core";
 import type { Egress } from "@wrenn/linux";
 import type { Logger } from "pino";
-import type { BaseTemplate, Template, TemplateRegistry } from "../template/registry.ts";
+import type { BaseTemplate, SnapshotTemplate, Template, TemplateRegistry } from "../template/registry.ts";
 import { rootImage, type Shape, type WarmTemplates } from "../template/warm.ts";
 import type { HostContext } from "./context.ts";
 import { type Beginning, beginLife } from "./life.ts";
@@ -34,26 +34,34 @@ export interface Templates {
 
 /**
  * Begins the first life of a sandbox. A clone that fails is tried again as a boot, unless a clone was asked for; the booted
- * copy that it was made of is made anew.
+ * copy that it was made of is made anew. One that is damaged is forgotten, and what was asked for is begun once more.
  */
 export async function beginNew(
   context: HostContext,
   templates: Templates,
   sandbox: Sandbox,
-  { template, start }: { template: Template; start: CreateSpec["start"] },
+  { template, start, again = true }: { template: Template; start: CreateSpec["start"]; again?: boolean },
   log: Logger,
 ): Promise<Running> {
-  const beginning = await chooseBeginning(context, templates, { template, start, record: sandbox.record });
+  const { record } = sandbox;
+  let beginning: Beginning | undefined;
   try {
+    beginning = await chooseBeginning(context, templates, { template, start, record });
     return await adoptBeginning(context, sandbox, beginning, log);
   } catch (reason) {
-    const isCopy = template.type === "base" && beginning.kind === "saved";
-    if (!isCopy || sandbox.gone.signal.aborted || WrennError.from(reason).code === "capacity") throw reason;
-    // It may be damaged, or hold a guest that does not come to itself: it is used until the new one takes its place.
-    templates.warm.makeSoon(template, shapeOf(sandbox.record));
+    const { code } = WrennError.from(reason);
+    if (template.type !== "base" || sandbox.gone.signal.aborted) throw reason;
+    if (code === "snapshot_damaged" && again) {
+      log.error({ err: reason, template: template.name }, "a booted copy is damaged; it is made anew");
+      const left = await templates.warm.forget(template, record);
+      return await beginNew(context, templates, sandbox, { template: left, start, again: false }, log);
+    }
+    if (beginning?.kind !== "saved" || code === "capacity") throw reason;
+    // It may hold a guest that does not come to itself: it is used until the new one takes its place.
+    templates.warm.makeSoon(template, shapeOf(record));
     if (start !== "auto") throw reason;
     log.warn({ err: reason }, "could not clone; booting instead");
-    return await adoptBeginning(context, sandbox, await boot(templates, template, sandbox.record), log);
+    return await adoptBeginning(context, sandbox, await boot(templates, template, record), log);
   }
 }
 
@@ -76,7 +84,7 @@ async function chooseBeginning(
   { template, start, record }: { template: Template; start: CreateSpec["start"]; record: SandboxRecord },
 ): Promise<Beginning> {
   if (template.type === "snapshot") {
-    if (start === "cold") return fromDiskOf(context, template.snapshot, await registry.guestImages());
+    if (start === "cold") return fromDiskOf(diskOf(context, template), await registry.guestImages());
     return await cloneOf(context, template.snapshot);
   }
   if (start !== "cold") {
@@ -92,6 +100,11 @@ async function chooseBeginning(
 
 function shapeOf({ vcpus, memoryMb, diskMb }: Shape): Shape {
   return { vcpus, memoryMb, diskMb };
+}
+
+/** Its own record of the disk; one of an earlier version has none. */
+function diskOf({ snapshots }: HostContext, { layers, diskMb, snapshot }: SnapshotTemplate) {
+  return { layers: layers ?? snapshots.get(snapshot).manifest.disk, diskMb };
 }
 
 async function boot(

@@ -63,7 +63,10 @@ export class SandboxManager {
     this.#assertOpen();
     const template = this.#templates.registry.get(spec.template);
     const sandbox = this.#table.register(newRecord(spec, template));
-    const release = template.type === "snapshot" ? this.#context.storage.hold(template.snapshot) : () => {};
+    const { snapshots, storage } = this.#context;
+    // One that cannot be read is not collected either, and its disk may be asked for.
+    const isHeld = template.type === "snapshot" && snapshots.has(template.snapshot);
+    const release = isHeld ? storage.hold(template.snapshot) : () => {};
     try {
       return await this.#start(sandbox, (log) =>
         beginNew(this.#context, this.#templates, sandbox, { template, start: spec.start }, log),
@@ -109,9 +112,7 @@ export class SandboxManager {
     const guest = await this.#templates.registry.guestImages();
     if (sandbox.status === "stopped") return await fromLeft(this.#context, sandbox.record, { cold, guest });
     const generation = assertPaused(sandbox);
-    return cold
-      ? fromDiskOf(this.#context, generation, guest)
-      : await fromSnapshot(this.#context, generation);
+    return cold ? fromDiskOf(sandbox.record, guest) : await fromSnapshot(this.#context, generation);
   }
 
   /** Rolls a running or paused sandbox back to a template or snapshot; it runs afterwards. */

@@ -10,11 +10,12 @@ export async function nameMoment(
   registry: TemplateRegistry,
   { moment, name }: { moment: string; name: string },
 ): Promise<SnapshotTemplate> {
-  const { vcpus, memoryMb, diskMb } = context.snapshots.get(moment).manifest;
+  const { vcpus, memoryMb, diskMb, disk } = context.snapshots.get(moment).manifest;
   const template: SnapshotTemplate = {
     name,
     type: "snapshot",
     snapshot: moment,
+    layers: disk,
     vcpus,
     memoryMb,
     diskMb,

@@ -40,7 +40,11 @@ export async function restoreSandbox(
   const release = context.storage.hold(target);
   try {
     const beginning = await cloneOf(context, target);
-    if (wasRunning) await pauseSandbox(context, sandbox, log);
+    if (wasRunning) {
+      // What would be refused once it is paused is refused while it runs.
+      await context.snapshots.assertContinues(target, sandbox.gone.signal);
+      await pauseSandbox(context, sandbox, log);
+    }
     try {
       await resumeSandbox(context, sandbox, beginning, log);
     } catch (reason) {

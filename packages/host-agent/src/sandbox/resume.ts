@@ -1,6 +1,7 @@
 // Resuming: a paused sandbox goes on where it was, or boots from its disk when that is asked for.
 import { WrennError } from "@wrenn/core";
 import { faultPoint } from "@wrenn/linux";
+import type { Snapshot } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import { assertFits } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
@@ -9,7 +10,7 @@ import { explainDiskFull } from "./disk-full.ts";
 import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import { endLife } from "./pause.ts";
-import { type GuestImageNames, writeRecord } from "./record.ts";
+import { type GuestImageNames, type SandboxRecord, writeRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import { rounded, Stopwatch } from "./stopwatch.ts";
 
@@ -86,13 +87,17 @@ export function assertPaused({ id, record }: Sandbox): string {
 /**
  * How a life begins from a snapshot: on the memory image that others share already, which is that of its base, with the
  * differences written in; or on that of the snapshot itself, where the VMM takes no differences. Throws
- * `snapshot_incompatible` when this host cannot continue it.
+ * `snapshot_incompatible` when this host cannot continue it, and `snapshot_damaged` when it has gone or what is small of it
+ * is not what was saved; its memory is read when the life begins.
  */
 export async function fromSnapshot(context: HostContext, id: string): Promise<Beginning> {
-  const snapshot = context.snapshots.get(id);
+  const snapshot = savedAs(context, id);
   await assertFits(context, snapshot);
   const { base, disk: layers, diskMb } = snapshot.manifest;
-  return { kind: "saved", snapshot, base: context.vmm.fillsMemory ? (base ?? id) : id, layers, diskMb };
+  const shared = context.vmm.fillsMemory ? (base ?? id) : id;
+  savedAs(context, shared);
+  await context.snapshots.written.assertLengths(layers);
+  return { kind: "saved", snapshot, base: shared, layers, diskMb };
 }
 
 /** How a new sandbox begins from a snapshot: on the memory image of that very snapshot, which its siblings share. */
@@ -101,8 +106,20 @@ export async function cloneOf(context: HostContext, id: string): Promise<Beginni
   return beginning.kind === "saved" ? { ...beginning, base: id } : beginning;
 }
 
-/** How a life begins from a snapshot's disk, leaving its memory. */
-export function fromDiskOf(context: HostContext, id: string, guest: GuestImageNames): Beginning {
-  const { disk: layers, diskMb } = context.snapshots.get(id).manifest;
+/** How a life begins from a saved disk, leaving its memory: of the snapshot nothing but the disk has to be there. */
+export function fromDiskOf(
+  { layers, diskMb }: Pick<SandboxRecord, "layers" | "diskMb">,
+  guest: GuestImageNames,
+): Beginning {
   return { kind: "cold", guest, layers, diskMb };
+}
+
+/** What somebody has on record as saved. Not being there is damage then. */
+function savedAs({ snapshots }: HostContext, id: string): Snapshot {
+  try {
+    return snapshots.get(id);
+  } catch (cause) {
+    if (!(cause instanceof WrennError) || cause.code !== "not_found") throw cause;
+    throw new WrennError("snapshot_damaged", `snapshot ${id} is not on this host's disk any more`, { cause });
+  }
 }

@@ -62,6 +62,18 @@ export class WarmTemplates {
     }
   }
 
+  /** Takes the snapshot of that shape away, and whoever needs it still has it. Returns the template without it. */
+  async forget(template: BaseTemplate, shape: Shape): Promise<BaseTemplate> {
+    const now = this.#registry.find(template.name);
+    // Replaced or deleted meanwhile: then nobody will ask for it.
+    if (now?.type !== "base" || now.rootfs !== template.rootfs) return template;
+    const { [shapeKey(shape)]: _, ...warm } = now.warm;
+    const left = { ...now, warm };
+    await this.#registry.set(left);
+    this.#context.storage.collect();
+    return left;
+  }
+
   /** Boots the template once in that shape, and keeps what came of it. Joins one that is under way. */
   make(template: BaseTemplate, shape: Shape): Promise<string> {
     const key = `${template.name} ${template.rootfs} ${shapeKey(shape)}`;

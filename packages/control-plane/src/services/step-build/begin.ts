@@ -69,8 +69,8 @@ export async function begin(beginning: Beginning): Promise<Begun> {
   });
 }
 
-/** A layer that is gone, whose host is away, or whose memory no host can continue. */
-const USELESS = new Set(["not_found", "unavailable", "snapshot_incompatible"]);
+/** A layer that is gone, whose host is away, or whose memory its host cannot continue. */
+const USELESS = new Set(["not_found", "unavailable", "snapshot_incompatible", "snapshot_damaged"]);
 
 interface Origin {
   /** Everything that a build begins with, as text. */
