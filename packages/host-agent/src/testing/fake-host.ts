@@ -70,7 +70,8 @@ export class FakeHost implements AsyncDisposable {
       return this.#machine();
     };
     const context = {
-      ...{ dataDir: this.dataDir, cgroup: "wrenn-fake", accelerator: "tcg", commandLine: "", tscKhz: 1 },
+      ...{ dataDir: this.dataDir, cgroup: "wrenn-fake", accelerator: "tcg", commandLine: "" },
+      tsc: { khz: 1, source: "nominal", scales: false },
       bootDeadlineMs: 60_000,
       boots: new Semaphore(1),
       loads: new Semaphore(1),
@@ -93,6 +94,9 @@ export class FakeHost implements AsyncDisposable {
       snapshots: {
         has: (id: string) => this.#snapshots.has(id),
         get: (id: string) => this.#snapshots.get(id),
+        // Nothing of it is on disk: it is as it was written.
+        assertContinues: async () => {},
+        written: { assertLengths: async () => {}, assertDevices: async () => {} },
       },
       memory: { acquire: async () => ({ fd: -1, release: () => note("free memory image") }) },
       storage: { hold: () => () => {} },
