@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Agent, newAgent } from "./agent.ts";
 import { assertWhole, clear, prepare, stage } from "./scene.ts";
 
-const GENERATIONS = 14;
+const GENERATIONS = 11;
 /** Layers above the image before they are merged, as COMPACT_POLICY of @wrenn/snapshot says. */
 const MAX_LAYERS = 8;
 

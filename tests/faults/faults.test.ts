@@ -1,8 +1,10 @@
 // The host agent, or the virtual machine monitor, is killed at every step of every transition that has a name.
 import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { Chance } from "../soak/chance.ts";
 import { type Agent, newAgent } from "./agent.ts";
 import { Deaths } from "./deaths.ts";
 import { allPoints, readTrace } from "./points.ts";
@@ -13,12 +15,14 @@ const BACKGROUND = ["snapshot-going", "snapshot-stripping"];
 /** A collection that has not come this long after its operation comes with what is deleted next, `ms`. */
 const COLLECTION_MS = 10_000;
 
-/** Every operation at every point when asked for; else every point once, in the first operation that passes it. */
+/** Every operation at every point when asked for; else every point of a pause, and of the others some that are drawn by lot. */
 const LONG = process.env["WRENN_LONG"] === "1";
+const DRAWN = 4;
+const SEED = Number(process.env["WRENN_SEED"] ?? randomInt(2 ** 31));
 /** By hand: one operation at one point, `restore resume.recorded`. */
 const ONLY = process.env["WRENN_POINT"];
 
-describe("death at every step", () => {
+describe(`death at every step (seed ${SEED})`, () => {
   let agent: Agent;
   let deaths: Deaths;
   const passes = new Map<Operation, Map<string, boolean>>();
@@ -88,7 +92,11 @@ describe("death at every step", () => {
     );
     if (ONLY !== undefined) return all.filter((each) => each.join(" ") === ONLY);
     if (LONG) return all;
-    return all.filter(([, name], index) => all.findIndex(([, other]) => other === name) === index);
+    const isFirst = ([, name]: [Operation, string], index: number) =>
+      all.findIndex(([, other]) => other === name) === index;
+    const first = all.filter(isFirst);
+    const others = first.filter(([operation]) => operation !== "pause");
+    return [...first.filter(([operation]) => operation === "pause"), ...new Chance(SEED).draw(others, DRAWN)];
   }
 
   /** A pause needs its machine until memory and disk are taken; the name of its snapshot decides. */

@@ -18,7 +18,7 @@ const TEMPLATE = "busy";
 /** Within what time the operations of a round begin, ms: about what two of them take. */
 const SPREAD_MS = 1500;
 
-const ROUNDS = Number(process.env["WRENN_ROUNDS"] ?? 7);
+const ROUNDS = Number(process.env["WRENN_ROUNDS"] ?? 5);
 const SEED = Number(process.env["WRENN_SEED"] ?? randomInt(2 ** 31));
 
 const OPERATIONS = [

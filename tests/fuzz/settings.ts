@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 
 /** Requests of one run, about. More finds more: `WRENN_FUZZ_RUNS=20000`. */
-export const RUNS: number = setting("WRENN_FUZZ_RUNS") ?? 500;
+export const RUNS: number = setting("WRENN_FUZZ_RUNS") ?? 300;
 
 /**
  * CI repeats one seed, so that a run that fails there has to do with the change; elsewhere every run tries
