@@ -33,78 +33,81 @@ before(async () => {
 });
 after(() => agent[Symbol.asyncDispose]());
 
-/** Makes that many clones at once, and deletes them. */
-async function withClones(
-  count: number,
-  shape: { vcpus: number; memoryMb: number },
-  work: (ids: string[]) => Promise<void>,
-): Promise<void> {
+/** Makes that many clones at once. */
+async function makeClones(count: number, shape: { vcpus: number; memoryMb: number }): Promise<string[]> {
   const ids = Array.from({ length: count }, () => newSandboxId());
   const request = { template: "minimal", timeoutSec: 0, start: "clone", ...shape };
-  const options = { timeoutMs: CALL_MS };
-  try {
-    await Promise.all(ids.map((sandboxId) => agent.rpc.createSandbox({ ...request, sandboxId }, options)));
-    await work(ids);
-  } finally {
-    await Promise.all(ids.map((sandboxId) => agent.rpc.destroySandbox({ sandboxId }, options)));
-  }
-  await assertNothingLeft(agent);
+  await Promise.all(
+    ids.map((sandboxId) => agent.rpc.createSandbox({ ...request, sandboxId }, { timeoutMs: CALL_MS })),
+  );
+  return ids;
+}
+
+async function deleteClones(ids: readonly string[]): Promise<void> {
+  await Promise.all(ids.map((sandboxId) => agent.rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS })));
 }
 
 describe("8 clones that start at once", () => {
-  it("have nothing random in common, and clocks that are right", () =>
-    withClones(8, { vcpus: 1, memoryMb: 512 }, async (ids) => {
-      const script = Object.values(RANDOMS).join("\n");
-      const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
-      for (const [line, what] of Object.keys(RANDOMS).entries()) assertDistinct(answers, line, what);
-      for (const id of ids) await assertClock(id);
-    }));
+  let ids: string[];
+  before(async () => {
+    ids = await makeClones(8, { vcpus: 1, memoryMb: 512 });
+  });
+  after(async () => {
+    await deleteClones(ids);
+    await assertNothingLeft(agent);
+  });
 
-  it("share memory that none of them can write", () =>
-    withClones(8, { vcpus: 1, memoryMb: 512 }, async (ids) => {
-      const machines = processesOfUids(planBlock(agent.block).vmmUids).map(({ pid }) => pid);
-      assert.equal(machines.length, ids.length);
-      const mappings = machines.flatMap(imageMappings);
-      assert.ok(mappings.length >= machines.length, "each maps the image");
-      const inodes = new Set(mappings.map(({ inode }) => inode));
-      assert.equal(inodes.size, 1, "all map the same one");
-      for (const { line, permissions } of mappings)
-        assert.match(permissions, /^r[w-][x-]p$/, `a shared mapping: ${line}`);
-      const [first] = mappings;
-      assert.ok(first);
-      const image = `/proc/${first.pid}/map_files/${first.range}`;
-      const before = readHead(image);
-      // Every page is written: each machine gets copies of its own.
-      await Promise.all(ids.map((id) => sh(id, "head -c 64M /dev/zero >/dev/shm/fill; rm /dev/shm/fill")));
-      for (const machine of machines) {
-        for (const path of [...imageMappings(machine).map(({ file }) => file), ...imageFiles(machine)]) {
-          // As root, who may open everything: it is sealed, not merely closed to somebody.
-          const fd = openSync(path, "r+");
-          try {
-            assert.throws(() => writeSync(fd, Buffer.alloc(1), 0, 1, 0), { code: "EPERM" }, path);
-          } finally {
-            closeSync(fd);
-          }
+  it("have nothing random in common, and clocks that are right", async () => {
+    const script = Object.values(RANDOMS).join("\n");
+    const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
+    for (const [line, what] of Object.keys(RANDOMS).entries()) assertDistinct(answers, line, what);
+    for (const id of ids) await assertClock(id);
+  });
+
+  it("share memory that none of them can write", async () => {
+    const machines = processesOfUids(planBlock(agent.block).vmmUids).map(({ pid }) => pid);
+    assert.equal(machines.length, ids.length);
+    const mappings = machines.flatMap(imageMappings);
+    assert.ok(mappings.length >= machines.length, "each maps the image");
+    const inodes = new Set(mappings.map(({ inode }) => inode));
+    assert.equal(inodes.size, 1, "all map the same one");
+    for (const { line, permissions } of mappings)
+      assert.match(permissions, /^r[w-][x-]p$/, `a shared mapping: ${line}`);
+    const [first] = mappings;
+    assert.ok(first);
+    const image = `/proc/${first.pid}/map_files/${first.range}`;
+    const before = readHead(image);
+    // Every page is written: each machine gets copies of its own.
+    await Promise.all(ids.map((id) => sh(id, "head -c 64M /dev/zero >/dev/shm/fill; rm /dev/shm/fill")));
+    for (const machine of machines) {
+      for (const path of [...imageMappings(machine).map(({ file }) => file), ...imageFiles(machine)]) {
+        // As root, who may open everything: it is sealed, not merely closed to somebody.
+        const fd = openSync(path, "r+");
+        try {
+          assert.throws(() => writeSync(fd, Buffer.alloc(1), 0, 1, 0), { code: "EPERM" }, path);
+        } finally {
+          closeSync(fd);
         }
       }
-      assert.ok(readHead(image).equals(before), "the image is as before");
-    }));
+    }
+    assert.ok(readHead(image).equals(before), "the image is as before");
+  });
 });
 
 describe("clones with two processors", () => {
-  it("have nothing random in common on either of them", () =>
-    withClones(3, { vcpus: 2, memoryMb: 256 }, async (ids) => {
-      const onBoth = [0, 1].map(
-        (cpu) => `taskset -c ${cpu} sh -c '${RANDOMS["first bytes of /dev/urandom"]}'`,
-      );
-      const script = [...onBoth, ...Object.values(RANDOMS), ...Object.values(DRAWN)].join("\n");
-      const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
-      const names = ["processor 0", "processor 1", ...Object.keys(RANDOMS), ...Object.keys(DRAWN)];
-      for (const [line, what] of names.entries()) assertDistinct(answers, line, what);
-      const streams = answers.flatMap((lines) => lines.slice(0, 3));
-      assert.equal(new Set(streams).size, streams.length, "two processors gave the same bytes");
-      for (const id of ids) await assertClock(id);
-    }));
+  it("have nothing random in common on either of them", async () => {
+    const ids = await makeClones(3, { vcpus: 2, memoryMb: 256 });
+    const onBoth = [0, 1].map((cpu) => `taskset -c ${cpu} sh -c '${RANDOMS["first bytes of /dev/urandom"]}'`);
+    const script = [...onBoth, ...Object.values(RANDOMS), ...Object.values(DRAWN)].join("\n");
+    const answers = await Promise.all(ids.map(async (id) => (await sh(id, script)).split("\n")));
+    const names = ["processor 0", "processor 1", ...Object.keys(RANDOMS), ...Object.keys(DRAWN)];
+    for (const [line, what] of names.entries()) assertDistinct(answers, line, what);
+    const streams = answers.flatMap((lines) => lines.slice(0, 3));
+    assert.equal(new Set(streams).size, streams.length, "two processors gave the same bytes");
+    for (const id of ids) await assertClock(id);
+    await deleteClones(ids);
+    await assertNothingLeft(agent);
+  });
 });
 
 function assertDistinct(answers: string[][], line: number, what: string): void {

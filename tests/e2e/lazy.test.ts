@@ -15,7 +15,10 @@ const MIB = 1024 * 1024;
 /** Of the memory in use, what may have been loaded when the first exec is answered. */
 const MAX_SHARE = 0.15;
 
-/** Holds that many MiB, each page another one, and answers SIGUSR1 with a sum over all of them. */
+/**
+ * Holds that many MiB, each page another one, and answers SIGUSR1 with a sum over all pages: of each eighth MiB every byte,
+ * of the others one of each page, for an emulated guest takes half a minute to sum up all of them.
+ */
 const HOLDER = `
 import os, signal, sys, time, zlib
 count = int(sys.argv[1])
@@ -26,7 +29,7 @@ for i in range(count):
     held.append(bytes(block))
 def answer(*_):
     total = 0
-    for part in held: total = zlib.crc32(part, total)
+    for at, part in enumerate(held): total = zlib.crc32(part[::1 if at % 8 == 0 else 4096], total)
     with open("/tmp/sum.new", "w") as file: file.write(str(total))
     os.rename("/tmp/sum.new", "/tmp/sum")
 signal.signal(signal.SIGUSR1, answer)

@@ -132,7 +132,7 @@ describe("hostagent.v1.HostAgentService", () => {
     assert.ok(grown >= 4 << 20 && grown < 64 << 20, `${grown} bytes`);
   });
 
-  it("RestoreSandbox to what cannot be loaded fails, and the sandbox goes on where it was", async () => {
+  it("RestoreSandbox to what is damaged is refused, and the sandbox runs on", async () => {
     await agent.createSnapshot({ sandboxId: id, name: "broken" });
     const { snapshot } = JSON.parse(readFileSync(join(platform.dataDir, "templates/broken.json"), "utf8"));
     const devices = join(platform.dataDir, "snapshots", snapshot, "devices.bin");
@@ -140,7 +140,11 @@ describe("hostagent.v1.HostAgentService", () => {
     const pid = await sh(
       "echo later > /home/user/word; echo later > /dev/shm/word; sleep 5000 >&- 2>&- & echo $!",
     );
-    await fails(agent.restoreSandbox({ sandboxId: id, snapshot: "broken" }), Code.Unavailable, "unavailable");
+    await fails(
+      agent.restoreSandbox({ sandboxId: id, snapshot: "broken" }),
+      Code.FailedPrecondition,
+      "snapshot_damaged",
+    );
     const { sandboxes } = await agent.listSandboxes({});
     assert.equal(sandboxes.find(({ sandboxId }) => sandboxId === id)?.status, "running");
     assert.equal(

@@ -77,7 +77,8 @@ describe(`death at every step (seed ${SEED})`, () => {
   it("of the machine ends that machine alone, or none when it is on disk", async (t) => {
     const withMachine = (points: Map<string, boolean>) =>
       [...points].filter(([, vmm]) => vmm).map(([name]) => name);
-    for (const [operation, name] of chosen(withMachine)) {
+    // The last one is a restore that fails once its sandbox is on disk: it goes on where it was.
+    for (const [operation, name] of chosen(withMachine, "restore life.machine")) {
       await t.test(`${operation}: machine killed at ${name}`, () =>
         deaths.ofMachine(operation, expected(operation, name), () =>
           writeFileSync(agent.faultFile, `vmm ${name}`),
@@ -86,7 +87,7 @@ describe(`death at every step (seed ${SEED})`, () => {
     }
   });
 
-  function chosen(names: (points: Map<string, boolean>) => string[]): [Operation, string][] {
+  function chosen(names: (points: Map<string, boolean>) => string[], always?: string): [Operation, string][] {
     const all = [...passes].flatMap(([operation, points]) =>
       names(points).map((name) => [operation, name] as [Operation, string]),
     );
@@ -96,7 +97,11 @@ describe(`death at every step (seed ${SEED})`, () => {
       all.findIndex(([, other]) => other === name) === index;
     const first = all.filter(isFirst);
     const others = first.filter(([operation]) => operation !== "pause");
-    return [...first.filter(([operation]) => operation === "pause"), ...new Chance(SEED).draw(others, DRAWN)];
+    return [
+      ...first.filter(([operation]) => operation === "pause"),
+      ...new Chance(SEED).draw(others, DRAWN),
+      ...all.filter((each) => each.join(" ") === always),
+    ];
   }
 
   /** A pause needs its machine until memory and disk are taken; the name of its snapshot decides. */
