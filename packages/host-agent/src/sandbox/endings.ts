@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import { DISK_FAILURE, DiskFailures } from "./disk-failures.ts";
 import { keepTops } from "./kept-tops.ts";
-import { endLife, pauseSandbox } from "./pause.ts";
+import { endLife, giveBack, pauseSandbox } from "./pause.ts";
 import { quiesce } from "./quiesce.ts";
 import { removeSandboxDir, type SandboxRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
@@ -112,15 +112,20 @@ export class Endings {
       .catch((err: unknown) => this.#logOf(sandbox).error({ err }, "could not end a machine without a disk"));
   }
 
-  /** Gives everything back, and what only this sandbox needed goes. */
+  /** Gives everything back, and what only this sandbox needed goes. A later agent brings to its end what this one could not. */
   async free(sandbox: Sandbox): Promise<void> {
     if (!this.#table.holds(sandbox)) return;
-    if (sandbox.status !== "stopped") sandbox.become("stopped");
+    const { dataDir } = this.#context;
+    const log = this.#logOf(sandbox);
     const { running } = sandbox;
     sandbox.running = undefined;
-    if (running) await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
+    // Ahead of its machine, whose end would be a loss to whoever finds it with a record that says it runs.
+    await sandbox.update(dataDir, { status: "stopped", next: null, kept: [] }).catch((err: unknown) => {
+      log.error({ err }, "could not record that a sandbox is being deleted");
+    });
+    if (running) await giveBack(running, log);
     faultPoint("destroy.freed");
-    await removeSandboxDir(this.#context.dataDir, sandbox.id);
+    await removeSandboxDir(dataDir, sandbox.id);
     this.#table.drop(sandbox);
     this.#context.storage.collect();
   }

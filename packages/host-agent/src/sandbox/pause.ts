@@ -76,23 +76,28 @@ async function begin(
   return quiesced.value;
 }
 
-/** Gives a life's resources back. What cannot be given back is an error in the log; the next start finds it by its name. */
+/** Gives a life's resources back, and records that it is over. */
 export async function endLife(
   context: HostContext,
   sandbox: Sandbox,
   running: Running,
   log: Logger,
 ): Promise<void> {
-  try {
-    await running.scope.close();
-  } catch (err) {
-    log.error({ err }, "could not give back everything a sandbox held");
-  }
+  await giveBack(running, log);
   try {
     if (sandbox.record.life) await sandbox.update(context.dataDir, { life: null });
   } catch (err) {
     // The record on disk names what is gone: the next agent finds nothing of it.
     log.error({ err }, "could not record that a life is over");
+  }
+}
+
+/** What cannot be given back is an error in the log; the next start finds it by its name. */
+export async function giveBack(running: Running, log: Logger): Promise<void> {
+  try {
+    await running.scope.close();
+  } catch (err) {
+    log.error({ err }, "could not give back everything a sandbox held");
   }
 }
 
