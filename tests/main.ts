@@ -88,7 +88,7 @@ async function main(): Promise<number> {
   const { passed, failed } = sum(counts);
   const all = inSeconds(performance.now() - began);
   process.stdout.write(
-    `\n${times.join(", ")}\nslowest: ${toldSlowest(slowest)}\nall of it in ${all}, up to ${SIDE_BY_SIDE} files at a time\n`,
+    `\n${times.join(", ")}\n${toldSlowest(slowest)}all of it in ${all}, up to ${SIDE_BY_SIDE} files at a time\n`,
   );
   for (const failure of failures) process.stdout.write(toldShort(failure, repository));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
@@ -99,13 +99,14 @@ function inSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(0)} s`;
 }
 
-/** Where the time goes: the first place to look when a run has become long. */
+/** Where the time goes, as a line: the first place to look when a run has become long. */
 function toldSlowest(files: readonly [string, number][]): string {
-  return files
+  if (files.length === 0) return "";
+  const told = files
     .toSorted(([, one], [, other]) => other - one)
     .slice(0, SLOWEST_FILES)
-    .map(([file, ms]) => `${file.slice(repository.length + 1)} ${inSeconds(ms)}`)
-    .join(", ");
+    .map(([file, ms]) => `${file.slice(repository.length + 1)} ${inSeconds(ms)}`);
+  return `slowest: ${told.join(", ")}\n`;
 }
 
 function restrict(suite: Suite, only: string | undefined): Suite {
