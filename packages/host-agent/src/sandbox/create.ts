@@ -120,6 +120,13 @@ async function boot(
   };
 }
 
+/** Keeps what a template is made of until the function that is returned is called. */
+export function holdContent({ snapshots, storage }: HostContext, template: Template): () => void {
+  // One that cannot be read is not collected either, and its disk may be asked for.
+  const isHeld = template.type === "snapshot" && snapshots.has(template.snapshot);
+  return isHeld ? storage.hold(template.snapshot) : () => {};
+}
+
 /** The record of a sandbox to be. Throws `invalid_argument` naming the field that does not fit. */
 export function newRecord(spec: CreateSpec, template: Template): SandboxRecord {
   if (spec.id !== "") assertSandboxId(spec.id);

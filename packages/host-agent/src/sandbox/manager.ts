@@ -11,6 +11,7 @@ import {
   assertBounds,
   beginNew,
   type CreateSpec,
+  holdContent,
   newRecord,
   type Templates,
 } from "./create.ts";
@@ -63,10 +64,7 @@ export class SandboxManager {
     this.#assertOpen();
     const template = this.#templates.registry.get(spec.template);
     const sandbox = this.#table.register(newRecord(spec, template));
-    const { snapshots, storage } = this.#context;
-    // One that cannot be read is not collected either, and its disk may be asked for.
-    const isHeld = template.type === "snapshot" && snapshots.has(template.snapshot);
-    const release = isHeld ? storage.hold(template.snapshot) : () => {};
+    const release = holdContent(this.#context, template);
     try {
       return await this.#start(sandbox, (log) =>
         beginNew(this.#context, this.#templates, sandbox, { template, start: spec.start }, log),
