@@ -43,7 +43,7 @@ const TIMEOUT_GRACE_MS = 15_000;
 
 /** Runs a command to its end. Rejects with `command_not_found`, `invalid_argument` or `guest_unreachable`. */
 export async function runCaptured(
-  guest: GuestClient,
+  guest: Pick<GuestClient, "process">,
   command: Command,
   options: { stdin?: Uint8Array; signal: AbortSignal },
 ): Promise<Captured> {
@@ -80,7 +80,7 @@ export async function runCaptured(
  * loop, or aborting, kills the command and everything it started. A stream that breaks throws; it never looks like an end.
  */
 export async function* runStreamed(
-  guest: GuestClient,
+  guest: Pick<GuestClient, "process">,
   command: Command,
   options: { stdin: boolean; pty?: { cols: number; rows: number } | undefined; signal: AbortSignal },
 ): AsyncGenerator<ExecEvent> {
@@ -117,7 +117,11 @@ export type ProcessInput =
   | { case: "resize"; value: { cols: number; rows: number } };
 
 /** Passes input or a signal to a running command. */
-export async function sendInput(guest: GuestClient, pid: number, input: ProcessInput): Promise<void> {
+export async function sendInput(
+  guest: Pick<GuestClient, "process">,
+  pid: number,
+  input: ProcessInput,
+): Promise<void> {
   const process = { selector: { case: "pid", value: pid } } as const;
   try {
     switch (input.case) {
@@ -194,7 +198,12 @@ function withDeadline(command: Command, signal: AbortSignal): AbortSignal {
 const STDIN_CHUNK = 64 * 1024;
 
 /** Writes all of stdin, then closes it. A command that ends without reading it is not a failure. */
-function feed(guest: GuestClient, pid: number, stdin: Uint8Array, signal: AbortSignal): void {
+function feed(
+  guest: Pick<GuestClient, "process">,
+  pid: number,
+  stdin: Uint8Array,
+  signal: AbortSignal,
+): void {
   const write = async () => {
     for (let at = 0; at < stdin.length && !signal.aborted; at += STDIN_CHUNK) {
       await sendInput(guest, pid, { case: "stdin", value: stdin.subarray(at, at + STDIN_CHUNK) });

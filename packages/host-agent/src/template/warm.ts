@@ -11,6 +11,7 @@ import { removeSandboxDir, type SandboxRecord, startingRecord, writeRecord } fro
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { whileItLives } from "../sandbox/while-it-lives.ts";
 import type { BaseTemplate, TemplateRegistry } from "./registry.ts";
+import { rehearse } from "./rehearse.ts";
 
 /** What a booted guest cannot change any more. */
 export interface Shape {
@@ -24,6 +25,9 @@ const MAX_SHAPES = 8;
 
 /** A guest loads what its template runs by itself: on an emulated processor a minute, under load several. */
 const SETTLE_MS = 600_000;
+
+/** For what a guest does by way of rehearsal: seconds on an emulated processor. It is done without when it takes longer. */
+const REHEARSAL_MS = 60_000;
 
 export class WarmTemplates {
   readonly #context: HostContext;
@@ -122,6 +126,7 @@ export class WarmTemplates {
         const within = (timeoutMs: number) =>
           AbortSignal.any([whileItLives(running.machine, timeoutMs), sandbox.gone.signal]);
         await running.guest.settled(within(SETTLE_MS));
+        await rehearse(running.guest, within(REHEARSAL_MS), log);
         await running.guest.quiesce("end", within(30_000));
         sandbox.become("running");
         sandbox.become("pausing");
