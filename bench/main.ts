@@ -117,7 +117,11 @@ async function main(): Promise<number> {
   }
   const wanted = (part: Part) => values.part?.includes(part) ?? true;
   const dataDir = values["data-dir"] ?? mkdtempSync(join(tmpdir(), "wrenn-bench-"));
-  if (values["data-dir"] === undefined) undoable(() => rmSync(dataDir, { recursive: true, force: true }));
+  let isUp = false;
+  undoable(() => {
+    // What could not be taken down still needs it.
+    if (values["data-dir"] === undefined && !isUp) rmSync(dataDir, { recursive: true, force: true });
+  });
   const wrenn = (...args: string[]) =>
     execFileSync(join(repository, "wrenn"), [...args, "--data-dir", dataDir], {
       stdio: ["ignore", 2, "inherit"],
@@ -130,7 +134,11 @@ async function main(): Promise<number> {
   const told = undoable(() => report(results, verdicts(results, slack)));
   if (wanted("faults")) add(...(await measureFaults(rounds)));
   if (needsPlatform) {
-    undoable(() => wrenn("down"));
+    undoable(() => {
+      wrenn("down");
+      isUp = false;
+    });
+    isUp = true;
     wrenn("up", "--detach", "--listen", "127.0.0.1:0");
     await measure({ dataDir, rounds, wanted, add });
   }

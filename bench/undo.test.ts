@@ -45,6 +45,11 @@ describe("interruptible()", () => {
     });
   });
 
+  it("goes on when one of them cannot be undone, and says so", async () => {
+    const fails = 'undoable(() => { throw new Error("busy"); }); return 0;';
+    assert.deepEqual(await run(fails), { printed: "made third second first", status: 1 });
+  });
+
   it("ends work that is under way at Ctrl-C and SIGTERM", async () => {
     const printed = "made third second first";
     assert.deepEqual(await run(FOREVER, "SIGINT"), { printed, status: 130 });

@@ -29,15 +29,32 @@ export async function interruptible(work: () => Promise<number>): Promise<number
       });
     }
   });
+  let isUndone = true;
+  let status: number;
   try {
-    return await Promise.race([work(), signalled]);
+    status = await Promise.race([work(), signalled]);
   } catch (reason) {
     // The terminal sends Ctrl-C to children as well; their failure may be seen first.
     await new Promise(setImmediate);
     if (!interrupted) throw reason;
-    return await signalled;
+    status = await signalled;
   } finally {
-    for (const undo of [...made].reverse()) await undo();
+    isUndone = await undoAll();
     if (interrupted) process.exit(await signalled);
   }
+  return isUndone ? status : Math.max(status, 1);
+}
+
+/** One that fails is told of, and keeps none of the others from being undone. Returns whether all were. */
+async function undoAll(): Promise<boolean> {
+  let isUndone = true;
+  for (const undo of [...made].reverse()) {
+    try {
+      await undo();
+    } catch (reason) {
+      isUndone = false;
+      process.stderr.write(`could not undo: ${reason instanceof Error ? reason.stack : reason}\n`);
+    }
+  }
+  return isUndone;
 }

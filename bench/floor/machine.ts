@@ -69,6 +69,8 @@ interface Running {
 
 const [INFO_FD, BLOCK_FD, QMP_FD, DEVICES_FD] = [3, 4, 5, 6];
 let running: Running | undefined;
+/** All processes of the newest machine, also while it starts. */
+let processes: number[] = [];
 
 process.on("message", (order: Order) => {
   carryOut(order).then(
@@ -77,7 +79,9 @@ process.on("message", (order: Order) => {
   );
 });
 process.on("disconnect", () => process.exit());
-process.on("exit", () => running && process.kill(running.pid, "SIGKILL"));
+process.on("exit", () => {
+  for (const pid of processes) kill(pid);
+});
 
 async function carryOut(order: Order): Promise<Answer> {
   const phases: Record<string, number> = {};
@@ -119,8 +123,10 @@ async function start(what: Start, lap: (name: string) => void): Promise<Running>
     env: { PATH: "/usr/bin", LANG: "C.UTF-8" },
     detached: true,
   });
+  processes = child.pid === undefined ? [] : [child.pid];
   for (const fd of [devices, image, output]) closeSync(fd);
   const pid = await heldProcess(child);
+  processes.unshift(pid);
   for (const group of what.cgroups) writeFileSync(group, String(pid));
   // bwrap closes its end without having read all: it says so here, and it means nothing.
   (child.stdio[BLOCK_FD] as Writable).on("error", () => {}).end("go");
@@ -250,6 +256,16 @@ async function end({ child, pid, guest, memory }: Running): Promise<void> {
   guest.close();
   memory.close();
   running = undefined;
+  processes = [];
+}
+
+/** Whether or not it is still there. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
 }
 
 /** Where an image has data: found out once, ahead of what is measured. */

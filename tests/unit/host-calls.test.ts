@@ -41,10 +41,11 @@ describe("calls to a host agent", { timeout: 60_000 }, () => {
 
   it("do not count as never sent when the host ends under them", async () => {
     const reached = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<never>();
     const manager = {
       use: () => {
         reached.resolve();
-        return new Promise(() => undefined);
+        return answer.promise;
       },
     };
     const stop = await listenOnSocket({ manager } as unknown as ServiceContext, {
@@ -62,6 +63,7 @@ describe("calls to a host agent", { timeout: 60_000 }, () => {
     await reached.promise;
     await stop();
     await broken;
+    answer.reject(new Error("nobody waits any more"));
     client.close();
   });
 
