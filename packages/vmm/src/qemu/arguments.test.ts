@@ -45,6 +45,11 @@ describe("qemuArguments()", () => {
     ]);
   });
 
+  it("has an emulated processor not say that it copies bytes quickly; under KVM it is the host's", () => {
+    assert.deepEqual(values(qemuArguments(SPEC), "-cpu"), ["max,-erms,-fsrm"]);
+    assert.deepEqual(values(qemuArguments({ ...SPEC, accelerator: "kvm" }), "-cpu"), ["host"]);
+  });
+
   it("keeps the command line of the guest one argument, whatever is in it", () => {
     const commandLine = 'a="b c",d -monitor stdio';
     const argv = qemuArguments({ ...SPEC, commandLine });

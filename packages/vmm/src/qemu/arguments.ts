@@ -64,6 +64,16 @@ export function cpuModel(accelerator: Accelerator): string {
 }
 
 /**
+ * The processor with what it says of itself. `erms` and `fsrm` promise that copying byte by byte (`rep movsb`) is quick;
+ * TCG does one byte at a time, and a kernel that is not promised it copies and clears eight. Neither is an instruction, so
+ * saved states do not depend on them: one from before goes on, and its kernel copies as it did.
+ */
+function processor(accelerator: Accelerator): string {
+  const model = cpuModel(accelerator);
+  return accelerator === "tcg" ? `${model},-erms,-fsrm` : model;
+}
+
+/**
  * Arguments for `qemu-system-x86_64` (7.2 or later). The machine type and its options are those that boot a stock
  * Debian kernel each time: `acpi=on` since that kernel finds virtio-mmio devices only through ACPI; PIT and PIC
  * stay on under TCG, which has no TSC deadline timer.
@@ -78,7 +88,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuOptions): string[]
     ...["-name", spec.id],
     ...["-machine", machine.join(",")],
     ...["-accel", kvm ? "kvm" : `tcg,thread=multi,tb-size=${TCG_TRANSLATION_MIB}`],
-    ...["-cpu", cpuModel(spec.accelerator)],
+    ...["-cpu", processor(spec.accelerator)],
     ...["-smp", String(spec.vcpus)],
     ...["-m", `${spec.memoryMb}M`],
     ...["-object", memoryBackend(spec, options)],
