@@ -34,7 +34,9 @@ describe("Firecracker, in the lab", () => {
     try {
       const boot = await prepareBoot({ cacheDir: process.env["WRENN_CACHE_DIR"] ?? "/var/cache/wrenn" });
       const initramfs = await makeInitramfs(boot.initramfs, dir);
-      await runInside(context, "tests/lab/inside/firecracker.ts", { "checking-initramfs": initramfs });
+      await runInside(context, "tests/lab/inside/firecracker.ts", {
+        files: { "checking-initramfs": initramfs },
+      });
     } finally {
       await rm(dir, { recursive: true });
     }

@@ -13,12 +13,13 @@ const TIMEOUT_SEC = 300;
 
 /**
  * Bundles `file` (path in the repository), runs it in the lab with Node's test runner, and fails with its output when a
- * test in it fails or none is there. `files`: further ones that it finds in `INSIDE.tests`, by name.
+ * test in it fails or none is there. `files`: further ones that it finds in `INSIDE.tests`, by name. `only`: a regular
+ * expression for the names of the tests that run; all without it.
  */
 export async function runInside(
   context: TestContext,
   file: string,
-  files: Record<string, string> = {},
+  { files = {}, only }: { files?: Record<string, string>; only?: string | undefined } = {},
 ): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "wrenn-inside-"));
   try {
@@ -32,7 +33,8 @@ export async function runInside(
     // Packages that no bundle holds are found from here as well.
     await guest.run(["ln", "-sfn", `${INSIDE.code}/node_modules`, `${INSIDE.store}/node_modules`]);
     await guest.write(target, await readFile(bundled));
-    const result = await guest.attempt([INSIDE.node, "--test-reporter=spec", target], {
+    const names = only === undefined ? [] : [`--test-name-pattern=${only}`];
+    const result = await guest.attempt([INSIDE.node, "--test-reporter=spec", ...names, target], {
       timeoutSec: TIMEOUT_SEC,
     });
     const output = `${result.stdout}${result.stderr}`;
