@@ -96,7 +96,7 @@ describe("memory that arrives while its guest runs", () => {
   it("loses nothing when it is paused, forked or saved before it is all there", async () => {
     const { id } = await platform.sandbox({ timeout_sec: 0 });
     const witness = await startWitness(client, id);
-    await hold(client, id, 100);
+    await hold(client, id, 64);
     const sum = await sumOf(client, id);
     for (let generation = 0; generation < 3; generation++) {
       await client.sandboxes.pause(id);
@@ -119,7 +119,7 @@ describe("memory that arrives while its guest runs", () => {
   it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
     const { id } = await platform.sandbox({ timeout_sec: 0 });
     const witness = await startWitness(client, id);
-    await hold(client, id, 100);
+    await hold(client, id, 64);
     const sum = await sumOf(client, id);
     await client.sandboxes.pause(id);
     await client.sandboxes.resume(id);

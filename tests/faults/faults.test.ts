@@ -17,7 +17,7 @@ const COLLECTION_MS = 10_000;
 
 /** Every operation at every point when asked for; else every point of a pause, and of the others some that are drawn by lot. */
 const LONG = process.env["WRENN_LONG"] === "1";
-const DRAWN = 4;
+const DRAWN = 3;
 const SEED = Number(process.env["WRENN_SEED"] ?? randomInt(2 ** 31));
 /** By hand: one operation at one point, `restore resume.recorded`. */
 const ONLY = process.env["WRENN_POINT"];

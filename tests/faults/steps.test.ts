@@ -11,7 +11,7 @@ import { act, clear, machineOf, OPERATIONS, type Operation, prepare, type Scene,
 
 /** All of them when asked for; else so many, drawn by lot. */
 const LONG = process.env["WRENN_LONG"] === "1";
-const DRAWN = Number(process.env["WRENN_STEPS"] ?? 5);
+const DRAWN = Number(process.env["WRENN_STEPS"] ?? 4);
 const SEED = Number(process.env["WRENN_SEED"] ?? randomInt(2 ** 31));
 /** By hand: those whose title contains it. */
 const ONLY = process.env["WRENN_STEP"];

@@ -1,7 +1,7 @@
 // The handlers of the E2B surface: translations around the same services that the v1 API uses.
 import { e2bDocument } from "@wrenn/api";
-import { stringify } from "yaml";
 import { type E2bHandlers, handler } from "../http/handler.ts";
+import { yamlDocument } from "../http/yaml-document.ts";
 import type { Services } from "../services/services.ts";
 import { buildHandlers } from "./builds.ts";
 import { clockHandlers } from "./clock.ts";
@@ -13,7 +13,7 @@ import { templateHandlers } from "./templates.ts";
 import { refuse } from "./unsupported.ts";
 
 export function e2bHandlers(services: Services): E2bHandlers {
-  const document = stringify(e2bDocument({ version: services.version }), { aliasDuplicateObjects: false });
+  const document = yamlDocument(() => e2bDocument({ version: services.version }));
   const unsupported = (feature: string) =>
     handler(async () => {
       refuse({ [feature]: true });
@@ -37,7 +37,7 @@ export function e2bHandlers(services: Services): E2bHandlers {
     e2bUpdateSecret: unsupported("secrets"),
     e2bDeleteSecret: unsupported("secrets"),
     e2bOpenApi: handler(async ({ reply }) => {
-      await reply.type("application/yaml; charset=utf-8").send(document);
+      await reply.type("application/yaml; charset=utf-8").send(await document());
       return undefined;
     }),
   };

@@ -1,11 +1,11 @@
 // Routes of the service itself.
 import { openApiDocument } from "@wrenn/api";
-import { stringify } from "yaml";
 import { handler } from "../http/handler.ts";
+import { yamlDocument } from "../http/yaml-document.ts";
 import type { Services } from "../services/services.ts";
 
 export function systemHandlers({ health, metrics, storage, version }: Services) {
-  const document = stringify(openApiDocument({ version }), { aliasDuplicateObjects: false });
+  const document = yamlDocument(() => openApiDocument({ version }));
   return {
     health: handler(async () => ({ body: await health.check() })),
     metrics: handler(async ({ reply }) => {
@@ -14,7 +14,7 @@ export function systemHandlers({ health, metrics, storage, version }: Services) 
     }),
     getStorage: handler(async ({ caller }) => ({ body: await storage.get(caller) })),
     openApi: handler(async ({ reply }) => {
-      await reply.type("application/yaml; charset=utf-8").send(document);
+      await reply.type("application/yaml; charset=utf-8").send(await document());
       return undefined;
     }),
   };

@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { WrennError } from "@wrenn/core";
 import { connectUntrustedUnix, until } from "@wrenn/linux";
+import type { Static, TSchema } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
 import { printable } from "../../console.ts";
 import { type AnswerOf, type ApiRequest, OPERATIONS, type OperationName } from "./operations.ts";
@@ -26,12 +27,20 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 /** Of a refusal's text. */
 const MAX_REASON_CHARACTERS = 1000;
 
-const answers = new Map<OperationName, Validator>(
-  Object.entries(OPERATIONS).flatMap(([name, { answer }]) =>
-    answer === undefined ? [] : [[name as OperationName, Compile(answer)] as const],
-  ),
-);
-const refusals = Compile(SCHEMAS.Error);
+/** Compiled when the first answer comes: most hosts that load this run no Firecracker. */
+const answers = new Map<OperationName, Validator | undefined>();
+function validatorOf(operation: OperationName): Validator | undefined {
+  if (!answers.has(operation)) {
+    const { answer } = OPERATIONS[operation] as { answer?: TSchema };
+    answers.set(operation, answer && Compile(answer));
+  }
+  return answers.get(operation);
+}
+let refusals: Validator<Record<never, never>, typeof SCHEMAS.Error> | undefined;
+function isRefusal(value: unknown): value is Static<typeof SCHEMAS.Error> {
+  refusals ??= Compile(SCHEMAS.Error);
+  return refusals.Check(value);
+}
 
 /** One machine's API. Each call has a connection of its own: there is nothing to lose between two of them. */
 export class FirecrackerApi {
@@ -71,7 +80,7 @@ export class FirecrackerApi {
     const { status, text } = await this.#exchange({ method, target, what, body, timeoutMs });
     const value = parse(text);
     if (status < 200 || status > 299) throw refusal(what, status, value);
-    const validator = answers.get(operation);
+    const validator = validatorOf(operation);
     if (validator && !validator.Check(value)) {
       throw new WrennError("internal", `Firecracker answered ${what} with something else than expected`);
     }
@@ -160,7 +169,7 @@ function parse(text: string): unknown {
 }
 
 function refusal(what: string, status: number, value: unknown): WrennError {
-  const reason = refusals.Check(value) ? value.fault_message : undefined;
+  const reason = isRefusal(value) ? value.fault_message : undefined;
   const text = printable(reason ?? `status ${status}`).slice(0, MAX_REASON_CHARACTERS);
   return new WrennError("internal", `Firecracker refused ${what}: ${text}`);
 }
