@@ -122,7 +122,7 @@ function assertDistinct(answers: string[][], line: number, what: string): void {
 /** The guest reads its clock between two moments of the host's, which are not far apart. */
 async function assertClock(id: string): Promise<void> {
   let narrowest = { earliest: 0, inside: 0, latest: Number.POSITIVE_INFINITY };
-  for (let attempt = 0; attempt < 3; attempt++) {
+  for (let attempt = 0; attempt < 5; attempt++) {
     const earliest = Date.now();
     const inside = Number(await sh(id, "date +%s%3N"));
     const latest = Date.now();

@@ -5,10 +5,8 @@ import { newAgent } from "../faults/agent.ts";
 import { Soak } from "./soak.ts";
 
 /** Its choices hold everything: forks, snapshots, a restore, and ends of the agent. */
-const SEED = 849;
-const CYCLES = 13;
-/** Generations on top of each other in the end; the restore goes back to an earlier one. */
-const DEPTH = 10;
+const SEED = 469;
+const CYCLES = 20;
 
 it("loses no byte of memory and files over pauses, forks, snapshots, restores and ends of the agent", async () => {
   await using agent = await newAgent();
@@ -27,6 +25,6 @@ it("loses no byte of memory and files over pauses, forks, snapshots, restores an
   }
   const { cycles, generation, forks, snapshots, restores, kills, stops } = soak.counts;
   assert.equal(cycles, CYCLES);
-  assert.ok(generation >= DEPTH, `${generation} generations`);
+  assert.ok(generation > CYCLES, `${generation} generations`);
   assert.ok(forks > 0 && snapshots > 0 && restores > 0 && kills + stops > 0, JSON.stringify(soak.counts));
 });
