@@ -9,6 +9,7 @@ import { type Outcome, report } from "./report.ts";
 import { shareSeed } from "./seed.ts";
 import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
 import { CHECK, findSuites, LAB, type Suite } from "./suites.ts";
+import { bundles } from "./together.ts";
 import { runTools } from "./tools.ts";
 
 const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
@@ -29,7 +30,8 @@ const SLOWEST_FILES = 25;
 const repository = join(import.meta.dirname, "..");
 process.env["PATH"] = `${join(repository, "node_modules/.bin")}:${process.env["PATH"]}`;
 
-process.once("exit", shareSeed());
+const seed = shareSeed();
+process.once("exit", seed.remove);
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -119,15 +121,15 @@ function list({ name, files, onRequest }: Suite): void {
   for (const file of files) process.stdout.write(`  ${file.slice(repository.length + 1)}\n`);
 }
 
-/** Runs the files of a stage, each in a process of its own, and reports as it goes. */
+/** Runs the files of a stage, some of them together in one process, and reports as it goes. */
 async function runStage({ suites, concurrency }: Stage, signal: AbortSignal): Promise<Outcome> {
-  const files = suites.flatMap((suite) => suite.files);
+  const processes = bundles(suites, seed.directory);
   const options = {
-    files,
+    files: processes.map(({ entry }) => entry),
     concurrency,
     isolation: "process",
     timeout: FILE_TIMEOUT_MS,
     cwd: repository,
   } as const;
-  return await report(run({ ...options, signal }), suites, process.stdout, signal);
+  return await report(run({ ...options, signal }), processes, process.stdout, signal);
 }

@@ -6,6 +6,7 @@ import { Writable } from "node:stream";
 import { after, before, it, run } from "node:test";
 import { report } from "./report.ts";
 import type { Suite } from "./suites.ts";
+import { bundles } from "./together.ts";
 
 let dir = "";
 before(() => {
@@ -43,7 +44,7 @@ const suite = (name: string, files: string[]): Suite => ({
   onRequest: false,
 });
 
-/** Runs files two at a time; the text, and what came of it. */
+/** Runs files two at a time, those of `unit` in one process; the text, and what came of it. */
 async function told(suites: Suite[]) {
   let text = "";
   const output = new Writable({
@@ -52,13 +53,14 @@ async function told(suites: Suite[]) {
       done();
     },
   });
-  const files = suites.flatMap((each) => each.files);
+  const processes = bundles(suites, dir);
+  const files = processes.map(({ entry }) => entry);
   // A file of node:test that runs node:test: what marks it as a child must not reach its children.
   const { NODE_TEST_CONTEXT: context } = process.env;
   delete process.env["NODE_TEST_CONTEXT"];
   try {
     const events = run({ files, concurrency: 2, isolation: "process" });
-    return { ...(await report(events, suites, output)), text };
+    return { ...(await report(events, processes, output)), text };
   } finally {
     if (context !== undefined) process.env["NODE_TEST_CONTEXT"] = context;
   }
@@ -95,4 +97,30 @@ it("counts a file that ends before its tests as failed, and shows what it said",
   assert.match(text, /last words/);
   assert.deepEqual(counts, { passed: 0, failed: 1 });
   assert.equal(failures.length, 1);
+});
+
+it("tells each of the files that share a process, and counts one that cannot be loaded", async () => {
+  const [one, two] = [file("shared one"), file("shared two", { fails: true })];
+  const broken = join(dir, "broken.test.mjs");
+  writeFileSync(broken, `throw new Error("not a test");`);
+  const { text, counts, failures, took } = await told([suite("unit", [one, broken, two])]);
+  assert.match(text, /=== unit ===.*shared one goes on.*shared two goes on/s);
+  assert.deepEqual(counts, { passed: 1, failed: 2 });
+  assert.deepEqual(
+    failures.map(({ reason }) => /not a test|is broken/.exec(reason)?.[0]),
+    ["not a test", "is broken"],
+  );
+  assert.deepEqual([...took.keys()].toSorted(), [one, broken, two].toSorted());
+});
+
+it("counts what fails after the tests", async () => {
+  const path = join(dir, "untidy.test.mjs");
+  const hook = `after(() => { throw new Error("left behind"); });`;
+  writeFileSync(
+    path,
+    `import { after, describe, it } from "node:test"; describe("untidy", () => { ${hook} it("works", () => {}); });`,
+  );
+  const { counts, failures } = await told([suite("untidy", [path])]);
+  assert.deepEqual(counts, { passed: 1, failed: 1 });
+  assert.match(failures[0]?.reason ?? "", /left behind/);
 });

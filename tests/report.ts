@@ -5,7 +5,7 @@ import type { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { type Counts, strictCounts } from "./counts.ts";
 import { type Failure, toFailure } from "./failures.ts";
-import type { Suite } from "./suites.ts";
+import type { Bundle } from "./together.ts";
 
 export interface Outcome {
   counts: Counts;
@@ -19,18 +19,22 @@ export interface Outcome {
 /** Events that come when it happens; all others wait until the files before theirs are told. */
 const AT_ONCE = new Set(["test:enqueue", "test:dequeue", "test:complete"]);
 
-/** Tells a run of `node:test` over the files of suites to its end, as text; nothing more once it is interrupted. */
+/** Tells a run of `node:test` over bundles of files to its end, as text; nothing more once it is interrupted. */
 export async function report(
   events: ReturnType<typeof run>,
-  suites: readonly Suite[],
+  bundles: readonly Bundle[],
   output: NodeJS.WritableStream,
   interrupted?: AbortSignal,
 ): Promise<Outcome> {
-  const suiteOf = new Map(suites.flatMap(({ name, files }) => files.map((file) => [file, name] as const)));
+  const files = new Set(bundles.flatMap((bundle) => bundle.files));
+  const suiteOf = new Map(
+    bundles.flatMap(({ suite, entry, files }) => [entry, ...files].map((file) => [file, suite] as const)),
+  );
   const took = new Map<string, number>();
   const began = new Map<string, number>();
   const failures: Failure[] = [];
   let counts: Counts | undefined;
+  let brokenSuites = 0;
   let section = new Section(output);
   for await (const event of events) {
     // All that has not ended would be told as a failure.
@@ -45,18 +49,20 @@ export async function report(
     if (type === "test:fail") {
       const failure = toFailure(data);
       if (failure !== undefined) failures.push(failure);
+      if (failure !== undefined && data.details.type === "suite") brokenSuites += 1;
     }
     // One for each file, which names it, and one for the whole.
     if (type === "test:summary" && data.file === undefined) counts = strictCounts(data.counts);
-    // A file itself is a test whose name is its path.
+    // A file itself is a test whose name is its path, also where others share its process.
     if (type === "test:dequeue") began.set(data.name, performance.now());
-    const begin =
-      type === "test:complete" && suiteOf.get(data.name) === suite ? began.get(data.name) : undefined;
-    if (suite !== undefined && begin !== undefined) took.set(data.name, performance.now() - begin);
+    const begin = type === "test:complete" && files.has(data.name) ? began.get(data.name) : undefined;
+    if (begin !== undefined) took.set(data.name, performance.now() - begin);
   }
   await section.end();
+  const { passed, failed } = counts ?? { passed: 0, failed: 1 };
   return {
-    counts: counts ?? { passed: 0, failed: 1 },
+    // Only tests are counted: a suite that cannot be loaded, or whose hook fails after its tests, has no test that failed.
+    counts: { passed, failed: failed + brokenSuites },
     failures,
     took,
     interrupted: interrupted?.aborted === true,

@@ -1,5 +1,7 @@
 // What the files of a run share: one booted template, with which a data directory begins instead of booting one of its
-// own, and compiled code, since each file is a process that would begin with the TypeScript compiler.
+// own, databases that have been made and migrated, and compiled code, since each file is a process that would begin with
+// the TypeScript compiler.
+import { spawnSync } from "node:child_process";
 import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,12 +14,12 @@ const VARIABLE = "WRENN_TEST_SEED";
  */
 const PARTS = ["images", "snapshots", "templates"];
 
-/** Makes the directory for a run, which ends with the function that it returns. */
-export function shareSeed(): () => void {
+/** Makes the directory for a run, and what removes it. */
+export function shareSeed(): { directory: string; remove: () => void } {
   const directory = mkdtempSync(join(tmpdir(), "wrenn-seed-"));
   process.env[VARIABLE] = directory;
   process.env["NODE_COMPILE_CACHE"] ??= join(directory, "code");
-  return () => rmSync(directory, { recursive: true, force: true });
+  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** Puts the template into a data directory that no host agent has used yet, if there is one already. */
@@ -45,6 +47,38 @@ export function harvest(dataDir: string): void {
     // Another file was quicker, or something has gone that was there.
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/**
+ * A directory that the files of a run share, for copying from; the first that asks makes it. Two that ask at once make it
+ * twice, and one is kept. Undefined outside a run.
+ */
+export async function shared(
+  name: string,
+  make: (directory: string) => Promise<void>,
+): Promise<string | undefined> {
+  const run = process.env[VARIABLE];
+  if (run === undefined) return undefined;
+  const directory = join(run, name);
+  if (existsSync(directory)) return directory;
+  const scratch = mkdtempSync(`${directory}-`);
+  try {
+    await make(scratch);
+    if (!existsSync(directory)) renameSync(scratch, directory);
+  } catch (error) {
+    if (!existsSync(directory)) throw error;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return directory;
+}
+
+/** Copies a tree with owners and modes to a path where nothing is. */
+export function copyTree(from: string, to: string): void {
+  const { status, stderr } = spawnSync("cp", ["-a", "--reflink=auto", "-T", "--", from, to], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`cp ended with ${status}: ${stderr}`);
 }
 
 function readySeed(): string | undefined {

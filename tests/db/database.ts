@@ -1,8 +1,10 @@
-// A migrated database for one test file, cloned from a template that is migrated once per process.
+// A migrated database for one test file, cloned from a template that is migrated once per run.
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import pg from "pg";
 import { connectDatabase, type Db } from "../../packages/control-plane/src/db/connect.ts";
 import { migrateUp } from "../../packages/control-plane/src/db/migrator.ts";
+import { shared } from "../seed.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 
 const TEMPLATE = "wrenn_template";
@@ -29,6 +31,14 @@ export async function testDatabase(): Promise<TestDatabase> {
 }
 
 async function startMigrated(): Promise<PostgresServer> {
+  const kept = await shared("test-database", async (directory) => {
+    const made = await makeMigrated();
+    await made.keep(join(directory, "data"));
+  });
+  return kept === undefined ? await makeMigrated() : await startPostgres(join(kept, "data"));
+}
+
+async function makeMigrated(): Promise<PostgresServer> {
   const started = await startPostgres();
   await execute(started.url, `create database ${TEMPLATE}`);
   const db = connectDatabase({ url: started.databaseUrl(TEMPLATE), onIdleError: () => undefined });

@@ -5,6 +5,7 @@ import { chmod, chown, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { copyTree } from "../seed.ts";
 
 export interface PostgresServer {
   /** URL of the database `postgres` on this server. */
@@ -13,6 +14,8 @@ export interface PostgresServer {
   databaseUrl(name: string): string;
   /** Stops the server and removes everything it wrote. */
   stop(): Promise<void>;
+  /** Stops the server in order and leaves its files at a path where nothing is. */
+  keep(path: string): Promise<void>;
 }
 
 interface Account {
@@ -22,9 +25,10 @@ interface Account {
 
 /**
  * Starts a server without TCP and without durability (tests lose nothing by it). PostgreSQL refuses to run
- * as root, so root runs it as the user `postgres`, which Debian's package makes.
+ * as root, so root runs it as the user `postgres`, which Debian's package makes. The files are new ones, or a copy of
+ * those of a server that was stopped with {@link PostgresServer.keep}.
  */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(kept?: string): Promise<PostgresServer> {
   const bin = await newestBinaries();
   const account = process.getuid?.() === 0 ? await postgresAccount() : undefined;
   const dir = await mkdtemp(join(tmpdir(), "wrenn-pg-"));
@@ -33,11 +37,21 @@ export async function startPostgres(): Promise<PostgresServer> {
   try {
     const data = join(dir, "data");
     const initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"];
-    await finished(launch(join(bin, "initdb"), initdb, account));
+    if (kept === undefined) await finished(launch(join(bin, "initdb"), initdb, account));
+    else copyTree(kept, data);
     const server = launch(join(bin, "postgres"), serverArguments(data, dir), account);
     const url = (name: string) => `postgres://postgres@localhost/${name}?host=${encodeURIComponent(dir)}`;
     await ready(server, url("postgres"));
-    return { url: url("postgres"), databaseUrl: url, stop: () => stop(server, dir) };
+    return {
+      url: url("postgres"),
+      databaseUrl: url,
+      stop: () => stop(server, dir),
+      keep: async (path) => {
+        await ended(server, "SIGINT");
+        copyTree(data, path);
+        await rm(dir, { recursive: true, force: true });
+      },
+    };
   } catch (reason) {
     await rm(dir, { recursive: true, force: true });
     throw reason;
@@ -117,11 +131,14 @@ async function ready(server: ChildProcess, url: string): Promise<void> {
 }
 
 async function stop(server: ChildProcess, dir: string): Promise<void> {
-  if (server.exitCode === null) {
-    const gone = once(server, "exit");
-    // SIGQUIT is PostgreSQL's immediate shutdown: nothing here is worth a checkpoint.
-    server.kill("SIGQUIT");
-    await gone;
-  }
+  // SIGQUIT is PostgreSQL's immediate shutdown: nothing here is worth a checkpoint.
+  await ended(server, "SIGQUIT");
   await rm(dir, { recursive: true, force: true });
+}
+
+async function ended(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (server.exitCode !== null) return;
+  const gone = once(server, "exit");
+  server.kill(signal);
+  await gone;
 }

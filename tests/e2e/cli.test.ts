@@ -4,14 +4,15 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 
 describe("the CLI against a running platform", () => {
   let platform: Platform;
   let id = "";
   let scratch = "";
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     ({ id } = await platform.sandbox());
     scratch = await mkdtemp(join(tmpdir(), "wrenn-cli-"));
   });

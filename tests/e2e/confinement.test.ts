@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
 
 describe("confinement of the virtual machine monitor", () => {
@@ -9,7 +10,7 @@ describe("confinement of the virtual machine monitor", () => {
   let first = 0;
   let second = 0;
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     // One that has booted and one that is a clone, whose memory is a file that it was given.
     const booted = await platform.sandbox({ memory_mb: 256, start: "cold" });
     const clone = await platform.sandbox();

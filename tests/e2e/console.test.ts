@@ -4,7 +4,8 @@ import { after, before, it } from "node:test";
 import { Scope } from "@wrenn/core";
 import type { Locator, Page } from "playwright-core";
 import { startBrowser } from "../console/browser.ts";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 
 /** Where machines are emulated, the first create waits for a cold boot. */
 const BOOT_MS = 240_000;
@@ -18,7 +19,7 @@ let id = "";
 before(async () => {
   platform = await held.take(
     "platform",
-    () => startPlatform(),
+    () => borrowPlatform(),
     (started) => started.stop(),
   );
   const browser = await held.take(

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { WebSocket } from "ws";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
 
 const MIB = 1024 * 1024;
@@ -14,7 +15,7 @@ describe("streaming exec over the WebSocket", () => {
   let platform: Platform;
   let id = "";
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     id = (await platform.sandbox()).id;
   });
   after(() => platform?.stop());

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { ExecRequest, ExecResponse } from "@wrenn/sdk";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 
 describe("exec over REST", () => {
   let platform: Platform;
   let id = "";
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     id = (await platform.sandbox()).id;
   });
   after(() => platform?.stop());

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
-import { nearlyFill, type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import { nearlyFill, type Platform } from "./platform.ts";
 
 const MIB = 1024 * 1024;
 
@@ -10,7 +11,7 @@ describe("files over REST", () => {
   let platform: Platform;
   let id = "";
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     id = (await platform.sandbox()).id;
   });
   after(() => platform?.stop());

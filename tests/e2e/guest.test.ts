@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces, release } from "node:os";
 import { after, before, describe, it } from "node:test";
-import { nearlyFill, type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import { nearlyFill, type Platform } from "./platform.ts";
 
 describe("the guest", () => {
   let platform: Platform;
   let id = "";
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
     id = (await platform.sandbox({ envs: { FROM_CREATE: "yes" } })).id;
   });
   after(() => platform?.stop());

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
 
 describe("a sandbox whose machine dies", () => {
   let platform: Platform;
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
   });
-  after(() => platform.stop());
+  after(() => platform?.stop());
 
   /** A stopped sandbox that was paused with one word in its file, and whose machine died with another one flushed. */
   async function stopped(): Promise<string> {

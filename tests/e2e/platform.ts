@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Sandbox, WrennClient } from "@wrenn/sdk";
 import { harvest, plant } from "../seed.ts";
+import { plantCluster } from "./cluster.ts";
 
 export const REPOSITORY: string = join(import.meta.dirname, "../..");
 
@@ -77,6 +78,7 @@ for (const [signal, status] of [
 export async function startPlatform(env: Record<string, string> = {}): Promise<Platform> {
   const dataDir = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
   plant(dataDir);
+  await plantCluster(dataDir);
   await up(dataDir, env);
   const platform = await attach(dataDir);
   await platform.client.templates.ensure("minimal");

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Sandbox } from "@wrenn/sdk";
-import { type Platform, startPlatform } from "./platform.ts";
+import { borrowPlatform } from "./lent-platform.ts";
+import type { Platform } from "./platform.ts";
 
 /** Status and parsed body of an answer. */
 async function answer(response: Response): Promise<[number, unknown]> {
@@ -12,7 +13,7 @@ async function answer(response: Response): Promise<[number, unknown]> {
 describe("sandboxes over REST", () => {
   let platform: Platform;
   before(async () => {
-    platform = await startPlatform();
+    platform = await borrowPlatform();
   });
   after(() => platform?.stop());
 

@@ -2,6 +2,9 @@
 import { WrennError } from "@wrenn/core";
 import { until } from "@wrenn/linux";
 
+/** A control plane takes a second or more to load: asking it every few milliseconds would take the processor that it needs. */
+const LONGEST_PAUSE_MS = 30;
+
 /** Resolves when `GET /health` answers 200; `deadline_exceeded` with the last answer after `timeoutMs`. */
 export async function waitUntilHealthy(url: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
   let last = "no answer";
@@ -10,7 +13,7 @@ export async function waitUntilHealthy(url: string, timeoutMs: number, signal: A
     last = answer.what;
     return answer.ok;
   };
-  if (!(await until(healthy, { timeoutMs, signal }))) {
+  if (!(await until(healthy, { timeoutMs, longestPauseMs: LONGEST_PAUSE_MS, signal }))) {
     throw new WrennError("deadline_exceeded", `${url}/health: ${last} after ${timeoutMs / 1000} s`);
   }
 }

@@ -58,6 +58,8 @@ export interface RunningInstance {
 
 /** Milliseconds. The host agent proves its accelerator by running a guest before it listens. */
 const READY_MS = 180_000;
+/** Between two looks at a host agent that starts, ms: it is busy for a second, and looking takes processor time from it. */
+const LONGEST_PAUSE_MS = 30;
 const CONTROL_PLANE_PATIENCE_MS = 15_000;
 const HOST_AGENT_PATIENCE_MS = 60_000;
 
@@ -215,7 +217,9 @@ async function makeRuntimeDirectory(
 
 /** Resolves when something accepts connections on a Unix socket. */
 async function answersOn(path: string, signal: AbortSignal): Promise<void> {
-  if (!(await until(() => accepts(path), { timeoutMs: READY_MS, signal }))) {
+  if (
+    !(await until(() => accepts(path), { timeoutMs: READY_MS, longestPauseMs: LONGEST_PAUSE_MS, signal }))
+  ) {
     throw new WrennError("deadline_exceeded", `nothing listened on ${path} after ${READY_MS / 1000} s`);
   }
 }

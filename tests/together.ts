@@ -1,0 +1,90 @@
+// Which files share a process: what each loads and starts for itself often takes longer than its tests.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Suite } from "./suites.ts";
+
+/** Files that are run by one process, one after the other. */
+export interface Bundle {
+  suite: string;
+  /** What Node is given: a member itself, or a module that runs all of them. */
+  entry: string;
+  files: readonly string[];
+}
+
+/** How many files of a suite share a process, where their tests are short. */
+const AT_A_TIME: Readonly<Record<string, number>> = { unit: 10, db: 9 };
+
+/** Tests that judge their own process: what another file has left in it would count. */
+const ALONE = /\.e2e\.test\.ts$|(memory|main|interrupt|stages|report)\.test\.ts$/;
+
+/** Files of tests/e2e that use one platform, one after the other; see e2e/lent-platform.ts. */
+const ON_ONE_PLATFORM: readonly (readonly string[])[] = [
+  ["exec", "exec-stream", "files", "cli"],
+  ["sandboxes", "confinement", "guest", "machine-death", "console"],
+];
+
+const LENT = join(import.meta.dirname, "e2e/lent-platform.ts");
+
+/** Puts the files of suites into bundles, in their order. Modules that run several are written to `directory`. */
+export function bundles(suites: readonly Suite[], directory: string): Bundle[] {
+  const made: Bundle[] = [];
+  const add = (suite: string, files: readonly string[], lend = false) => {
+    const [first = ""] = files;
+    if (files.length === 1) return void made.push({ suite, entry: first, files });
+    const entry = join(directory, `${suite}-${made.length}.test.mjs`);
+    writeFileSync(entry, moduleOf(files, lend));
+    made.push({ suite, entry, files });
+  };
+  for (const { name, files } of suites) {
+    if (name === "e2e") for (const { members, lend } of groupsOf(files)) add(name, members, lend);
+    else for (const members of chunksOf(files, AT_A_TIME[name] ?? 1)) add(name, members);
+  }
+  return made;
+}
+
+/** Groups of those that are among the files, each where the first of it stands. */
+function groupsOf(files: readonly string[]): { members: string[]; lend: boolean }[] {
+  const named = (names: readonly string[], file: string) =>
+    names.some((name) => file.endsWith(`/tests/e2e/${name}.test.ts`));
+  const groups: { members: string[]; lend: boolean }[] = [];
+  const done = new Set<string>();
+  for (const file of files) {
+    if (done.has(file)) continue;
+    const names = ON_ONE_PLATFORM.find((each) => named(each, file));
+    const members = names ? files.filter((other) => named(names, other)) : [file];
+    for (const member of members) done.add(member);
+    groups.push({ members, lend: members.length > 1 });
+  }
+  return groups;
+}
+
+/** Runs of up to `size` files, but for those that have to be alone. */
+function chunksOf(files: readonly string[], size: number): string[][] {
+  const chunks: string[][] = [];
+  let open: string[] | undefined;
+  for (const file of files) {
+    if (size === 1 || ALONE.test(file)) {
+      chunks.push([file]);
+    } else if (open && open.length < size) {
+      open.push(file);
+    } else {
+      open = [file];
+      chunks.push(open);
+    }
+  }
+  return chunks;
+}
+
+/**
+ * A module with a suite for each file, which holds what the file says at its top: its hooks are then for its own tests
+ * alone. The names of these suites are the files' paths.
+ */
+function moduleOf(files: readonly string[], lend: boolean): string {
+  const suite = (file: string) =>
+    `  describe(${JSON.stringify(file)}, async () => void (await import(${JSON.stringify(file)})));\n`;
+  const lent = lend ? `import { lend } from ${JSON.stringify(LENT)};\n` : "";
+  return `import { after, describe } from "node:test";
+${lent}describe("in one process", () => {
+${lend ? "  after(lend());\n" : ""}${files.map(suite).join("")}});
+`;
+}
