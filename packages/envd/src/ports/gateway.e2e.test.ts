@@ -78,7 +78,8 @@ describe("the gateway to loopback ports", () => {
   it("leaves everything as it was when the content breaks off, however it does", async () => {
     const { path, mark, greeting } = await upload();
     await writeFile(path, "old");
-    const short = Buffer.concat([randomBytes(100_000), mark.subarray(1)]);
+    // What stands in for the mark's first byte is another one: by chance it would be the mark once in 256 times.
+    const short = Buffer.concat([randomBytes(100_000), Buffer.of(~(mark[0] ?? 0) & 0xff), mark.subarray(1)]);
     for (const content of [Buffer.alloc(0), randomBytes(70_000), short]) {
       const caller = call(gateway, greeting);
       caller.end(content);
