@@ -2,8 +2,8 @@
 import { chmod, copyFile, cp, mkdir, readdir, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "@wrenn/linux";
+import { bundle, UNBUNDLED } from "@wrenn/supervisor/bundle";
 import { INSIDE, REPOSITORY } from "../layout.ts";
-import { bundle, UNBUNDLED } from "./bundle.ts";
 
 const TIMEOUT_MS = 120_000;
 
@@ -22,7 +22,12 @@ export interface CodeOptions {
 /** An erofs image with the bundles, and with the sources for what a bundle reads beside itself. */
 export async function buildCode({ scratch, image, firecracker, signal }: CodeOptions): Promise<void> {
   await mkdir(join(scratch, "packages"), { recursive: true, mode: 0o755 });
-  await bundle("packages/host-agent/src/main.ts", join(scratch, HOST_AGENT));
+  await bundle({
+    root: REPOSITORY,
+    place: INSIDE.code,
+    entry: "packages/host-agent/src/main.ts",
+    outfile: join(scratch, HOST_AGENT),
+  });
   await cp(join(REPOSITORY, "packages"), join(scratch, "packages"), {
     recursive: true,
     filter: (path) => !path.includes("/node_modules") && !path.endsWith(".test.ts"),

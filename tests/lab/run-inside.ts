@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { bundle } from "@wrenn/supervisor/bundle";
 import { LabGuest } from "../../lab/guest/lab-guest.ts";
-import { bundle } from "../../lab/image/bundle.ts";
-import { INSIDE } from "../../lab/layout.ts";
+import { INSIDE, REPOSITORY } from "../../lab/layout.ts";
 import { labOfSuite } from "./platform.ts";
 
 const TIMEOUT_SEC = 300;
@@ -24,7 +24,7 @@ export async function runInside(
   const scratch = await mkdtemp(join(tmpdir(), "wrenn-inside-"));
   try {
     const bundled = join(scratch, "test.mjs");
-    await bundle(file, bundled);
+    await bundle({ root: REPOSITORY, place: INSIDE.code, entry: file, outfile: bundled });
     using guest = new LabGuest(await labOfSuite());
     const target = `${INSIDE.tests}/${file.replaceAll("/", "-").replace(/\.ts$/, ".mjs")}`;
     await guest.run(["mkdir", "-p", INSIDE.tests]);

@@ -1,10 +1,15 @@
-// Where Node keeps the sources of the daemons as it has compiled them. What it finds there needs no compiler of TypeScript
-// in the process: a start takes a third less time, and each process 27 MiB less memory.
+// Where the daemons are kept as one file each (see bundle/), and what Node has compiled of them: a start takes a third of the
+// time, and each process some 50 MiB less memory, than from sources that Node strips of their types and finds one by one.
 import { chown, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** The argument with which each of these programs loads its code, which fills the cache, and ends. */
 export const LOAD_ONLY = "--load-only";
+
+/** Where the daemons' bundles are: root's, and everybody may read them. */
+export function bundleDirectory(cacheDir: string): string {
+  return join(cacheDir, "code", "bundles");
+}
 
 /** The host agent's directory: root's. */
 export function agentCodeCache(cacheDir: string): string {

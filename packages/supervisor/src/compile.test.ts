@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { run } from "@wrenn/linux";
 import { LOAD_ONLY } from "./code-cache.ts";
-import { compileSources } from "./compile.ts";
+import { compileSources, nameOfSources } from "./compile.ts";
 import { SOURCE_ROOT } from "./layout.ts";
 
 describe("compileSources()", () => {
@@ -34,8 +34,8 @@ describe("compileSources()", () => {
 
   const compile = (program: string) =>
     compileSources({
-      sourceRoot: root,
-      codeCache,
+      sources: nameOfSources(root),
+      filled: `${codeCache}.sources`,
       command: [
         process.execPath,
         "-e",
@@ -50,7 +50,7 @@ describe("compileSources()", () => {
     assert.equal(times(), 1);
   });
 
-  test("compiles them again when one has changed, come or gone, and with another command", async () => {
+  test("compiles them again when one has changed, come or gone, and with another command or other packages", async () => {
     const main = join(root, "packages/some/src/main.ts");
     await compile("0");
     utimesSync(main, 1, 1);
@@ -64,12 +64,19 @@ describe("compileSources()", () => {
     assert.equal(times(), 4);
     await compile("1");
     assert.equal(times(), 5);
+    writeFileSync(join(root, "package-lock.json"), "{}");
+    await compile("1");
+    assert.equal(times(), 6);
   });
 
   test("does not count what failed as compiled, and does not fail by it", async () => {
-    await compile("process.exit(1)");
-    await compileSources({ sourceRoot: root, codeCache, command: ["/not/there"] });
-    await compile("0");
+    assert.equal(await compile("process.exit(1)"), false);
+    const sources = nameOfSources(root);
+    assert.equal(
+      await compileSources({ sources, filled: `${codeCache}.sources`, command: ["/not/there"] }),
+      false,
+    );
+    assert.equal(await compile("0"), true);
     assert.equal(times(), 1);
   });
 });

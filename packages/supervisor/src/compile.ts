@@ -7,53 +7,58 @@ import { join } from "node:path";
 import { run } from "@wrenn/linux";
 
 export interface CompileOptions {
-  /** The source tree that holds the daemons. */
-  sourceRoot: string;
-  /** Where the process puts what it compiles; see code-cache.ts. */
-  codeCache: string;
-  /** Loads the daemon's code, with the daemon's own user and flags (both are part of what names compiled code), and ends. */
+  /** What the sources are called now; see {@link nameOfSources}. */
+  sources: string;
+  /** The file that says what was compiled last. */
+  filled: string;
+  /** Compiles them and ends; its arguments are part of what names its result. */
   command: readonly [string, ...string[]];
   /** Default: that of this process. */
   env?: Record<string, string>;
   /** Gives up. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Compiling takes one to three seconds. */
 const COMPILE_MS = 60_000;
 
 /**
- * Fills the code cache, unless it was filled from the same sources before. Never rejects: what fails here fails again, and
- * is reported, when the daemon starts; a cache that cannot be written costs memory and nothing else.
+ * Compiles sources, unless they were compiled by the same command before; whether they are now. Never rejects: a daemon that
+ * was not compiled starts nevertheless, and what fails here fails again, and is reported, when it does.
  */
-export async function compileSources(options: CompileOptions): Promise<void> {
-  const { sourceRoot, codeCache, command, env, signal } = options;
-  const filled = `${codeCache}.sources`;
+export async function compileSources(options: CompileOptions): Promise<boolean> {
+  const { sources, filled, command, env, signal } = options;
   const written = `${filled}.${process.pid}`;
+  const name = nameOf(sources, command);
   try {
     // A change while they are compiled leaves another name than the next start finds.
-    const sources = nameOf(sourceRoot, command);
-    if ((await readFile(filled, "utf8").catch(() => "")) === sources) return;
+    if ((await readFile(filled, "utf8").catch(() => "")) === name) return true;
     await run(command, { env, cwd: "/", timeoutMs: COMPILE_MS, signal });
-    await writeFile(written, sources, { mode: 0o600 });
+    await writeFile(written, name, { mode: 0o600 });
     await rename(written, filled);
+    return true;
   } catch {
     await rm(written, { force: true }).catch(() => {});
+    return false;
   }
 }
 
-/**
- * Names sources by where they lie, how long they are and when they were changed, and what compiles them: Node and its
- * arguments, whoever runs it.
- */
-function nameOf(sourceRoot: string, command: readonly string[]): string {
-  const hash = createHash("sha256").update(
-    JSON.stringify([process.version, command.slice(command.lastIndexOf(process.execPath))]),
-  );
-  // 20 ms for a thousand files; one after the other in promises it takes four times as long.
-  for (const file of globSync("packages/*/src/**/*.ts", { cwd: sourceRoot }).sort()) {
-    const { size, mtimeMs } = statSync(join(sourceRoot, file));
-    hash.update(`${file}\0${size}\0${mtimeMs}\n`);
+/** With what compiles them: Node and its arguments, whoever runs it. */
+function nameOf(sources: string, command: readonly string[]): string {
+  const compiler = JSON.stringify([process.version, command.slice(command.lastIndexOf(process.execPath))]);
+  return createHash("sha256").update(compiler).update(sources).digest("hex");
+}
+
+/** What says which packages there are besides the tree's own: what was asked for, and what was installed. */
+const PACKAGES = ["package-lock.json", "node_modules/.package-lock.json"];
+
+/** Names sources by where they lie, how long they are and when they were changed. Takes some 20 ms. */
+export function nameOfSources(sourceRoot: string): string {
+  const hash = createHash("sha256");
+  // One after the other in promises it takes four times as long.
+  for (const file of [...globSync("packages/*/src/**/*.ts", { cwd: sourceRoot }).sort(), ...PACKAGES]) {
+    const found = statSync(join(sourceRoot, file), { throwIfNoEntry: false });
+    hash.update(`${file}\0${found?.size}\0${found?.mtimeMs}\n`);
   }
   return hash.digest("hex");
 }

@@ -2,9 +2,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
+import { Program } from "./bundle/program.ts";
 import { certificateSettings } from "./certificate.ts";
-import { agentCodeCache, controlPlaneCodeCache, LOAD_ONLY } from "./code-cache.ts";
-import { compileSources } from "./compile.ts";
+import { agentCodeCache, bundleDirectory, controlPlaneCodeCache, LOAD_ONLY } from "./code-cache.ts";
+import { compileSources, nameOfSources } from "./compile.ts";
 import type { RuntimeLayout } from "./layout.ts";
 import { MALLOC_SETTINGS, NODE_FLAGS } from "./node-flags.ts";
 import { ManagedProcess } from "./process/managed.ts";
@@ -13,7 +14,7 @@ import type { RotatingLog } from "./rotating-log.ts";
 
 export interface Daemon {
   process: ManagedProcess;
-  /** Has its sources compiled, so that it starts without a compiler; to be called before it starts. Never rejects. */
+  /** Has its sources bundled and compiled, so that it starts without a compiler; to be called before it starts. Never rejects. */
   compile(signal: AbortSignal): Promise<void>;
 }
 
@@ -69,7 +70,8 @@ export function hostAgent(options: HostAgentOptions): Daemon {
     ...(vmm !== undefined && { WRENN_VMM: vmm }),
     ...(memory !== undefined && { WRENN_MEMORY: memory }),
   };
-  const command = ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(sourceRoot, "host-agent")] as const;
+  const program = new Program({ sourceRoot, cacheDir, name: "host-agent" });
+  const command = () => ["setpriv", "--pdeathsig", "TERM", "--", ...nodeCommand(program)] as const;
   return {
     process: new ManagedProcess({
       name: "host agent",
@@ -77,10 +79,12 @@ export function hostAgent(options: HostAgentOptions): Daemon {
       say,
       reportsPid: false,
       env,
-      command: () => command,
+      command,
     }),
-    compile: (signal) =>
-      compileSources({ sourceRoot, codeCache, command: [...command, LOAD_ONLY], env, signal }),
+    compile: async (signal) => {
+      await program.prepare(signal);
+      await load({ sourceRoot, codeCache, command: [...command(), LOAD_ONLY], env, signal });
+    },
   };
 }
 
@@ -98,14 +102,19 @@ export function controlPlane(options: ControlPlaneOptions): Daemon {
     WRENN_HOSTS: `unix:${runtime.agentSocket}`,
     WRENN_BOOTSTRAP_KEY_FILE: runtime.apiKey,
   };
-  const confined = {
-    uid,
-    gid: uid,
-    // A read-only bind mount lets a client connect to the sockets below it.
-    read: [sourceRoot, process.execPath, runtime.dir],
-    write: [codeCache],
-    command: nodeCommand(sourceRoot, "control-plane"),
-  };
+  const program = new Program({ sourceRoot, cacheDir, name: "control-plane" });
+  const command = (more: readonly string[], statusFd?: number) =>
+    confinedCommand(
+      {
+        uid,
+        gid: uid,
+        // A read-only bind mount lets a client connect to the sockets below it.
+        read: [sourceRoot, process.execPath, runtime.dir, bundleDirectory(cacheDir)],
+        write: [codeCache],
+        command: [...nodeCommand(program), ...more],
+      },
+      statusFd,
+    );
   return {
     process: new ManagedProcess({
       name: "control plane",
@@ -113,18 +122,32 @@ export function controlPlane(options: ControlPlaneOptions): Daemon {
       say,
       reportsPid: true,
       env,
-      command: (statusFd) => confinedCommand(confined, statusFd),
+      command: (statusFd) => command([], statusFd),
     }),
-    compile: (signal) => {
-      const command = confinedCommand({ ...confined, command: [...confined.command, LOAD_ONLY] });
-      return compileSources({ sourceRoot, codeCache, command, env, signal });
+    compile: async (signal) => {
+      await program.prepare(signal);
+      await load({ sourceRoot, codeCache, command: command([LOAD_ONLY]), env, signal });
     },
   };
 }
 
+interface LoadOptions {
+  sourceRoot: string;
+  codeCache: string;
+  /** Loads the daemon's code, with the daemon's own user and flags (both are part of what names compiled code), and ends. */
+  command: readonly [string, ...string[]];
+  env: Record<string, string>;
+  signal: AbortSignal;
+}
+
+/** Fills a code cache, unless it was filled from the same sources before. */
+async function load({ sourceRoot, codeCache, ...rest }: LoadOptions): Promise<void> {
+  await compileSources({ sources: nameOfSources(sourceRoot), filled: `${codeCache}.sources`, ...rest });
+}
+
 /** Throws `unavailable` when the sources are readable for root only, which no mount can mend. */
 export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
-  const main = mainFile(sourceRoot, "control-plane");
+  const main = join(sourceRoot, "packages/control-plane/src/main.ts");
   const { mode } = await stat(main);
   if ((mode & 0o004) === 0) {
     throw new WrennError(
@@ -134,12 +157,8 @@ export async function checkSourcesReadable(sourceRoot: string): Promise<void> {
   }
 }
 
-function nodeCommand(sourceRoot: string, packageName: string): string[] {
-  return [process.execPath, ...NODE_FLAGS, mainFile(sourceRoot, packageName)];
-}
-
-function mainFile(sourceRoot: string, packageName: string): string {
-  return join(sourceRoot, "packages", packageName, "src/main.ts");
+function nodeCommand(program: Program): string[] {
+  return [process.execPath, ...NODE_FLAGS, program.main];
 }
 
 /** What a daemon inherits: the platform's own settings, authorities for TLS, and nothing of the user's shell. */

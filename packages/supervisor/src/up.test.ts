@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { findBlockHolder, isAlive, kill, processesOfUids, until, waitForExit } from "@wrenn/linux";
 import pg from "pg";
-import { agentCodeCache, controlPlaneCodeCache } from "./code-cache.ts";
+import { agentCodeCache, bundleDirectory, controlPlaneCodeCache } from "./code-cache.ts";
 import { down } from "./down.ts";
 import { type Instance, readInstance } from "./instance.ts";
 import { dataLayout, runtimeLayout } from "./layout.ts";
@@ -67,6 +67,12 @@ test("brings everything up as the right users, and takes it down without a trace
     const { mode, uid: of } = await stat(dir);
     assert.deepEqual([mode & 0o777, of], [0o700, owner], dir);
   }
+  const bundles = bundleDirectory(`${dataDir}-cache`);
+  for (const path of [bundles, ...(await readdir(bundles)).map((name) => join(bundles, name))]) {
+    const { mode, uid: of } = await stat(path);
+    assert.deepEqual([mode & 0o022, of], [0, 0], path);
+  }
+  assert.equal((await readdir(bundles)).filter((name) => name.endsWith(".mjs")).length, 2);
 });
 
 test("the database keeps its content and takes the control plane's password only", async () => {
