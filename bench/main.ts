@@ -68,7 +68,7 @@ const FULL: Rounds = {
   transferMib: 200,
   transfers: 5,
   memoryMib: 1024,
-  lives: 8,
+  lives: 16,
   resumes: 8,
   bursts: 5,
   forks: 5,
