@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { attach, type Platform, runWrenn, startPlatform, up } from "../e2e/platform.ts";
 import { pidsOf } from "../e2e/processes.ts";
 import { machineState } from "./machine-state.ts";
@@ -94,6 +95,7 @@ describe("down", () => {
       while (status !== "paused") {
         ({ status } = await again.client.sandboxes.get(id));
         assert.ok(Date.now() < deadline, `still ${status}`);
+        await delay(50);
       }
       assert.equal((await again.client.sandboxes.resume(id)).status, "running");
       const args = ["-c", `cat /home/user/file; cat /proc/${started.stdout.trim()}/cmdline | tr '\\0' ' '`];

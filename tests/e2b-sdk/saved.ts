@@ -1,6 +1,7 @@
 // E2B's unmodified client on real sandboxes: paused, continued, copied.
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Sandbox } from "e2b";
 import type { E2bPlatform } from "./platform.ts";
 
@@ -38,7 +39,7 @@ export function savedTests(platform: () => E2bPlatform): void {
       const sandbox = await e2b.sandbox({ lifecycle: { onTimeout: "pause", autoResume: true } });
       await sandbox.commands.run("python3 -m http.server 8123 --directory /etc", { background: true });
       const fetched = async () => (await e2b.fetchFrom(sandbox, 8123, "/hostname")).status;
-      while ((await fetched()) === 502);
+      while ((await fetched()) === 502) await delay(50);
       assert.equal(await sandbox.pause(), true);
       assert.equal(await fetched(), 200);
       assert.equal((await sandbox.getInfo()).state, "running");

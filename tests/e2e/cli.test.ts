@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { borrowPlatform } from "./lent-platform.ts";
 import type { Platform } from "./platform.ts";
 
@@ -104,8 +105,10 @@ describe("the CLI against a running platform", () => {
     assert.ok(listed.includes(keyId) && !listed.includes(key));
     assert.equal((await platform.wrenn(["key", "revoke", keyId])).status, 0);
     const deadline = Date.now() + 5000;
-    while ((await platform.call("GET", "/v1/sandboxes", { key })).status !== 401)
+    while ((await platform.call("GET", "/v1/sandboxes", { key })).status !== 401) {
       assert.ok(Date.now() < deadline);
+      await delay(50);
+    }
   });
 
   it("lists templates, and says clearly what is wrong", async () => {

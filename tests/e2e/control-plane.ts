@@ -106,14 +106,14 @@ export class MortalPlatform implements AsyncDisposable {
   }
 }
 
-/** Looks every few ms until there is something. */
+/** Looks until there is something: not so often that what it waits for is held up. */
 export async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + SETTLED_MS;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     assert.ok(performance.now() < deadline, `${what}: waited in vain`);
-    await delay(2);
+    await delay(20);
   }
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import type { WrennClient } from "@wrenn/sdk";
 import { decodeHeader, livePages } from "@wrenn/snapshot";
 import { residentGuestBytes } from "../../bench/resident.ts";
@@ -133,6 +134,7 @@ describe("memory that arrives while its guest runs", () => {
     let { status } = await client.sandboxes.get(id);
     while (status !== "stopped") {
       assert.ok(Date.now() < deadline, `still ${status}`);
+      await delay(50);
       ({ status } = await client.sandboxes.get(id));
     }
     assert.deepEqual(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { borrowPlatform } from "./lent-platform.ts";
 import type { Platform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
@@ -37,6 +38,7 @@ describe("a sandbox whose machine dies", () => {
         return;
       }
       assert.ok(Date.now() < deadline, `still ${status}`);
+      await delay(50);
     }
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Sandbox } from "@wrenn/sdk";
 import { borrowPlatform } from "./lent-platform.ts";
 import type { Platform } from "./platform.ts";
@@ -70,6 +71,7 @@ describe("sandboxes over REST", () => {
     let status: string = idle.status;
     while (status !== "stopped" && Date.now() < deadline) {
       await platform.client.sandboxes.ping(used.id);
+      await delay(50);
       status = (await platform.client.sandboxes.get(idle.id)).status;
     }
     assert.equal(status, "stopped");

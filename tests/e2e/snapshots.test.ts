@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { WrennApiError, WrennClient } from "@wrenn/sdk";
 import { type Platform, startPlatform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
@@ -115,6 +116,7 @@ describe("pause and resume", () => {
         let { status } = await client.sandboxes.get(id);
         while (status !== "paused") {
           assert.ok(Date.now() < deadline, `still ${status}`);
+          await delay(50);
           ({ status } = await client.sandboxes.get(id));
         }
         const resumed = await client.sandboxes.resume(id);

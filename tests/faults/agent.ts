@@ -138,7 +138,7 @@ async function answers(agent: Agent, exit: Promise<string | null>): Promise<void
       return;
     } catch {
       if (over || Date.now() > deadline) throw new Error(`the host agent did not come up:\n${agent.log()}`);
-      await delay(5);
+      await delay(20);
     }
   }
 }

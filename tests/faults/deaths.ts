@@ -187,7 +187,7 @@ export class Deaths {
         if (alive) return;
       }
       assert.ok(Date.now() < deadline, `${id} is still ${status}`);
-      await delay(5);
+      await delay(20);
     }
   }
 }
