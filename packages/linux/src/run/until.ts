@@ -18,7 +18,7 @@ export async function until(
 ): Promise<boolean> {
   const { timeoutMs, longestPauseMs = LONGEST_PAUSE_MS } = options;
   const deadline = performance.now() + timeoutMs;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause + 1, longestPauseMs)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(Math.max(pause + 1, pause * 1.5), longestPauseMs)) {
     if (await condition()) return true;
     if (performance.now() >= deadline) return false;
     await delay(pause, undefined, { signal: options.signal });
