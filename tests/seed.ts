@@ -29,9 +29,12 @@ export function plant(dataDir: string): void {
   try {
     linkParts(seed, dataDir);
   } catch (error) {
-    // Another file system: this one boots its own.
+    // On another file system it is a copy, which is still quicker than a boot.
     if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-    for (const part of PARTS) rmSync(join(dataDir, part), { recursive: true, force: true });
+    for (const part of PARTS) {
+      rmSync(join(dataDir, part), { recursive: true, force: true });
+      copyTree(join(seed, part), join(dataDir, part));
+    }
   }
 }
 

@@ -129,7 +129,7 @@ export class Deaths {
       return false;
     }
     if (status !== "stopped") {
-      await assertGoesOn(agent, scene, allowed);
+      await assertGoesOn(agent, scene, { operation, allowed });
       return true;
     }
     const { reports } = await agent.rpc.listReports({});

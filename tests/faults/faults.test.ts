@@ -8,7 +8,7 @@ import { Chance } from "../soak/chance.ts";
 import { type Agent, newAgent } from "./agent.ts";
 import { Deaths } from "./deaths.ts";
 import { allPoints, readTrace } from "./points.ts";
-import { act, clear, OPERATIONS, type Operation, prepare, stage } from "./scene.ts";
+import { act, goOn, OPERATIONS, type Operation, prepare, type Scene, stage } from "./scene.ts";
 
 /** Points that only a collection in the background passes: it has no caller, and may come in any later operation. */
 const BACKGROUND = ["snapshot-going", "snapshot-stripping"];
@@ -31,8 +31,9 @@ describe(`death at every step (seed ${SEED})`, () => {
     agent = await newAgent();
     await agent.start();
     await prepare(agent);
+    let former: Scene | undefined;
     for (const operation of OPERATIONS) {
-      const scene = await stage(agent, operation);
+      const scene = await stage(agent, operation, former);
       writeFileSync(agent.faultFile, "trace");
       await act(agent, operation, scene);
       rmSync(agent.faultFile);
@@ -40,7 +41,7 @@ describe(`death at every step (seed ${SEED})`, () => {
       for (const name of BACKGROUND) points.delete(name);
       passes.set(operation, points);
       rmSync(`${agent.faultFile}.trace`);
-      await clear(agent, scene);
+      former = await goOn(agent, operation, scene);
     }
     deaths = new Deaths(agent);
   });

@@ -150,13 +150,20 @@ export function allowedAfter(operation: Operation, { word, point }: Scene): stri
   return operation === "restore" && point !== undefined ? [word, point.word] : [word];
 }
 
-/** Brings the scene to run, where it is on disk, and checks that disk and memory are of one moment, which is an allowed one. */
-export async function assertGoesOn(agent: Agent, scene: Scene, allowed: readonly string[]): Promise<void> {
+/**
+ * Brings the scene to run after an operation, where it is on disk, and checks that disk and memory are of one moment, which
+ * is an allowed one.
+ */
+export async function assertGoesOn(
+  agent: Agent,
+  scene: Scene,
+  { operation, allowed }: { operation: Operation; allowed: readonly string[] },
+): Promise<void> {
   const status = await statusOf(agent, scene.id);
   const found = await assertWhole(agent, scene.id, allowed);
-  // One that runs may have been saved on the way, or not.
-  if (status === "running") scene.saved.add(scene.word).add(found);
-  else scene.saved = new Set([found]);
+  if (status === "paused") scene.saved = new Set([found]);
+  // One that runs may have been saved on the way, or not; a create does nothing to it.
+  else if (operation !== "create") scene.saved.add(scene.word).add(found);
   scene.word = found;
 }
 
@@ -193,6 +200,17 @@ export async function tidy(agent: Agent, scene: Scene): Promise<void> {
   await agent.rpc.destroySandbox({ sandboxId: scene.other }, OPTIONS);
   await agent.rpc.deleteSnapshot({ name: scene.name }, OPTIONS);
   await assertNothingBut(agent, (await statusOf(agent, scene.id)) === undefined ? [] : [scene.id]);
+}
+
+/** After an operation that came to its end: the scene, running and with nothing besides, or none after a deletion. */
+export async function goOn(agent: Agent, operation: Operation, scene: Scene): Promise<Scene | undefined> {
+  if (operation === "destroy") {
+    await clear(agent, scene);
+    return undefined;
+  }
+  await assertGoesOn(agent, scene, { operation, allowed: allowedAfter(operation, scene).slice(-1) });
+  await tidy(agent, scene);
+  return scene;
 }
 
 /** Deletes all that the scene made, and checks that nothing of it is left on the machine. */

@@ -7,7 +7,17 @@ import { after, before, describe, it } from "node:test";
 import { Chance } from "../soak/chance.ts";
 import { type Agent, newAgent } from "./agent.ts";
 import { Deaths } from "./deaths.ts";
-import { act, clear, machineOf, OPERATIONS, type Operation, prepare, type Scene, stage } from "./scene.ts";
+import {
+  act,
+  clear,
+  goOn,
+  machineOf,
+  OPERATIONS,
+  type Operation,
+  prepare,
+  type Scene,
+  stage,
+} from "./scene.ts";
 
 /** All of them when asked for; else so many, drawn by lot. */
 const LONG = process.env["WRENN_LONG"] === "1";
@@ -52,8 +62,10 @@ describe(`death ahead of any step (seed ${SEED})`, () => {
     agent = await newAgent({}, { watched: true });
     await agent.start();
     await prepare(agent);
+    let former: Scene | undefined;
     for (const operation of OPERATIONS) {
-      const scene = await stage(agent, operation);
+      const scene = await stage(agent, operation, former);
+      former = undefined;
       const sites = await trace(agent, () => act(agent, operation, scene));
       for (const site of sites) {
         all.push({ operation, victim: "agent", site });
@@ -66,7 +78,9 @@ describe(`death ahead of any step (seed ${SEED})`, () => {
         await end(agent, scene, victim);
         for (const site of await trace(agent, () => agent.start())) note({ operation, victim, site });
       }
-      await clear(agent, scene);
+      // One whose machine was to be found dead has nothing more to show.
+      if (victim === "agent that finds a machine dead") await clear(agent, scene);
+      else former = await goOn(agent, operation, scene);
     }
     deaths = new Deaths(agent);
   });
