@@ -9,7 +9,7 @@ import { type Outcome, report } from "./report.ts";
 import { shareSeed } from "./seed.ts";
 import { SIDE_BY_SIDE, type Stage, stagesOf } from "./stages.ts";
 import { CHECK, findSuites, LAB, type Suite } from "./suites.ts";
-import { bundles } from "./together.ts";
+import { batches } from "./together.ts";
 import { runTools } from "./tools.ts";
 
 const USAGE = `usage: ./wrenn test [--list] [--only TEXT] [--lab] [SUITE…]
@@ -123,7 +123,7 @@ function list({ name, files, onRequest }: Suite): void {
 
 /** Runs the files of a stage, some of them together in one process, and reports as it goes. */
 async function runStage({ suites, concurrency }: Stage, signal: AbortSignal): Promise<Outcome> {
-  const processes = bundles(suites, seed.directory);
+  const processes = batches(suites, seed.directory);
   const options = {
     files: processes.map(({ entry }) => entry),
     concurrency,

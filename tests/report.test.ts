@@ -6,7 +6,7 @@ import { Writable } from "node:stream";
 import { after, before, it, run } from "node:test";
 import { report } from "./report.ts";
 import type { Suite } from "./suites.ts";
-import { bundles } from "./together.ts";
+import { batches } from "./together.ts";
 
 let dir = "";
 before(() => {
@@ -53,7 +53,7 @@ async function told(suites: Suite[]) {
       done();
     },
   });
-  const processes = bundles(suites, dir);
+  const processes = batches(suites, dir);
   const files = processes.map(({ entry }) => entry);
   // A file of node:test that runs node:test: what marks it as a child must not reach its children.
   const { NODE_TEST_CONTEXT: context } = process.env;

@@ -5,7 +5,7 @@ import type { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { type Counts, strictCounts } from "./counts.ts";
 import { type Failure, toFailure } from "./failures.ts";
-import type { Bundle } from "./together.ts";
+import type { Batch } from "./together.ts";
 
 export interface Outcome {
   counts: Counts;
@@ -19,16 +19,16 @@ export interface Outcome {
 /** Events that come when it happens; all others wait until the files before theirs are told. */
 const AT_ONCE = new Set(["test:enqueue", "test:dequeue", "test:complete"]);
 
-/** Tells a run of `node:test` over bundles of files to its end, as text; nothing more once it is interrupted. */
+/** Tells a run of `node:test` over batches of files to its end, as text; nothing more once it is interrupted. */
 export async function report(
   events: ReturnType<typeof run>,
-  bundles: readonly Bundle[],
+  batches: readonly Batch[],
   output: NodeJS.WritableStream,
   interrupted?: AbortSignal,
 ): Promise<Outcome> {
-  const files = new Set(bundles.flatMap((bundle) => bundle.files));
+  const files = new Set(batches.flatMap((batch) => batch.files));
   const suiteOf = new Map(
-    bundles.flatMap(({ suite, entry, files }) => [entry, ...files].map((file) => [file, suite] as const)),
+    batches.flatMap(({ suite, entry, files }) => [entry, ...files].map((file) => [file, suite] as const)),
   );
   const took = new Map<string, number>();
   const began = new Map<string, number>();

@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { findSuites } from "./suites.ts";
-import { bundles } from "./together.ts";
+import { batches } from "./together.ts";
 
 const repository = join(import.meta.dirname, "..");
 
-it("every file of every suite is in one bundle, and its module names it", () => {
+it("every file of every suite is in one batch, and its module names it", () => {
   const directory = mkdtempSync(join(tmpdir(), "wrenn-together-"));
   try {
     const suites = findSuites(repository);
-    const made = bundles(suites, directory);
+    const made = batches(suites, directory);
     assert.deepEqual(
       made.flatMap(({ files }) => files).toSorted(),
       suites.flatMap(({ files }) => files).toSorted(),
@@ -31,5 +31,5 @@ it("every file of every suite is in one bundle, and its module names it", () => 
 it("a file that is chosen alone runs by itself", () => {
   const file = join(repository, "tests/e2e/exec.test.ts");
   const suite = { name: "e2e", files: [file], alone: false, onRequest: false };
-  assert.deepEqual(bundles([suite], "/absent"), [{ suite: "e2e", entry: file, files: [file] }]);
+  assert.deepEqual(batches([suite], "/absent"), [{ suite: "e2e", entry: file, files: [file] }]);
 });

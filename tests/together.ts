@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Suite } from "./suites.ts";
 
 /** Files that are run by one process, one after the other. */
-export interface Bundle {
+export interface Batch {
   suite: string;
   /** What Node is given: a member itself, or a module that runs all of them. */
   entry: string;
@@ -25,9 +25,9 @@ const ON_ONE_PLATFORM: readonly (readonly string[])[] = [
 
 const LENT = join(import.meta.dirname, "e2e/lent-platform.ts");
 
-/** Puts the files of suites into bundles, in their order. Modules that run several are written to `directory`. */
-export function bundles(suites: readonly Suite[], directory: string): Bundle[] {
-  const made: Bundle[] = [];
+/** Puts the files of suites into batches, in their order. Modules that run several are written to `directory`. */
+export function batches(suites: readonly Suite[], directory: string): Batch[] {
+  const made: Batch[] = [];
   const add = (suite: string, files: readonly string[], lend = false) => {
     const [first = ""] = files;
     if (files.length === 1) return void made.push({ suite, entry: first, files });

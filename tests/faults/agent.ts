@@ -15,7 +15,6 @@ import {
   DEFAULT_CACHE_DIR,
   LOAD_ONLY,
   NODE_FLAGS,
-  nameOfSources,
   Program,
   SOURCE_ROOT,
 } from "@wrenn/supervisor";
@@ -74,7 +73,7 @@ export async function newAgent(
   const command = [process.execPath, ...NODE_FLAGS, program.main] as const;
   // An agent that is killed writes nothing of what it has compiled.
   await compileSources({
-    sources: nameOfSources(SOURCE_ROOT),
+    sourceRoot: SOURCE_ROOT,
     filled: `${COMPILED}.${watched ? "watched" : "sources"}`,
     command: [...command, LOAD_ONLY],
     env: compiling,

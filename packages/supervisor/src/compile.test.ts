@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { run } from "@wrenn/linux";
 import { LOAD_ONLY } from "./code-cache.ts";
-import { compileSources, nameOfSources } from "./compile.ts";
+import { compileSources } from "./compile.ts";
 import { SOURCE_ROOT } from "./layout.ts";
 
 describe("compileSources()", () => {
@@ -34,7 +34,7 @@ describe("compileSources()", () => {
 
   const compile = (program: string) =>
     compileSources({
-      sources: nameOfSources(root),
+      sourceRoot: root,
       filled: `${codeCache}.sources`,
       command: [
         process.execPath,
@@ -71,9 +71,8 @@ describe("compileSources()", () => {
 
   test("does not count what failed as compiled, and does not fail by it", async () => {
     assert.equal(await compile("process.exit(1)"), false);
-    const sources = nameOfSources(root);
     assert.equal(
-      await compileSources({ sources, filled: `${codeCache}.sources`, command: ["/not/there"] }),
+      await compileSources({ sourceRoot: root, filled: `${codeCache}.sources`, command: ["/not/there"] }),
       false,
     );
     assert.equal(await compile("0"), true);

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { run } from "@wrenn/linux";
 
 export interface CompileOptions {
-  /** What the sources are called now; see {@link nameOfSources}. */
-  sources: string;
+  /** The source tree that holds the daemons. */
+  sourceRoot: string;
   /** The file that says what was compiled last. */
   filled: string;
   /** Compiles them and ends; its arguments are part of what names its result. */
@@ -27,11 +27,11 @@ const COMPILE_MS = 60_000;
  * was not compiled starts nevertheless, and what fails here fails again, and is reported, when it does.
  */
 export async function compileSources(options: CompileOptions): Promise<boolean> {
-  const { sources, filled, command, env, signal } = options;
+  const { sourceRoot, filled, command, env, signal } = options;
   const written = `${filled}.${process.pid}`;
-  const name = nameOf(sources, command);
   try {
     // A change while they are compiled leaves another name than the next start finds.
+    const name = nameOf(sourceRoot, command);
     if ((await readFile(filled, "utf8").catch(() => "")) === name) return true;
     await run(command, { env, cwd: "/", timeoutMs: COMPILE_MS, signal });
     await writeFile(written, name, { mode: 0o600 });
@@ -43,19 +43,18 @@ export async function compileSources(options: CompileOptions): Promise<boolean> 
   }
 }
 
-/** With what compiles them: Node and its arguments, whoever runs it. */
-function nameOf(sources: string, command: readonly string[]): string {
-  const compiler = JSON.stringify([process.version, command.slice(command.lastIndexOf(process.execPath))]);
-  return createHash("sha256").update(compiler).update(sources).digest("hex");
-}
-
 /** What says which packages there are besides the tree's own: what was asked for, and what was installed. */
 const PACKAGES = ["package-lock.json", "node_modules/.package-lock.json"];
 
-/** Names sources by where they lie, how long they are and when they were changed. Takes some 20 ms. */
-export function nameOfSources(sourceRoot: string): string {
-  const hash = createHash("sha256");
-  // One after the other in promises it takes four times as long.
+/**
+ * Names sources by where they lie, how long they are and when they were changed, and what compiles them: Node and its
+ * arguments, whoever runs it.
+ */
+function nameOf(sourceRoot: string, command: readonly string[]): string {
+  const hash = createHash("sha256").update(
+    JSON.stringify([process.version, command.slice(command.lastIndexOf(process.execPath))]),
+  );
+  // 20 ms for a thousand files; one after the other in promises it takes four times as long.
   for (const file of [...globSync("packages/*/src/**/*.ts", { cwd: sourceRoot }).sort(), ...PACKAGES]) {
     const found = statSync(join(sourceRoot, file), { throwIfNoEntry: false });
     hash.update(`${file}\0${found?.size}\0${found?.mtimeMs}\n`);

@@ -5,7 +5,7 @@ import { WrennError } from "@wrenn/core";
 import { Program } from "./bundle/program.ts";
 import { certificateSettings } from "./certificate.ts";
 import { agentCodeCache, bundleDirectory, controlPlaneCodeCache, LOAD_ONLY } from "./code-cache.ts";
-import { compileSources, nameOfSources } from "./compile.ts";
+import { compileSources } from "./compile.ts";
 import type { RuntimeLayout } from "./layout.ts";
 import { MALLOC_SETTINGS, NODE_FLAGS } from "./node-flags.ts";
 import { ManagedProcess } from "./process/managed.ts";
@@ -141,8 +141,8 @@ interface LoadOptions {
 }
 
 /** Fills a code cache, unless it was filled from the same sources before. */
-async function load({ sourceRoot, codeCache, ...rest }: LoadOptions): Promise<void> {
-  await compileSources({ sources: nameOfSources(sourceRoot), filled: `${codeCache}.sources`, ...rest });
+async function load({ codeCache, ...rest }: LoadOptions): Promise<void> {
+  await compileSources({ filled: `${codeCache}.sources`, ...rest });
 }
 
 /** Throws `unavailable` when the sources are readable for root only, which no mount can mend. */

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { WrennError } from "@wrenn/core";
 import { LOAD_ONLY } from "./code-cache.ts";
-import { compileSources, nameOfSources } from "./compile.ts";
+import { compileSources } from "./compile.ts";
 import { dataLayout, logFile, SOURCE_ROOT } from "./layout.ts";
 import { MALLOC_SETTINGS } from "./node-flags.ts";
 import { NOTIFY_FD, parseNotice } from "./notify.ts";
@@ -65,5 +65,5 @@ async function compileSupervisor(): Promise<void> {
   const codeCache = getCompileCacheDir();
   if (codeCache === undefined) return;
   const command = [process.execPath, MAIN, LOAD_ONLY] as const;
-  await compileSources({ sources: nameOfSources(SOURCE_ROOT), filled: `${codeCache}.sources`, command });
+  await compileSources({ sourceRoot: SOURCE_ROOT, filled: `${codeCache}.sources`, command });
 }

@@ -17,8 +17,8 @@ const ajv = new Ajv({
 });
 
 /**
- * The check of a schema; references to named schemas are resolved. It is compiled when it is first used: of all routes'
- * together that takes a third of the control plane's start, and a test compiles each.
+ * The check of a schema; references to named schemas are resolved. It is compiled when it is first used, since all of
+ * them at once would hold up the start; a test compiles each.
  */
 export function compile<T>(schema: object): Validate<T> {
   let check: ValidateFunction<T> | undefined;

@@ -80,6 +80,18 @@ describe("Program", () => {
     assert.equal(await output(some.main), `${join(root, "packages/some/src")}\n`);
   });
 
+  test("can be read by others also when it was made under a strict umask", async () => {
+    const former = process.umask(0o077);
+    try {
+      const some = program();
+      await some.prepare();
+      assert.equal(statSync(some.main).mode & 0o777, 0o644);
+      assert.equal(statSync(bundleDirectory(cacheDir)).mode & 0o777, 0o755);
+    } finally {
+      process.umask(former);
+    }
+  });
+
   test("is bundled anew when a source has changed", async () => {
     await program().prepare();
     write("packages/some/src/other.ts", `export const place: string = "another";`);

@@ -1,10 +1,10 @@
 // What Node is given to run a daemon: its bundle, which is made when its sources have changed, or else its sources.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { bundleDirectory } from "../code-cache.ts";
-import { compileSources, nameOfSources } from "../compile.ts";
+import { compileSources } from "../compile.ts";
 
 const BUNDLER = join(import.meta.dirname, "main.ts");
 
@@ -42,9 +42,12 @@ export class Program {
 
   /** Sees to the bundle. Never rejects: without one the daemon starts from its sources. */
   async prepare(signal?: AbortSignal): Promise<void> {
-    await mkdir(dirname(this.#bundle), { recursive: true, mode: 0o755 }).catch(() => {});
+    const directory = dirname(this.#bundle);
+    await mkdir(directory, { recursive: true }).catch(() => {});
+    // Whatever the umask: the control plane's user reads there.
+    await chmod(directory, 0o755).catch(() => {});
     this.#bundled = await compileSources({
-      sources: nameOfSources(this.#sourceRoot),
+      sourceRoot: this.#sourceRoot,
       filled: `${this.#bundle}.sources`,
       command: [process.execPath, BUNDLER, this.#sourceRoot, this.#entry, this.#bundle],
       signal,
