@@ -23,37 +23,45 @@ const ON_ONE_PLATFORM: readonly (readonly string[])[] = [
   ["sandboxes", "confinement", "guest", "machine-death", "console"],
 ];
 
-const LENT = join(import.meta.dirname, "e2e/lent-platform.ts");
+/** What the files of a process share beyond it: a function that begins it and returns what ends it. */
+interface Common {
+  module: string;
+  begin: string;
+}
+const PLATFORM: Common = { module: join(import.meta.dirname, "e2e/lent-platform.ts"), begin: "lend" };
+const COMMON: Readonly<Record<string, Common>> = {
+  db: { module: join(import.meta.dirname, "db/database.ts"), begin: "keepServer" },
+};
 
 /** Puts the files of suites into batches, in their order. Modules that run several are written to `directory`. */
 export function batches(suites: readonly Suite[], directory: string): Batch[] {
   const made: Batch[] = [];
-  const add = (suite: string, files: readonly string[], lend = false) => {
+  const add = (suite: string, files: readonly string[], common?: Common) => {
     const [first = ""] = files;
     if (files.length === 1) return void made.push({ suite, entry: first, files });
     const entry = join(directory, `${suite}-${made.length}.test.mjs`);
-    writeFileSync(entry, moduleOf(files, lend));
+    writeFileSync(entry, moduleOf(files, common));
     made.push({ suite, entry, files });
   };
   for (const { name, files } of suites) {
-    if (name === "e2e") for (const { members, lend } of groupsOf(files)) add(name, members, lend);
-    else for (const members of chunksOf(files, AT_A_TIME[name] ?? 1)) add(name, members);
+    if (name === "e2e") for (const members of groupsOf(files)) add(name, members, PLATFORM);
+    else for (const members of chunksOf(files, AT_A_TIME[name] ?? 1)) add(name, members, COMMON[name]);
   }
   return made;
 }
 
 /** Groups of those that are among the files, each where the first of it stands. */
-function groupsOf(files: readonly string[]): { members: string[]; lend: boolean }[] {
+function groupsOf(files: readonly string[]): string[][] {
   const named = (names: readonly string[], file: string) =>
     names.some((name) => file.endsWith(`/tests/e2e/${name}.test.ts`));
-  const groups: { members: string[]; lend: boolean }[] = [];
+  const groups: string[][] = [];
   const done = new Set<string>();
   for (const file of files) {
     if (done.has(file)) continue;
     const names = ON_ONE_PLATFORM.find((each) => named(each, file));
     const members = names ? files.filter((other) => named(names, other)) : [file];
     for (const member of members) done.add(member);
-    groups.push({ members, lend: members.length > 1 });
+    groups.push(members);
   }
   return groups;
 }
@@ -79,12 +87,12 @@ function chunksOf(files: readonly string[], size: number): string[][] {
  * A module with a suite for each file, which holds what the file says at its top: its hooks are then for its own tests
  * alone. The names of these suites are the files' paths.
  */
-function moduleOf(files: readonly string[], lend: boolean): string {
+function moduleOf(files: readonly string[], common: Common | undefined): string {
   const suite = (file: string) =>
     `  describe(${JSON.stringify(file)}, async () => void (await import(${JSON.stringify(file)})));\n`;
-  const lent = lend ? `import { lend } from ${JSON.stringify(LENT)};\n` : "";
+  const begin = common ? `import { ${common.begin} as begin } from ${JSON.stringify(common.module)};\n` : "";
   return `import { after, describe } from "node:test";
-${lent}describe("in one process", () => {
-${lend ? "  after(lend());\n" : ""}${files.map(suite).join("")}});
+${begin}describe("in one process", () => {
+${common ? "  after(begin());\n" : ""}${files.map(suite).join("")}});
 `;
 }

@@ -14,9 +14,15 @@ export interface TestDatabase extends AsyncDisposable {
   db: Db;
 }
 
-/** Test files of one process share a server; the last one to dispose stops it. */
+/** Test files of one process share a server; the last one to dispose stops it, unless it is kept. */
 let server: Promise<PostgresServer> | undefined;
 let users = 0;
+
+/** From now on the server stays for files that come, until the function is called that comes back. */
+export function keepServer(): () => Promise<void> {
+  users += 1;
+  return release;
+}
 
 /** A fresh database with the current schema. Dispose it in `after`. */
 export async function testDatabase(): Promise<TestDatabase> {
@@ -27,7 +33,11 @@ export async function testDatabase(): Promise<TestDatabase> {
   await execute(running.url, `create database ${name} template ${TEMPLATE}`);
   const url = running.databaseUrl(name);
   const db = connectDatabase({ url, onIdleError: () => undefined });
-  return { url, db, [Symbol.asyncDispose]: () => dispose(db, running) };
+  const dispose = async () => {
+    await db.destroy();
+    await release();
+  };
+  return { url, db, [Symbol.asyncDispose]: dispose };
 }
 
 async function startMigrated(): Promise<PostgresServer> {
@@ -47,12 +57,12 @@ async function makeMigrated(): Promise<PostgresServer> {
   return started;
 }
 
-async function dispose(db: Db, running: PostgresServer): Promise<void> {
-  await db.destroy();
+async function release(): Promise<void> {
   users -= 1;
   if (users > 0) return;
+  const running = await server?.catch(() => undefined);
   server = undefined;
-  await running.stop();
+  await running?.stop();
 }
 
 async function execute(url: string, statement: string): Promise<void> {
