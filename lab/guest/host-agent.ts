@@ -35,6 +35,12 @@ const SETTINGS = {
   NODE_COMPILE_CACHE: `${INSIDE.store}/compile-cache`,
 };
 
+/**
+ * Code that a program makes while it runs is translated anew by the emulator, and compilers run ten times as long in there:
+ * so V8 interprets.
+ */
+const NODE_FLAGS = ["--no-sparkplug", "--no-maglev", "--no-opt", "--max-lazy", "--single-threaded"];
+
 /** Choices of whoever starts the lab, which are the host agent's own settings. */
 const PASSED_ON = ["WRENN_MEMORY", "WRENN_VMM", "WRENN_ROOTFS", "WRENN_LOG_LEVEL"];
 
@@ -111,7 +117,8 @@ export function hostAddress(lab: LabRecord): string {
 
 /** A process that goes on when nobody listens any more. The shell in between only opens the log. */
 async function spawnInLab(guest: LabGuest, envs: Record<string, string>): Promise<number> {
-  const argv = ["sh", "-c", 'exec "$@" >>"$LOG" 2>&1', "sh", INSIDE.node, `${INSIDE.code}/${HOST_AGENT}`];
+  const program = [INSIDE.node, ...NODE_FLAGS, `${INSIDE.code}/${HOST_AGENT}`];
+  const argv = ["sh", "-c", 'exec "$@" >>"$LOG" 2>&1', "sh", ...program];
   const [cmd = "", ...args] = argv;
   const hangUp = new AbortController();
   const events = guest.client.process.start(
