@@ -17,32 +17,30 @@ const MIB = 1024 * 1024;
 const MAX_SHARE = 0.15;
 
 /**
- * Holds that many MiB, each page another one, and answers SIGUSR1 with a sum over all pages: of each eighth MiB every byte,
- * of the others one of each page, for an emulated guest takes half a minute to sum up all of them.
+ * Holds that many MiB, and answers SIGUSR1 with a sum over all pages: of each eighth MiB every byte, of the others one of
+ * each page, for an emulated guest takes half a minute to sum up all of them. In Perl, as the witness.
  */
 const HOLDER = `
-import os, signal, sys, time, zlib
-count = int(sys.argv[1])
-block = bytearray(os.urandom(1 << 20))
-held = []
-for i in range(count):
-    block[0:4] = i.to_bytes(4, "big")
-    held.append(bytes(block))
-def answer(*_):
-    total = 0
-    for at, part in enumerate(held): total = zlib.crc32(part[::1 if at % 8 == 0 else 4096], total)
-    with open("/tmp/sum.new", "w") as file: file.write(str(total))
-    os.rename("/tmp/sum.new", "/tmp/sum")
-signal.signal(signal.SIGUSR1, answer)
-with open("/tmp/holder.new", "w") as file: file.write(str(os.getpid()))
-os.rename("/tmp/holder.new", "/tmp/holder")
-while True: time.sleep(1)
+use Digest::MD5;
+my $count = shift;
+open my $random, "<:raw", "/dev/urandom" or die $!;
+read($random, my $block, 1 << 20) == 1 << 20 or die $!;
+my @held;
+for my $at (0 .. $count - 1) { substr($block, 0, 4) = pack "N", $at; push @held, $block }
+sub tell_to { open my $to, ">", "$_[0].new" or die $!; print $to $_[1]; close $to or die $!; rename "$_[0].new", $_[0] }
+$SIG{USR1} = sub {
+  my $sum = Digest::MD5->new;
+  for my $at (0 .. $#held) { $sum->add($at % 8 ? unpack "(ax4095)*", $held[$at] : $held[$at]) }
+  tell_to("/tmp/sum", $sum->hexdigest);
+};
+tell_to("/tmp/holder", $$);
+while (1) { sleep 1 }
 `;
 const hold = (client: WrennClient, id: string, mib: number) =>
   sh(
     client,
     id,
-    `python3 -c "$HOLDER" ${mib} >/tmp/holder.log 2>&1 & until [ -e /tmp/holder ]; do sleep 0.05; done`,
+    `perl -e "$HOLDER" ${mib} >/tmp/holder.log 2>&1 & until [ -e /tmp/holder ]; do sleep 0.05; done`,
     { HOLDER },
   );
 const sumOf = (client: WrennClient, id: string) =>
@@ -94,7 +92,7 @@ describe("memory that arrives while its guest runs", () => {
     await client.sandboxes.delete(id);
   });
 
-  it("loses nothing when it is paused, forked or saved before it is all there", async () => {
+  it("loses nothing when it is paused, forked, saved or taken back before it is all there", async () => {
     const { id } = await platform.sandbox({ timeout_sec: 0 });
     const witness = await startWitness(client, id);
     await hold(client, id, 64);
@@ -102,16 +100,29 @@ describe("memory that arrives while its guest runs", () => {
     for (let generation = 0; generation < 3; generation++) {
       await client.sandboxes.pause(id);
       await client.sandboxes.resume(id);
-      await sh(client, id, `echo ${generation} >> /dev/shm/log`);
+      await sh(client, id, `echo ${generation} | tee -a /home/user/log >> /dev/shm/log`);
     }
     const [fork] = await client.sandboxes.fork(id);
     assert.ok(fork);
     await client.snapshots.create({ sandbox_id: id, name: "midway" });
     const copy = await client.sandboxes.create({ template: "midway", timeout_sec: 0 });
-    for (const each of [id, fork.id, copy.id]) {
-      assert.equal(await sumOf(client, each), sum, each);
-      assert.equal(await sh(client, each, "cat /dev/shm/log"), "0\n1\n2");
-      assertWentOn(witness, await askWitness(client, each), each);
+    const assertWhole = async (each: string, what: string) => {
+      assert.equal(await sumOf(client, each), sum, what);
+      assert.equal(await sh(client, each, "cat /dev/shm/log /home/user/log"), "0\n1\n2\n0\n1\n2", what);
+      assertWentOn(witness, await askWitness(client, each), what);
+    };
+    await assertWhole(id, "the source");
+    await assertWhole(fork.id, "its fork");
+    await assertWhole(copy.id, "a sandbox from its snapshot");
+    for (const status of ["running", "paused"] as const) {
+      await sh(
+        client,
+        id,
+        "echo later | tee -a /home/user/log > /dev/shm/log; kill $(cat /tmp/pid) $(cat /tmp/holder)",
+      );
+      if (status === "paused") await client.sandboxes.pause(id);
+      await client.sandboxes.restore(id, { snapshot: "midway" });
+      await assertWhole(id, `taken back while ${status}`);
     }
     for (const each of [id, fork.id, copy.id]) await client.sandboxes.delete(each);
     await client.snapshots.delete("midway");

@@ -34,12 +34,6 @@ const machinesOf = (id: string) =>
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof WrennApiError && error.code === code;
 
-/** What has little to do with memory runs once; with memory that arrives lazily again only when WRENN_LONG asks for it. */
-const isShort = process.env["WRENN_MEMORY"] === "lazy" && !process.env["WRENN_LONG"];
-function more(name: string, work: () => Promise<void>): void {
-  if (!isShort) it(name, work);
-}
-
 /** What distinguishes a machine from its copies. */
 const IDENTITY =
   "cat /proc/sys/kernel/random/uuid /etc/machine-id; hostname; head -c 16 /dev/urandom | od -An -tx1";
@@ -68,7 +62,7 @@ describe("pause and resume", () => {
       assert.equal(await sh(client, id, "cat /home/user/log"), "1\n2\n3");
     }));
 
-  more("the clock is right afterwards", () =>
+  it("the clock is right afterwards", () =>
     withSandbox(async (id) => {
       await client.sandboxes.pause(id);
       await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -77,10 +71,9 @@ describe("pause and resume", () => {
       const inside = Number(await sh(client, id, "date +%s%3N"));
       const latest = Date.now();
       assert.ok(inside > earliest - 500 && inside < latest + 500, `${earliest} ≤ ${inside} ≤ ${latest}`);
-    }),
-  );
+    }));
 
-  more("a cold resume boots from the saved disk: files are there, processes are not", () =>
+  it("a cold resume boots from the saved disk: files are there, processes are not", () =>
     withSandbox(async (id) => {
       await startWitness(client, id);
       await sh(client, id, "echo kept > /home/user/kept");
@@ -91,10 +84,9 @@ describe("pause and resume", () => {
         await sh(client, id, "kill -0 $(cat /tmp/pid) 2>/dev/null && echo alive || echo gone"),
         "gone",
       );
-    }),
-  );
+    }));
 
-  more("statuses that do not allow it are refused, and deletion works from paused", () =>
+  it("statuses that do not allow it are refused, and deletion works from paused", () =>
     withSandbox(async (id) => {
       await assert.rejects(client.sandboxes.resume(id), refusedWith("invalid_state"));
       await client.sandboxes.pause(id);
@@ -104,10 +96,9 @@ describe("pause and resume", () => {
       await client.sandboxes.delete(id);
       assert.equal((await client.sandboxes.get(id)).status, "stopped");
       await assert.rejects(client.sandboxes.resume(id), refusedWith("invalid_state"));
-    }),
-  );
+    }));
 
-  more("happen by themselves: a time-out pauses, and nothing is lost", () =>
+  it("happen by themselves: a time-out pauses, and nothing is lost", () =>
     withSandbox(
       async (id) => {
         assert.equal((await client.sandboxes.get(id)).on_timeout, "pause", "the default where the host can");
@@ -124,8 +115,7 @@ describe("pause and resume", () => {
         assertWentOn(witness, await askWitness(client, id), "after the time-out");
       },
       { timeout_sec: 4 },
-    ),
-  );
+    ));
 });
 
 describe("fork", () => {
@@ -164,7 +154,7 @@ describe("fork", () => {
       }
     }));
 
-  more("beyond the quota makes none", () =>
+  it("beyond the quota makes none", () =>
     withSandbox(async (id) => {
       await assert.rejects(client.sandboxes.fork(id, { count: 5 }), refusedWith("capacity"));
       const running = await Array.fromAsync(client.sandboxes.list({ status: "running" }));
@@ -172,8 +162,7 @@ describe("fork", () => {
         running.map((sandbox) => sandbox.id),
         [id],
       );
-    }),
-  );
+    }));
 });
 
 describe("named snapshots", () => {
@@ -206,7 +195,7 @@ describe("named snapshots", () => {
     }
   });
 
-  more("can be overwritten while paused sandboxes need the old content", () =>
+  it("can be overwritten while paused sandboxes need the old content", () =>
     withSandbox(async (id) => {
       const old = await startWitness(client, id);
       await client.snapshots.create({ sandbox_id: id, name: "point" });
@@ -233,8 +222,7 @@ describe("named snapshots", () => {
         await client.sandboxes.delete(user.id);
         await client.snapshots.delete("point");
       }
-    }),
-  );
+    }));
 
   it("take a sandbox back to where it was, running or paused", () =>
     withSandbox(async (id) => {
@@ -254,7 +242,7 @@ describe("named snapshots", () => {
       await client.snapshots.delete("back");
     }));
 
-  more("belong to their owner", () =>
+  it("belong to their owner", () =>
     withSandbox(async (id) => {
       await client.snapshots.create({ sandbox_id: id, name: "private" });
       const { key } = await client.keys.create({ name: "stranger", owner: "stranger" });
@@ -267,12 +255,11 @@ describe("named snapshots", () => {
       await assert.rejects(stranger.sandboxes.restore(id, { snapshot: "private" }), refusedWith("not_found"));
       await assert.rejects(stranger.storage(), refusedWith("forbidden"));
       await client.snapshots.delete("private");
-    }),
-  );
+    }));
 });
 
 describe("the command line", () => {
-  more("saves, copies, brings back and shows", () =>
+  it("saves, copies, brings back and shows", () =>
     withSandbox(async (id) => {
       const witness = await startWitness(client, id);
       const wrenn = async (...args: string[]) => {
@@ -295,6 +282,5 @@ describe("the command line", () => {
       assertWentOn(witness, await askWitness(client, id), "restored");
       await wrenn("snapshot", "rm", "cli");
       assert.doesNotMatch(await wrenn("snapshot", "ls"), /^cli/m);
-    }),
-  );
+    }));
 });
