@@ -10,7 +10,7 @@ import { decodeHeader, livePages } from "@wrenn/snapshot";
 import { residentGuestBytes } from "../../bench/resident.ts";
 import { type Platform, startPlatform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
-import { askWitness, assertWentOn, sh, startWitness } from "./witness.ts";
+import { askWitness, assertWentOn, sh, startWitness, type Testimony } from "./witness.ts";
 
 const MIB = 1024 * 1024;
 /** Of the memory in use, what may have been loaded when the first exec is answered. */
@@ -92,69 +92,73 @@ describe("memory that arrives while its guest runs", () => {
     await client.sandboxes.delete(id);
   });
 
-  it("loses nothing when it is paused, forked, saved or taken back before it is all there", async () => {
-    const { id } = await platform.sandbox({ timeout_sec: 0 });
-    const witness = await startWitness(client, id);
-    await hold(client, id, 64);
-    const sum = await sumOf(client, id);
-    for (let generation = 0; generation < 3; generation++) {
+  describe("in a sandbox with a witness and 64 MiB", () => {
+    let id: string;
+    let witness: Testimony;
+    let sum: string;
+    before(async () => {
+      ({ id } = await platform.sandbox({ timeout_sec: 0 }));
+      witness = await startWitness(client, id);
+      await hold(client, id, 64);
+      sum = await sumOf(client, id);
+    });
+    after(() => client.sandboxes.delete(id));
+
+    it("loses nothing when it is paused, forked, saved or taken back before it is all there", async () => {
+      for (let generation = 0; generation < 3; generation++) {
+        await client.sandboxes.pause(id);
+        await client.sandboxes.resume(id);
+        await sh(client, id, `echo ${generation} | tee -a /home/user/log >> /dev/shm/log`);
+      }
+      const [fork] = await client.sandboxes.fork(id);
+      assert.ok(fork);
+      await client.snapshots.create({ sandbox_id: id, name: "midway" });
+      const copy = await client.sandboxes.create({ template: "midway", timeout_sec: 0 });
+      const assertWhole = async (each: string, what: string) => {
+        assert.equal(await sumOf(client, each), sum, what);
+        assert.equal(await sh(client, each, "cat /dev/shm/log /home/user/log"), "0\n1\n2\n0\n1\n2", what);
+        assertWentOn(witness, await askWitness(client, each), what);
+      };
+      await assertWhole(id, "the source");
+      await assertWhole(fork.id, "its fork");
+      await assertWhole(copy.id, "a sandbox from its snapshot");
+      for (const status of ["running", "paused"] as const) {
+        await sh(
+          client,
+          id,
+          "echo later | tee -a /home/user/log > /dev/shm/log; kill $(cat /tmp/pid) $(cat /tmp/holder)",
+        );
+        if (status === "paused") await client.sandboxes.pause(id);
+        await client.sandboxes.restore(id, { snapshot: "midway" });
+        await assertWhole(id, `taken back while ${status}`);
+      }
+      for (const each of [fork.id, copy.id]) await client.sandboxes.delete(each);
+      await client.snapshots.delete("midway");
+    });
+
+    it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
       await client.sandboxes.pause(id);
       await client.sandboxes.resume(id);
-      await sh(client, id, `echo ${generation} | tee -a /home/user/log >> /dev/shm/log`);
-    }
-    const [fork] = await client.sandboxes.fork(id);
-    assert.ok(fork);
-    await client.snapshots.create({ sandbox_id: id, name: "midway" });
-    const copy = await client.sandboxes.create({ template: "midway", timeout_sec: 0 });
-    const assertWhole = async (each: string, what: string) => {
-      assert.equal(await sumOf(client, each), sum, what);
-      assert.equal(await sh(client, each, "cat /dev/shm/log /home/user/log"), "0\n1\n2\n0\n1\n2", what);
-      assertWentOn(witness, await askWitness(client, each), what);
-    };
-    await assertWhole(id, "the source");
-    await assertWhole(fork.id, "its fork");
-    await assertWhole(copy.id, "a sandbox from its snapshot");
-    for (const status of ["running", "paused"] as const) {
-      await sh(
-        client,
-        id,
-        "echo later | tee -a /home/user/log > /dev/shm/log; kill $(cat /tmp/pid) $(cat /tmp/holder)",
+      const [agent] = pidsOf(
+        (argv, environment) =>
+          argv[0] === "wrenn-host-agent" && environment.includes(`WRENN_DATA_DIR=${platform.dataDir}`),
       );
-      if (status === "paused") await client.sandboxes.pause(id);
-      await client.sandboxes.restore(id, { snapshot: "midway" });
-      await assertWhole(id, `taken back while ${status}`);
-    }
-    for (const each of [id, fork.id, copy.id]) await client.sandboxes.delete(each);
-    await client.snapshots.delete("midway");
-  });
-
-  it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
-    const { id } = await platform.sandbox({ timeout_sec: 0 });
-    const witness = await startWitness(client, id);
-    await hold(client, id, 64);
-    const sum = await sumOf(client, id);
-    await client.sandboxes.pause(id);
-    await client.sandboxes.resume(id);
-    const [agent] = pidsOf(
-      (argv, environment) =>
-        argv[0] === "wrenn-host-agent" && environment.includes(`WRENN_DATA_DIR=${platform.dataDir}`),
-    );
-    assert.ok(agent);
-    process.kill(agent, "SIGKILL");
-    const deadline = Date.now() + 60_000;
-    let { status } = await client.sandboxes.get(id);
-    while (status !== "stopped") {
-      assert.ok(Date.now() < deadline, `still ${status}`);
-      await delay(50);
-      ({ status } = await client.sandboxes.get(id));
-    }
-    assert.deepEqual(
-      pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id)),
-      [],
-    );
-    await client.sandboxes.resume(id);
-    assert.equal(await sumOf(client, id), sum);
-    assertWentOn(witness, await askWitness(client, id), "from its last generation");
-    await client.sandboxes.delete(id);
+      assert.ok(agent);
+      process.kill(agent, "SIGKILL");
+      const deadline = Date.now() + 60_000;
+      let { status } = await client.sandboxes.get(id);
+      while (status !== "stopped") {
+        assert.ok(Date.now() < deadline, `still ${status}`);
+        await delay(50);
+        ({ status } = await client.sandboxes.get(id));
+      }
+      assert.deepEqual(
+        pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id)),
+        [],
+      );
+      await client.sandboxes.resume(id);
+      assert.equal(await sumOf(client, id), sum);
+      assertWentOn(witness, await askWitness(client, id), "from its last generation");
+    });
   });
 });
