@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { copyTree } from "../seed.ts";
+import { whenToldToEnd } from "../told-to-end.ts";
 
 export interface PostgresServer {
   /** URL of the database `postgres` on this server. */
@@ -46,13 +47,18 @@ export async function startPostgres(kept?: string): Promise<PostgresServer> {
     if (kept === undefined) await finished(launch(join(bin, "initdb"), initdb, account));
     else copyTree(kept, data);
     const server = launch(join(bin, "postgres"), serverArguments(data, dir), account);
+    const forget = whenToldToEnd(() => stop(server, dir));
     const url = (name: string) => `postgres://postgres@localhost/${name}?host=${encodeURIComponent(dir)}`;
     await ready(server, url("postgres"));
     return {
       url: url("postgres"),
       databaseUrl: url,
-      stop: () => stop(server, dir),
+      stop: async () => {
+        forget();
+        await stop(server, dir);
+      },
       keep: async (path) => {
+        forget();
         await ended(server, "SIGINT");
         copyTree(data, path);
         await rm(dir, { recursive: true, force: true });

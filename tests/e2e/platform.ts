@@ -1,11 +1,11 @@
 // A platform of its own for a test file: `./wrenn up` on a free port and a new data directory, taken down afterwards.
-import { spawn, spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Sandbox, WrennClient } from "@wrenn/sdk";
 import { harvest, plant } from "../seed.ts";
+import { whenToldToEnd } from "../told-to-end.ts";
 import { plantCluster } from "./cluster.ts";
 
 export const REPOSITORY: string = join(import.meta.dirname, "../..");
@@ -57,22 +57,8 @@ export interface WrennOptions {
 /** Bringing it up includes preparing the guest where the machine has no cache yet. */
 const UP_TIMEOUT_MS = 10 * 60_000;
 
-/** Data directories of the platforms that this file has up. */
-const ours = new Set<string>();
-
-// A file that is told to end, by its deadline or by Ctrl-C, takes down what it has up: nobody else would. It may be told
-// twice, by a terminal and by the runner.
-for (const [signal, status] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const)
-  process.on(signal, () => {
-    for (const dataDir of ours) {
-      const { status: down } = spawnSync(join(REPOSITORY, "wrenn"), ["down", "--data-dir", dataDir]);
-      if (down === 0) rmSync(dataDir, { recursive: true, force: true });
-    }
-    process.exit(status);
-  });
+/** Makes forget the platforms that this process has up, by their data directories. */
+const ours = new Map<string, () => void>();
 
 /** Starts a platform and waits until the template `minimal` can be used. */
 export async function startPlatform(env: Record<string, string> = {}): Promise<Platform> {
@@ -88,7 +74,11 @@ export async function startPlatform(env: Record<string, string> = {}): Promise<P
 
 /** `./wrenn up --detach` for a data directory; a free port by default. */
 export async function up(dataDir: string, env: Record<string, string> = {}): Promise<void> {
-  ours.add(dataDir);
+  if (!ours.has(dataDir))
+    ours.set(
+      dataDir,
+      whenToldToEnd(() => takeDown(dataDir)),
+    );
   const args = ["up", "--detach", "--data-dir", dataDir, "--listen", "127.0.0.1:0"];
   const result = await runWrenn(args, { env, signal: AbortSignal.timeout(UP_TIMEOUT_MS) });
   if (result.status !== 0) throw new Error(`wrenn up failed (${result.status}):\n${result.stderr}`);
@@ -110,13 +100,17 @@ export async function attach(dataDir: string): Promise<Platform> {
     wrenn: (args, options = {}) =>
       runWrenn(args, { ...options, env: { WRENN_URL: instance.url, WRENN_API_KEY: key, ...options.env } }),
     sandbox: (request = {}) => client.sandboxes.create({ template: "minimal", ...request }),
-    stop: async () => {
-      const result = await runWrenn(["down", "--data-dir", dataDir]);
-      if (result.status !== 0) throw new Error(`wrenn down failed (${result.status}):\n${result.stderr}`);
-      ours.delete(dataDir);
-      await rm(dataDir, { recursive: true, force: true });
-    },
+    stop: () => takeDown(dataDir),
   };
+}
+
+/** Ends what runs on a data directory, and removes it. */
+async function takeDown(dataDir: string): Promise<void> {
+  const result = await runWrenn(["down", "--data-dir", dataDir]);
+  if (result.status !== 0) throw new Error(`wrenn down failed (${result.status}):\n${result.stderr}`);
+  ours.get(dataDir)?.();
+  ours.delete(dataDir);
+  await rm(dataDir, { recursive: true, force: true });
 }
 
 /** Runs `./wrenn` to its end. */

@@ -19,6 +19,7 @@ import {
   SOURCE_ROOT,
 } from "@wrenn/supervisor";
 import { plant } from "../seed.ts";
+import { whenToldToEnd } from "../told-to-end.ts";
 import { STEP_FILE_VARIABLE, STEPS_PRELOAD } from "./steps.ts";
 
 export type Rpc = Client<typeof HostAgentService>;
@@ -79,6 +80,7 @@ export async function newAgent(
     env: compiling,
   });
   let child: ChildProcess | undefined;
+  let isGone = false;
   let exit: Promise<string | null> = Promise.resolve(null);
   const transport = () =>
     createConnectTransport({ httpVersion: "1.1", baseUrl: "http://agent", nodeOptions: { socketPath } });
@@ -89,6 +91,7 @@ export async function newAgent(
     stepFile,
     rpc: createClient(HostAgentService, transport()),
     async start() {
+      if (isGone) throw new Error("this host agent has been disposed of");
       const log = openSync(logFile, "a");
       const preload = watched ? [STEPS_PRELOAD] : [];
       child = spawn(command[0], [...preload, ...command.slice(1)], {
@@ -115,6 +118,8 @@ export async function newAgent(
     },
     log: () => readFileSync(logFile, "utf8").split("\n").slice(-12).join("\n"),
     async [Symbol.asyncDispose]() {
+      isGone = true;
+      forget();
       await agent.stop("SIGKILL");
       await sweepBlock({ block, cgroups: detectCgroups() });
       rmSync(runDir, { recursive: true, force: true });
@@ -122,6 +127,7 @@ export async function newAgent(
       await releaseBlock(claim);
     },
   };
+  const forget = whenToldToEnd(async () => await agent[Symbol.asyncDispose]());
   return agent;
 }
 

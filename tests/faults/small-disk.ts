@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, trunca
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError, run } from "@wrenn/linux";
+import { whenToldToEnd } from "../told-to-end.ts";
 
 const TIMEOUT_MS = 60_000;
 const FILLER = "filler";
@@ -28,7 +29,7 @@ export async function smallDisk(bytes: number): Promise<SmallDisk> {
   await run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", file], { timeoutMs: TIMEOUT_MS });
   await run(["mount", "-o", "loop", file, path], { timeoutMs: TIMEOUT_MS });
   const filler = join(path, FILLER);
-  return {
+  const disk: SmallDisk = {
     path,
     async fill(leave) {
       const { bavail, bsize } = statfsSync(path);
@@ -45,10 +46,13 @@ export async function smallDisk(bytes: number): Promise<SmallDisk> {
       rmSync(filler, { force: true });
     },
     async [Symbol.asyncDispose]() {
+      forget();
       await run(["umount", path], { timeoutMs: TIMEOUT_MS });
       rmSync(dir, { recursive: true });
     },
   };
+  const forget = whenToldToEnd(async () => await disk[Symbol.asyncDispose]());
+  return disk;
 }
 
 /** Whether there was still that much. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startLab } from "../../lab/lab.ts";
 import { endLab } from "../../lab/machine/boot.ts";
+import { whenToldToEnd } from "../told-to-end.ts";
 
 const DIR = "WRENN_LAB_DIR";
 
@@ -20,15 +21,15 @@ export async function beginLab(): Promise<() => Promise<void>> {
   const say = (line: string) => void process.stdout.write(`lab: ${line}\n`);
   const starting = startLab({ dir, cacheDir, say, firecracker, signal: interrupted.signal });
   const giveBack = async () => {
+    forget();
     const lab = await starting.catch(() => undefined);
     if (lab !== undefined) await endLab(lab.record);
     await rm(dir, { recursive: true, force: true });
   };
-  const interrupt = () => {
+  const forget = whenToldToEnd(async () => {
     interrupted.abort(new Error("interrupted"));
-    void giveBack().finally(() => process.exit(1));
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
+    await giveBack();
+  });
   try {
     await starting;
   } catch (reason) {
