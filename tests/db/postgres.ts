@@ -22,7 +22,7 @@ export interface PostgresServer {
 /** As Linux distributions mount it; see tmpfs(5) and statfs(2). */
 const MEMORY = "/dev/shm";
 const TMPFS_MAGIC = 0x01021994;
-/** What must be free there: a server has 50 MiB, and 10 for each database that is made in it, `bytes`. */
+/** What must be free there: a server begins with 47 MiB, and each database in it adds its own, `bytes`. */
 const ROOM = 1 << 30;
 
 interface Account {
@@ -156,7 +156,7 @@ async function stop(server: ChildProcess, dir: string): Promise<void> {
 }
 
 async function ended(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (server.exitCode !== null) return;
+  if (server.exitCode !== null || server.signalCode !== null) return;
   const gone = once(server, "exit");
   server.kill(signal);
   await gone;

@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { borrowPlatform } from "./lent-platform.ts";
 import type { Platform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
+import { untilStatus } from "./until-status.ts";
 
 const MIB = 1024 * 1024;
 
@@ -235,13 +235,7 @@ describe("streaming exec over the WebSocket", () => {
     assert.ok(pid);
     process.kill(pid, "SIGKILL");
     await assert.rejects(running.wait());
-    const deadline = Date.now() + 60_000;
-    let shown = await platform.client.sandboxes.get(victim.id);
-    while (shown.status === "running" && Date.now() < deadline) {
-      await delay(50);
-      shown = await platform.client.sandboxes.get(victim.id);
-    }
-    assert.equal(shown.status, "stopped");
+    await untilStatus(platform.client, victim.id, "stopped");
   });
 });
 

@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import type { WrennClient } from "@wrenn/sdk";
 import { decodeHeader, livePages } from "@wrenn/snapshot";
 import { residentGuestBytes } from "../../bench/resident.ts";
 import { type Platform, startPlatform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
-import { askWitness, assertWentOn, sh, startWitness, type Testimony } from "./witness.ts";
+import { untilStatus } from "./until-status.ts";
+import { askWitness, assertDistinct, assertWentOn, sh, startWitness, type Testimony } from "./witness.ts";
 
 const MIB = 1024 * 1024;
 /** Of the memory in use, what may have been loaded when the first exec is answered. */
@@ -122,6 +122,7 @@ describe("memory that arrives while its guest runs", () => {
       await assertWhole(id, "the source");
       await assertWhole(fork.id, "its fork");
       await assertWhole(copy.id, "a sandbox from its snapshot");
+      await assertDistinct(client, [id, fork.id, copy.id]);
       for (const status of ["running", "paused"] as const) {
         await sh(
           client,
@@ -132,8 +133,14 @@ describe("memory that arrives while its guest runs", () => {
         await client.sandboxes.restore(id, { snapshot: "midway" });
         await assertWhole(id, `taken back while ${status}`);
       }
-      for (const each of [fork.id, copy.id]) await client.sandboxes.delete(each);
+      await client.sandboxes.delete(fork.id);
       await client.snapshots.delete("midway");
+      await client.sandboxes.pause(copy.id);
+      await client.sandboxes.resume(copy.id);
+      await assertWhole(copy.id, "without its snapshot");
+      await client.sandboxes.restore(copy.id, { snapshot: "minimal" });
+      assert.equal(await sh(client, copy.id, "ls /home/user/log 2>/dev/null || echo none"), "none");
+      await client.sandboxes.delete(copy.id);
     });
 
     it("ends a machine whose host agent died before all was there; its last generation is whole", async () => {
@@ -145,13 +152,7 @@ describe("memory that arrives while its guest runs", () => {
       );
       assert.ok(agent);
       process.kill(agent, "SIGKILL");
-      const deadline = Date.now() + 60_000;
-      let { status } = await client.sandboxes.get(id);
-      while (status !== "stopped") {
-        assert.ok(Date.now() < deadline, `still ${status}`);
-        await delay(50);
-        ({ status } = await client.sandboxes.get(id));
-      }
+      await untilStatus(client, id, "stopped");
       assert.deepEqual(
         pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id)),
         [],

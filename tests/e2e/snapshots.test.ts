@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { WrennApiError, WrennClient } from "@wrenn/sdk";
 import { type Platform, startPlatform } from "./platform.ts";
 import { pidsOf } from "./processes.ts";
-import { askWitness, assertWentOn, sh, startWitness } from "./witness.ts";
+import { untilStatus } from "./until-status.ts";
+import { askWitness, assertDistinct, assertWentOn, sh, startWitness } from "./witness.ts";
 
 let platform: Platform;
 let client: WrennClient;
@@ -33,10 +33,6 @@ const machinesOf = (id: string) =>
 
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof WrennApiError && error.code === code;
-
-/** What distinguishes a machine from its copies. */
-const IDENTITY =
-  "cat /proc/sys/kernel/random/uuid /etc/machine-id; hostname; head -c 16 /dev/urandom | od -An -tx1";
 
 describe("pause and resume", () => {
   it("keep processes, memory and files, over and over", () =>
@@ -103,13 +99,7 @@ describe("pause and resume", () => {
       async (id) => {
         assert.equal((await client.sandboxes.get(id)).on_timeout, "pause", "the default where the host can");
         const witness = await startWitness(client, id);
-        const deadline = Date.now() + 60_000;
-        let { status } = await client.sandboxes.get(id);
-        while (status !== "paused") {
-          assert.ok(Date.now() < deadline, `still ${status}`);
-          await delay(50);
-          ({ status } = await client.sandboxes.get(id));
-        }
+        await untilStatus(client, id, "paused");
         const resumed = await client.sandboxes.resume(id);
         assert.equal(resumed.timeout_sec, 4, "the time-out survives");
         assertWentOn(witness, await askWitness(client, id), "after the time-out");
@@ -138,15 +128,7 @@ describe("fork", () => {
           assert.equal(await sh(client, each, "cat /home/user/file"), "common");
           assert.equal(await sh(client, each, "hostname"), each);
         }
-        const lines = (await Promise.all(all.map((each) => sh(client, each, IDENTITY)))).map((text) =>
-          text.split("\n"),
-        );
-        for (const line of [0, 1, 2, 3])
-          assert.equal(
-            new Set(lines.map((texts) => texts[line])).size,
-            3,
-            `line ${line}: ${lines.join("; ")}`,
-          );
+        await assertDistinct(client, all);
         await Promise.all(all.map((each) => sh(client, each, `echo ${each} > /home/user/file`)));
         for (const each of all) assert.equal(await sh(client, each, "cat /home/user/file"), each);
       } finally {

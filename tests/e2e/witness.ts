@@ -1,4 +1,5 @@
-// A process in a guest that shows whether anything was lost: random memory of its own, a count that goes on, a file.
+// A process in a guest that shows whether anything was lost: random memory of its own and a count that goes on; and what
+// tells a machine from its copies.
 import assert from "node:assert/strict";
 import type { WrennClient } from "@wrenn/sdk";
 
@@ -60,4 +61,21 @@ export async function askWitness(client: WrennClient, id: string): Promise<Testi
 export function assertWentOn(before: Testimony, now: Testimony, what: string): void {
   assert.deepEqual([now.pid, now.sum], [before.pid, before.sum], what);
   assert.ok(now.count >= before.count, `${what}: counted ${before.count}, then ${now.count}`);
+}
+
+/** What distinguishes a machine from its copies. */
+const IDENTITY =
+  "cat /proc/sys/kernel/random/uuid /etc/machine-id; hostname; head -c 16 /dev/urandom | od -An -tx1";
+
+/** Sandboxes that are copies of one another differ in all of that. */
+export async function assertDistinct(client: WrennClient, ids: readonly string[]): Promise<void> {
+  const lines = (await Promise.all(ids.map((id) => sh(client, id, IDENTITY)))).map((text) =>
+    text.split("\n"),
+  );
+  for (const line of [0, 1, 2, 3])
+    assert.equal(
+      new Set(lines.map((texts) => texts[line])).size,
+      ids.length,
+      `line ${line}: ${lines.join("; ")}`,
+    );
 }
