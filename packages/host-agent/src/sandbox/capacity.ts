@@ -2,7 +2,7 @@
 import { WrennError } from "@wrenn/core";
 
 /** What a VMM costs beside the guest's memory, `MiB`: translation cache, QEMU itself, buffers. */
-export const VMM_OVERHEAD_MB = 192;
+export const VMM_OVERHEAD_MB = 256;
 
 export interface CapacityLimits {
   maxSandboxes: number;

@@ -13,10 +13,10 @@ export const INSIDE = {
 } as const;
 
 /**
- * Size of TCG's translation cache, `MiB`. Left alone QEMU 7.2 takes up to a quarter of the guest's memory;
- * 64 holds the working set of a Linux guest with an interpreter, and is full after modest use.
+ * Most that TCG's translation cache holds, `MiB`. Left alone QEMU 7.2 takes up to a quarter of the guest's memory; a create
+ * and its first command fill 50. A full cache is thrown away as a whole, and all of it translated again.
  */
-export const TCG_TRANSLATION_MIB = 64;
+export const TCG_TRANSLATION_MIB = 128;
 
 export interface QemuOptions {
   fds: InheritedFds;
