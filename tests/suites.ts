@@ -19,10 +19,23 @@ export const CHECK = "check";
 export const LAB = "lab";
 
 /**
- * Cheap ones first, so that a mistake shows early; then the lab's one file, which takes by far the longest, and those with
- * the next longest, so that none of them is the last one, alone; folders that are not listed follow by name.
+ * Cheap ones first, so that a mistake shows early; then those with the longest files, and with many that share a process,
+ * so that none of them is the last one, alone; folders that are not listed follow by name.
  */
-const ORDER = [CHECK, "unit", LAB, "db", "e2e", "e2b-sdk", "faults"];
+const ORDER = [
+  CHECK,
+  "unit",
+  LAB,
+  "db",
+  "e2e",
+  "e2b-sdk",
+  "faults",
+  "vmm",
+  "soak",
+  "clones",
+  "fuzz",
+  "console",
+];
 const ON_REQUEST = new Set(["bench", "bootstrap", "code-interpreter", "template"]);
 /** Files of other suites that run only in a long run: they install or build for minutes. */
 const TAKES_LONG = /\/long\//;

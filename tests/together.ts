@@ -12,7 +12,7 @@ export interface Batch {
 }
 
 /** How many files of a suite share a process, where their tests are short. */
-const AT_A_TIME: Readonly<Record<string, number>> = { unit: 10, db: 9 };
+const AT_A_TIME: Readonly<Record<string, number>> = { unit: 10, db: 9, console: 4, vmm: 5 };
 
 /** Tests that judge their own process: what another file has left in it would count. */
 const ALONE = /\.e2e\.test\.ts$|(memory|main|interrupt|stages|report)\.test\.ts$/;
@@ -29,14 +29,19 @@ interface Common {
   begin: string;
 }
 const PLATFORM: Common = { module: join(import.meta.dirname, "e2e/lent-platform.ts"), begin: "lend" };
-const COMMON: Readonly<Record<string, Common>> = {
-  db: { module: join(import.meta.dirname, "db/database.ts"), begin: "keepServer" },
+const DATABASE: Common = { module: join(import.meta.dirname, "db/database.ts"), begin: "keepServer" };
+const CHROMIUM: Common = { module: join(import.meta.dirname, "console/browser.ts"), begin: "keepChromium" };
+const GUEST: Common = { module: join(import.meta.dirname, "vmm/world.ts"), begin: "keepWorld" };
+const COMMON: Readonly<Record<string, readonly Common[]>> = {
+  db: [DATABASE],
+  console: [DATABASE, CHROMIUM],
+  vmm: [GUEST],
 };
 
 /** Puts the files of suites into batches, in their order. Modules that run several are written to `directory`. */
 export function batches(suites: readonly Suite[], directory: string): Batch[] {
   const made: Batch[] = [];
-  const add = (suite: string, files: readonly string[], common?: Common) => {
+  const add = (suite: string, files: readonly string[], common: readonly Common[] = []) => {
     const [first = ""] = files;
     if (files.length === 1) return void made.push({ suite, entry: first, files });
     const entry = join(directory, `${suite}-${made.length}.test.mjs`);
@@ -44,7 +49,7 @@ export function batches(suites: readonly Suite[], directory: string): Batch[] {
     made.push({ suite, entry, files });
   };
   for (const { name, files } of suites) {
-    if (name === "e2e") for (const members of groupsOf(files)) add(name, members, PLATFORM);
+    if (name === "e2e") for (const members of groupsOf(files)) add(name, members, [PLATFORM]);
     else for (const members of chunksOf(files, AT_A_TIME[name] ?? 1)) add(name, members, COMMON[name]);
   }
   return made;
@@ -87,12 +92,12 @@ function chunksOf(files: readonly string[], size: number): string[][] {
  * A module with a suite for each file, which holds what the file says at its top: its hooks are then for its own tests
  * alone. The names of these suites are the files' paths.
  */
-function moduleOf(files: readonly string[], common: Common | undefined): string {
+function moduleOf(files: readonly string[], common: readonly Common[]): string {
   const suite = (file: string) =>
     `  describe(${JSON.stringify(file)}, async () => void (await import(${JSON.stringify(file)})));\n`;
-  const begin = common ? `import { ${common.begin} as begin } from ${JSON.stringify(common.module)};\n` : "";
+  const begin = ({ module, begin }: Common) => `import { ${begin} } from ${JSON.stringify(module)};\n`;
   return `import { after, describe } from "node:test";
-${begin}describe("in one process", () => {
-${common ? "  after(begin());\n" : ""}${files.map(suite).join("")}});
+${common.map(begin).join("")}describe("in one process", () => {
+${common.map(({ begin }) => `  after(${begin}());\n`).join("")}${files.map(suite).join("")}});
 `;
 }

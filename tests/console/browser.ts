@@ -1,9 +1,6 @@
 // Debian's Chromium, driven by playwright-core, for tests of the console.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Scope } from "@wrenn/core";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { type BrowserContext, chromium, type Page, type Browser as Program } from "playwright-core";
 
 const EXECUTABLE = "/usr/bin/chromium";
 
@@ -32,20 +29,36 @@ export interface Browser extends AsyncDisposable {
   complaints: string[];
 }
 
+let keeping = false;
+let kept: Promise<Program> | undefined;
+
+/** From now on all browsers are windows of one Chromium, until the function is called that comes back. */
+export function keepChromium(): () => Promise<void> {
+  keeping = true;
+  return async () => {
+    keeping = false;
+    await (await kept?.catch(() => undefined))?.close();
+    kept = undefined;
+  };
+}
+
+const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, chromiumSandbox: false });
+
+function keptProgram(): Promise<Program> {
+  kept ??= launch();
+  return kept;
+}
+
+/** A window with a memory of its own. */
 export async function startBrowser(): Promise<Browser> {
   await using scope = new Scope();
-  const profile = await mkdtemp(join(tmpdir(), "wrenn-chromium-"));
-  scope.defer("profile", () => rm(profile, { recursive: true, force: true }));
+  const program = keeping
+    ? await keptProgram()
+    : await scope.take("chromium", launch, (started) => started.close());
   const context = await scope.take(
-    "chromium",
-    () =>
-      chromium.launchPersistentContext(profile, {
-        executablePath: EXECUTABLE,
-        args: FLAGS,
-        chromiumSandbox: false,
-        viewport: { width: 1360, height: 860 },
-      }),
-    (started) => started.close(),
+    "window",
+    async () => await program.newContext({ viewport: { width: 1360, height: 860 } }),
+    (opened) => opened.close(),
   );
   context.setDefaultTimeout(PATIENCE_MS);
   const complaints: string[] = [];

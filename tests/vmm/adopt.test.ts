@@ -15,9 +15,9 @@ const STARTER = join(import.meta.dirname, "starter.ts");
 describe("adopting a machine", { timeout: 600_000 }, () => {
   let world: World;
   before(async () => {
-    world = await World.make();
+    world = await World.borrow();
   });
-  after(() => world.close());
+  after(() => world?.giveBack());
 
   /** Has another process restore the machine and end. */
   async function startElsewhere(spec: MachineSpec): Promise<ProcessIdentity> {

@@ -13,9 +13,9 @@ import { type Running, World } from "./world.ts";
 describe("disks of a machine", { timeout: 600_000 }, () => {
   let world: World;
   before(async () => {
-    world = await World.make();
+    world = await World.borrow();
   });
-  after(() => world.close());
+  after(() => world?.giveBack());
 
   async function hashOf({ path }: DiskLayer): Promise<string> {
     return createHash("sha256")

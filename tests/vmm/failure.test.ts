@@ -12,10 +12,10 @@ describe("restoring that fails", { timeout: 600_000 }, () => {
   let world: World;
   let open = 0;
   before(async () => {
-    world = await World.make();
+    world = await World.borrow();
     open = descriptors();
   });
-  after(() => world.close());
+  after(() => world?.giveBack());
 
   /** Tries to restore, and expects that error and that nothing is left. */
   async function assertFails(

@@ -56,6 +56,10 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
+/** Of all fixtures of this process: each machine has a user, each fixture a group of its own. */
+let machines = 0;
+let fixtures = 0;
+
 export async function makeFixture(): Promise<Fixture> {
   const scope = new Scope();
   const dir = await scope.take(
@@ -70,7 +74,7 @@ export async function makeFixture(): Promise<Fixture> {
   await writeFile(join(dir, "base"), "");
   await truncate(join(dir, "base"), DISK_BYTES);
   const cgroups = detectCgroups();
-  let machines = 0;
+  const groups = `vmm-test-${process.pid}-${fixtures++}`;
   let layers = 0;
   const newLayer: Fixture["newLayer"] = async (spec) => {
     const path = join(spec.dir, `layer${layers++}.qcow2`);
@@ -92,7 +96,7 @@ export async function makeFixture(): Promise<Fixture> {
       net: undefined,
       uid: FIRST_UID + machines,
       dir: join(dir, id, "vm"),
-      cgroup: `vmm-test-${process.pid}/${id}`,
+      cgroup: `${groups}/${id}`,
       maxFileBytes: 2 * DISK_BYTES,
     };
     await makeMachineDir(spec);
@@ -107,13 +111,12 @@ export async function makeFixture(): Promise<Fixture> {
     newLayer,
     async close() {
       // Also what a failed test has left running.
-      const all = `vmm-test-${process.pid}`;
-      for (const name of cgroups.list(all)) {
-        const group = cgroups.open(`${all}/${name}`);
+      for (const name of cgroups.list(groups)) {
+        const group = cgroups.open(`${groups}/${name}`);
         await group.kill();
         await group.remove();
       }
-      await cgroups.open(all).remove();
+      await cgroups.open(groups).remove();
       await scope.close();
     },
   };

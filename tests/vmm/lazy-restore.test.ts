@@ -18,10 +18,10 @@ describe("lazy restore", { timeout: 600_000 }, () => {
   let world: World;
   before(async () => {
     await allowUserfaults(BLOCK);
-    world = await World.make();
+    world = await World.borrow();
   });
   after(async () => {
-    await world?.close();
+    await world?.giveBack();
     await withdrawUserfaults(BLOCK);
   });
 

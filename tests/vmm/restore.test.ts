@@ -10,9 +10,9 @@ import { descriptors, NOTHING, World } from "./world.ts";
 describe("saved state", { timeout: 600_000 }, () => {
   let world: World;
   before(async () => {
-    world = await World.make();
+    world = await World.borrow();
   });
-  after(() => world.close());
+  after(() => world?.giveBack());
 
   it("starts two machines from one image, each going its own way", async () => {
     const both = await Promise.all([world.clone(), world.clone()]);

@@ -1,4 +1,4 @@
-// A template that is booted once for a test file, and machines that continue from it.
+// A template that is booted once for test files, and machines that continue from it.
 import { existsSync, readdirSync } from "node:fs";
 import { Scope } from "@wrenn/core";
 import type { Machine, MachineSpec } from "@wrenn/vmm";
@@ -13,6 +13,19 @@ export interface Running {
   machine: Machine;
 }
 
+let keeping = false;
+let kept: Promise<World> | undefined;
+
+/** From now on all that borrow a world use one, until the function is called that comes back: a guest boots for seconds. */
+export function keepWorld(): () => Promise<void> {
+  keeping = true;
+  return async () => {
+    keeping = false;
+    await (await kept?.catch(() => undefined))?.close();
+    kept = undefined;
+  };
+}
+
 export class World {
   readonly fixture: Fixture;
   readonly template: Kept;
@@ -25,6 +38,13 @@ export class World {
     this.template = parts.template;
     this.round = parts.round;
     this.#scope = parts.scope;
+  }
+
+  /** One of a processor, for itself or, where one is kept, with other files. */
+  static async borrow(): Promise<World> {
+    if (!keeping) return await World.make();
+    kept ??= World.make();
+    return await kept;
   }
 
   static async make(options: { vcpus?: number } = {}): Promise<World> {
@@ -45,6 +65,11 @@ export class World {
     );
     const round = await lastRound(spec);
     return new World({ fixture, template, round, scope: scope.move() });
+  }
+
+  /** Of what {@link World.borrow} gave. */
+  async giveBack(): Promise<void> {
+    if (!keeping) await this.close();
   }
 
   close(): Promise<void> {
