@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { newSandboxId } from "@wrenn/core";
 import { ENVD_PORT } from "@wrenn/envd";
-import { assertNothingLeft } from "../soak/litter.ts";
+import { planBlock, processesOfUids } from "@wrenn/linux";
+import { assertNothingBut, assertNothingLeft } from "../soak/litter.ts";
 import { type Agent, newAgent } from "./agent.ts";
 
 const CALL_MS = 180_000;
@@ -67,6 +68,31 @@ describe("SIGTERM to a host agent", () => {
     await agent.start();
     const { sandboxes } = await agent.rpc.listSandboxes({}, { timeoutMs: CALL_MS });
     assert.deepEqual(sandboxes, []);
+    await assertNothingLeft(agent);
+  });
+});
+
+describe("a machine that does not answer the next host agent", () => {
+  it("is ended and reported; its disk is kept, and nothing of the machine is left", async () => {
+    await using agent = await ready();
+    const [sandboxId = ""] = await create(agent, 1);
+    await agent.stop("SIGKILL");
+    const machines = processesOfUids(planBlock(agent.block).vmmUids);
+    assert.ok(machines.length > 0);
+    for (const { pid } of machines) process.kill(pid, "SIGSTOP");
+    await agent.start();
+    const { sandboxes } = await agent.rpc.listSandboxes({}, { timeoutMs: CALL_MS });
+    assert.deepEqual(
+      sandboxes.map(({ sandboxId: id, status }) => [id, status]),
+      [[sandboxId, "stopped"]],
+    );
+    const { reports } = await agent.rpc.listReports({});
+    assert.match(
+      reports.findLast((report) => report.sandboxId === sandboxId)?.reason ?? "",
+      /did not answer/,
+    );
+    await assertNothingBut(agent, [sandboxId]);
+    await agent.rpc.destroySandbox({ sandboxId }, { timeoutMs: CALL_MS });
     await assertNothingLeft(agent);
   });
 });

@@ -144,7 +144,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const warm = new WarmTemplates({ context, registry, log });
   const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
   storage.addUsers(() => [...registry.users(), ...manager.users()]);
-  await takeOver({ context, manager, reports, earlier, block: config.block, log });
+  await takeOver({ context, cgroups, manager, reports, earlier, block: config.block, log });
   await removeLeftovers({ earlier, snapshots, registry, rootfs, storage, log });
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));

@@ -1,5 +1,13 @@
 // A new agent's first look: what an earlier one left, and what becomes of each of it.
-import { kill, planSlot, removeUnfinished, type Spared, waitForExit } from "@wrenn/linux";
+import {
+  type Cgroups,
+  kill,
+  planSlot,
+  removeDeviceNodes,
+  removeUnfinished,
+  type Spared,
+  waitForExit,
+} from "@wrenn/linux";
 import type { SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
@@ -30,13 +38,19 @@ export async function findEarlier(context: { dataDir: string; snapshots: Snapsho
     found,
     spared: {
       slots: new Set(adopted.map(({ life }) => life.slot)),
-      cgroups: new Set(adopted.map(({ record, life }) => `${record.id}.${life.number}`)),
+      cgroups: new Set(adopted.map(({ record, life }) => groupOf(record.id, life.number))),
     },
   };
 }
 
+/** The control group of one life, below its block's. */
+function groupOf(id: string, life: number): string {
+  return `${id}.${life}`;
+}
+
 export interface TakeOver {
   context: HostContext;
+  cgroups: Cgroups;
   manager: SandboxManager;
   reports: ReportLog;
   earlier: Earlier;
@@ -45,7 +59,8 @@ export interface TakeOver {
 }
 
 /** Carries the fates out. What cannot be taken over after all is given back and reported as stopped. */
-export async function takeOver({ context, manager, reports, earlier, block, log }: TakeOver): Promise<void> {
+export async function takeOver(parts: TakeOver): Promise<void> {
+  const { context, cgroups, manager, reports, earlier, block, log } = parts;
   await Promise.all(
     earlier.found.map(async ({ id, record, fate }) => {
       const logger = log.child({ sandbox_id: id });
@@ -69,7 +84,7 @@ export async function takeOver({ context, manager, reports, earlier, block, log 
           return;
         } catch (err) {
           logger.error({ err }, "could not take over a running sandbox");
-          await endMachine(record);
+          await endMachine(context, record, { block, cgroups });
           if (record.life) await context.slots.release(planSlot(block, record.life.slot));
         }
       }
@@ -106,9 +121,20 @@ function withoutRecord(unreadable: string | undefined): Fate {
     : { kind: "leave", reason: `its record cannot be read: ${unreadable}` };
 }
 
-/** A machine that runs and does not answer must not write to a disk that is about to be somebody else's. */
-async function endMachine({ life }: SandboxRecord): Promise<void> {
+/**
+ * A machine that runs and does not answer must not write to a disk that is about to be somebody else's. What was spared for
+ * it goes as well; its network goes with its slot, its control socket with the directory of its sandbox.
+ */
+async function endMachine(
+  context: HostContext,
+  { id, life }: SandboxRecord,
+  { block, cgroups }: Pick<TakeOver, "block" | "cgroups">,
+): Promise<void> {
   if (!life?.process) return;
   kill(life.process, "SIGKILL");
   await waitForExit(life.process, 10_000);
+  const group = cgroups.open(`${context.cgroup}/${groupOf(id, life.number)}`);
+  await group.kill();
+  await group.remove();
+  removeDeviceNodes(planSlot(block, life.slot).uid);
 }
