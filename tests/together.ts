@@ -11,7 +11,7 @@ export interface Batch {
   files: readonly string[];
 }
 
-/** How many files of a suite share a process, where their tests are short. */
+/** How many files of a suite share a process, where their tests are short or need the same dear thing. */
 const AT_A_TIME: Readonly<Record<string, number>> = { unit: 10, db: 9, console: 4, vmm: 5 };
 
 /** Tests that judge their own process: what another file has left in it would count. */

@@ -1,6 +1,7 @@
 // Debian's Chromium, driven by playwright-core, for tests of the console.
 import { Scope } from "@wrenn/core";
 import { type BrowserContext, chromium, type Page, type Browser as Program } from "playwright-core";
+import { Lent } from "../lent.ts";
 
 const EXECUTABLE = "/usr/bin/chromium";
 
@@ -29,35 +30,25 @@ export interface Browser extends AsyncDisposable {
   complaints: string[];
 }
 
-let keeping = false;
-let kept: Promise<Program> | undefined;
+const programs = new Lent<Program>(
+  () => chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, chromiumSandbox: false }),
+  (program) => program.close(),
+);
 
 /** From now on all browsers are windows of one Chromium, until the function is called that comes back. */
-export function keepChromium(): () => Promise<void> {
-  keeping = true;
-  return async () => {
-    keeping = false;
-    await (await kept?.catch(() => undefined))?.close();
-    kept = undefined;
-  };
-}
-
-const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, chromiumSandbox: false });
-
-function keptProgram(): Promise<Program> {
-  kept ??= launch();
-  return kept;
-}
+export const keepChromium = () => programs.lend();
 
 /** A window with a memory of its own. */
 export async function startBrowser(): Promise<Browser> {
   await using scope = new Scope();
-  const program = keeping
-    ? await keptProgram()
-    : await scope.take("chromium", launch, (started) => started.close());
+  const program = await scope.take(
+    "chromium",
+    () => programs.borrow(),
+    (borrowed) => programs.giveBack(borrowed),
+  );
   const context = await scope.take(
     "window",
-    async () => await program.newContext({ viewport: { width: 1360, height: 860 } }),
+    () => program.newContext({ viewport: { width: 1360, height: 860 } }),
     (opened) => opened.close(),
   );
   context.setDefaultTimeout(PATIENCE_MS);

@@ -30,8 +30,8 @@ export function loadTests(platform: () => E2bPlatform): void {
       const after = openFiles(block);
       await eventually(async () => openFiles(block) <= before || undefined, 30_000);
       await Promise.all(sandboxes.map((sandbox) => sandbox.kill()));
-      // Each had several for itself: its machine's control socket, its agent's connections, its process.
-      await eventually(async () => openFiles(block) <= before - 2 * SANDBOXES || undefined, 30_000);
+      // Each had some for itself, five in the runs that were looked at: one that keeps two of them is found.
+      await eventually(async () => openFiles(block) <= before - 4 * SANDBOXES || undefined, 30_000);
       test.diagnostic(
         `${rounds} rounds; open files: ${idle} without sandboxes, ${before} before the load, ${after} behind it, ${openFiles(block)} at the end`,
       );

@@ -1,25 +1,17 @@
 // One platform for several files of a process: bringing one up takes as long as many a file's tests.
 import assert from "node:assert/strict";
+import { Lent } from "../lent.ts";
 import { type Platform, startPlatform } from "./platform.ts";
 
-let lending = false;
-let lent: Promise<Platform> | undefined;
+const platforms = new Lent(startPlatform, (platform) => platform.stop());
 
 /** From now on there is one platform for all that borrow one here, until the function is called that comes back. */
-export function lend(): () => Promise<void> {
-  lending = true;
-  return async () => {
-    lending = false;
-    await (await lent?.catch(() => undefined))?.stop();
-  };
-}
+export const lend = () => platforms.lend();
 
 /** A platform with its default settings and no sandbox. Its `stop()` ends the borrower's sandboxes, and the platform if nobody lends. */
 export async function borrowPlatform(): Promise<Platform> {
-  if (!lending) return await startPlatform();
-  lent ??= startPlatform();
-  const platform = await lent;
-  return { ...platform, stop: () => giveBack(platform) };
+  const platform = await platforms.borrow();
+  return platforms.isLending ? { ...platform, stop: () => giveBack(platform) } : platform;
 }
 
 async function giveBack({ client }: Platform): Promise<void> {

@@ -1,4 +1,5 @@
-// A host agent that is told to end: everything that runs goes to disk in time, or ends where that is asked for.
+// A host agent that ends: told to, everything that runs goes to disk in time, or ends where that is asked for; and what the
+// next one cannot take over.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { newSandboxId } from "@wrenn/core";

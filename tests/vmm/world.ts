@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { Scope } from "@wrenn/core";
 import type { Machine, MachineSpec } from "@wrenn/vmm";
+import { Lent } from "../lent.ts";
 import { type Fixture, lastRound, makeFixture, reachRound } from "./guest.ts";
 import { type Kept, keep } from "./state.ts";
 
@@ -13,18 +14,8 @@ export interface Running {
   machine: Machine;
 }
 
-let keeping = false;
-let kept: Promise<World> | undefined;
-
 /** From now on all that borrow a world use one, until the function is called that comes back: a guest boots for seconds. */
-export function keepWorld(): () => Promise<void> {
-  keeping = true;
-  return async () => {
-    keeping = false;
-    await (await kept?.catch(() => undefined))?.close();
-    kept = undefined;
-  };
-}
+export const keepWorld = () => worlds.lend();
 
 export class World {
   readonly fixture: Fixture;
@@ -41,10 +32,8 @@ export class World {
   }
 
   /** One of a processor, for itself or, where one is kept, with other files. */
-  static async borrow(): Promise<World> {
-    if (!keeping) return await World.make();
-    kept ??= World.make();
-    return await kept;
+  static borrow(): Promise<World> {
+    return worlds.borrow();
   }
 
   static async make(options: { vcpus?: number } = {}): Promise<World> {
@@ -68,8 +57,8 @@ export class World {
   }
 
   /** Of what {@link World.borrow} gave. */
-  async giveBack(): Promise<void> {
-    if (!keeping) await this.close();
+  giveBack(): Promise<void> {
+    return worlds.giveBack(this);
   }
 
   close(): Promise<void> {
@@ -97,6 +86,11 @@ export class World {
     };
   }
 }
+
+const worlds = new Lent<World>(
+  () => World.make(),
+  (world) => world.close(),
+);
 
 export const NOTHING = { processes: [], socket: false };
 

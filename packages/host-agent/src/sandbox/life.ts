@@ -14,7 +14,7 @@ import { guestTsc } from "./compatible.ts";
 import { confirmInit } from "./confirm-init.ts";
 import type { HostContext } from "./context.ts";
 import { linkKept, topsOfKept } from "./kept-tops.ts";
-import { type GuestImageNames, lifeDir } from "./record.ts";
+import { type GuestImageNames, lifeDir, lifeGroup } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { BootFailure, waitForGuest } from "./wait-for-guest.ts";
@@ -191,7 +191,7 @@ export function machineSpec(parts: {
     net: { netnsPath: slot.netnsPath, tap: GUEST.tap, guestMac: GUEST.mac },
     uid: slot.uid,
     dir,
-    cgroup: `${context.cgroup}/${record.id}.${sandbox.life.number}`,
+    cgroup: `${context.cgroup}/${lifeGroup(record.id, sandbox.life.number)}`,
     // The overlay may hold every block of the disk once, and its own tables.
     maxFileBytes: Math.ceil(diskMb * 1.01) * MIB + 64 * CONSOLE_MAX_BYTES,
   };

@@ -108,6 +108,11 @@ export function lifeDir(dataDir: string, id: string, number: number): string {
   return join(sandboxDir(dataDir, id), `vm-${number}`);
 }
 
+/** The control group of one life, below its block's. */
+export function lifeGroup(id: string, number: number): string {
+  return `${id}.${number}`;
+}
+
 /** Writes a record so that a crash leaves either the old one or the new one. */
 export async function writeRecord(dataDir: string, record: SandboxRecord): Promise<void> {
   const dir = sandboxDir(dataDir, record.id);

@@ -13,7 +13,14 @@ import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
-import { readRecords, removeSandboxDir, type SandboxRecord, sandboxDir, writeRecord } from "./record.ts";
+import {
+  lifeGroup,
+  readRecords,
+  removeSandboxDir,
+  type SandboxRecord,
+  sandboxDir,
+  writeRecord,
+} from "./record.ts";
 import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
 import type { ReportLog } from "./reports.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -38,14 +45,9 @@ export async function findEarlier(context: { dataDir: string; snapshots: Snapsho
     found,
     spared: {
       slots: new Set(adopted.map(({ life }) => life.slot)),
-      cgroups: new Set(adopted.map(({ record, life }) => groupOf(record.id, life.number))),
+      cgroups: new Set(adopted.map(({ record, life }) => lifeGroup(record.id, life.number))),
     },
   };
-}
-
-/** The control group of one life, below its block's. */
-function groupOf(id: string, life: number): string {
-  return `${id}.${life}`;
 }
 
 export interface TakeOver {
@@ -133,7 +135,7 @@ async function endMachine(
   if (!life?.process) return;
   kill(life.process, "SIGKILL");
   await waitForExit(life.process, 10_000);
-  const group = cgroups.open(`${context.cgroup}/${groupOf(id, life.number)}`);
+  const group = cgroups.open(`${context.cgroup}/${lifeGroup(id, life.number)}`);
   await group.kill();
   await group.remove();
   removeDeviceNodes(planSlot(block, life.slot).uid);

@@ -13,8 +13,8 @@ export const INSIDE = {
 } as const;
 
 /**
- * Most that TCG's translation cache holds, `MiB`. Left alone QEMU 7.2 takes up to a quarter of the guest's memory; a create
- * and its first command fill 50. A full cache is thrown away as a whole, and all of it translated again.
+ * Most that TCG's translation cache holds, `MiB`. Left alone QEMU 7.2 takes up to a quarter of the guest's memory. A full
+ * cache is thrown away as a whole and all of it translated again; 64 is full after modest use (decision 0026).
  */
 export const TCG_TRANSLATION_MIB = 128;
 
