@@ -30,7 +30,7 @@ export function loadTests(platform: () => E2bPlatform): void {
       const after = openFiles(block);
       await eventually(async () => openFiles(block) <= before || undefined, 30_000);
       await Promise.all(sandboxes.map((sandbox) => sandbox.kill()));
-      // Each had some for itself, five in the runs that were looked at: one that keeps two of them is found.
+      // Each had some for itself, five or six in the runs that were looked at.
       await eventually(async () => openFiles(block) <= before - 4 * SANDBOXES || undefined, 30_000);
       test.diagnostic(
         `${rounds} rounds; open files: ${idle} without sandboxes, ${before} before the load, ${after} behind it, ${openFiles(block)} at the end`,
