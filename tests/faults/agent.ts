@@ -116,7 +116,7 @@ export async function newAgent(
       child?.kill(signal);
       await exit;
     },
-    log: () => readFileSync(logFile, "utf8").split("\n").slice(-12).join("\n"),
+    log: () => readFileSync(logFile, "utf8").split("\n").slice(-30).join("\n"),
     async [Symbol.asyncDispose]() {
       isGone = true;
       forget();

@@ -60,6 +60,15 @@ describe(`death ahead of any step (seed ${SEED})`, () => {
 
   before(async () => {
     agent = await newAgent({}, { watched: true });
+    await watchAll().catch((reason: unknown) => {
+      throw new Error(`${reason}\n${agent.log()}`, { cause: reason });
+    });
+    deaths = new Deaths(agent);
+  });
+  after(() => agent[Symbol.asyncDispose]());
+
+  /** Finds all steps. */
+  async function watchAll(): Promise<void> {
     await agent.start();
     await prepare(agent);
     let former: Scene | undefined;
@@ -82,9 +91,7 @@ describe(`death ahead of any step (seed ${SEED})`, () => {
       if (victim === "agent that finds a machine dead") await clear(agent, scene);
       else former = await goOn(agent, operation, scene);
     }
-    deaths = new Deaths(agent);
-  });
-  after(() => agent[Symbol.asyncDispose]());
+  }
 
   it("finds what every operation does to the machine", () => {
     for (const operation of OPERATIONS) {

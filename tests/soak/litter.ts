@@ -48,12 +48,12 @@ async function litterOf({ rpc, block, dataDir }: Agent, ids: readonly string[]):
   if (paths === undefined) return ["what is just going"];
   const unfinished = paths.filter((path) => UNFINISHED.test(path));
   const lives = paths.filter((path) => /^sandboxes\/[^/]+\/vm-\d+$/.test(path));
-  const counts = {
+  const found = {
     machines: [machinesOf(plan.vmmUids), running],
-    "directories of machines": [lives.length, running],
-    "control groups of machines": [groupsOf(plan.cgroup).length, running],
+    "directories of machines": [lives, running],
+    "control groups of machines": [groupsOf(plan.cgroup), running],
     "network slots": [
-      listNetns().filter((name) => name.startsWith(plan.netnsPrefix)).length,
+      listNetns().filter((name) => name.startsWith(plan.netnsPrefix)),
       running + PREPARED_SLOTS,
     ],
   } as const;
@@ -62,9 +62,9 @@ async function litterOf({ rpc, block, dataDir }: Agent, ids: readonly string[]):
     ...unused.map(({ kind, id }) => `${kind} ${id}, which nobody needs`),
     ...strays.map((name) => `snapshots/${name}`),
     ...unfinished,
-    ...Object.entries(counts)
-      .filter(([, [count, most]]) => count > most)
-      .map(([what, [count, most]]) => `${count} ${what} instead of ${most}`),
+    ...Object.entries(found)
+      .filter(([, [names, most]]) => names.length > most)
+      .map(([what, [names, most]]) => `${names.length} ${what} instead of ${most} (${names.join(", ")})`),
   ];
 }
 
@@ -79,9 +79,10 @@ function pathsBelow(dir: string): string[] | undefined {
 }
 
 /** What runs as one of their users: the programs that hold a machine are no more of them when there is one. */
-function machinesOf(uids: { first: number; last: number }): number {
+function machinesOf(uids: { first: number; last: number }): string[] {
   const names = processesOfUids(uids).flatMap(({ pid }) => nameOf(pid) ?? []);
-  return names.filter((name) => name !== "bwrap").length || names.length;
+  const machines = names.filter((name) => name !== "bwrap");
+  return machines.length > 0 ? machines : names;
 }
 
 /** Undefined when it has ended meanwhile. */
