@@ -23,7 +23,6 @@ import type { Beginning } from "./life.ts";
 import { flattenSoon, nameMoment } from "./name-moment.ts";
 import { ownFiles } from "./own-files.ts";
 import { pauseSandbox } from "./pause.ts";
-import { writeRecord } from "./record.ts";
 import type { ReportLog } from "./reports.ts";
 import { restoreSandbox } from "./restore.ts";
 import { assertPaused, cloneOf, fromDiskOf, fromSnapshot, resumeSandbox } from "./resume.ts";
@@ -254,7 +253,7 @@ export class SandboxManager {
     return await sandbox.lock.runExclusive(async () => {
       const began = performance.now();
       try {
-        await writeRecord(this.#context.dataDir, sandbox.record);
+        await sandbox.write(this.#context.dataDir);
         faultPoint("create.recorded");
         sandbox.running = await begin(log);
         sandbox.gone.signal.throwIfAborted();

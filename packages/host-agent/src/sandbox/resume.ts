@@ -10,7 +10,7 @@ import { explainDiskFull } from "./disk-full.ts";
 import { dropKept } from "./kept-tops.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import { endLife } from "./pause.ts";
-import { type GuestImageNames, type SandboxRecord, writeRecord } from "./record.ts";
+import type { GuestImageNames, SandboxRecord } from "./record.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 import { rounded, Stopwatch } from "./stopwatch.ts";
 
@@ -68,9 +68,9 @@ export async function resumeSandbox(
 }
 
 /** A record that stays `resuming` says the same to the next agent, which finds no machine. */
-async function recordStays({ dataDir }: HostContext, { record }: Sandbox, log: Logger): Promise<void> {
+async function recordStays({ dataDir }: HostContext, sandbox: Sandbox, log: Logger): Promise<void> {
   try {
-    await writeRecord(dataDir, record);
+    await sandbox.write(dataDir);
   } catch (err) {
     log.error({ err }, "could not record that a sandbox was not resumed");
   }

@@ -1,4 +1,5 @@
 // One sandbox in memory: its record, its lock, and what it holds while it runs.
+import { isDeepStrictEqual } from "node:util";
 import { assertTransition, type SandboxStatus, type Scope, WrennError } from "@wrenn/core";
 import type { SlotPlan } from "@wrenn/linux";
 import type { Machine } from "@wrenn/vmm";
@@ -37,9 +38,20 @@ export class Sandbox {
   record: SandboxRecord;
   /** Why it is in `error`. */
   failure = "";
+  /** One of these is on disk, oldest first: the last one that was written, and those whose writing failed since. */
+  #onDisk: SandboxRecord[];
 
   constructor(record: SandboxRecord) {
     this.record = record;
+    this.#onDisk = [record];
+  }
+
+  /**
+   * What it is, and what the next agent may find that it is: content that any of these names has to stay. A record is
+   * changed in memory first, and what is on disk says something else for as long as it cannot be written.
+   */
+  get claims(): SandboxRecord[] {
+    return [...new Set([...this.#onDisk, this.record])];
   }
 
   get id(): string {
@@ -81,7 +93,15 @@ export class Sandbox {
       assertTransition(this.id, this.record.status, change.status);
     }
     this.record = { ...this.record, ...change };
-    await writeRecord(dataDir, this.record);
+    await this.write(dataDir);
+  }
+
+  /** Brings the record to the disk. A failure leaves the one that was there, or this one: both are among the claims. */
+  async write(dataDir: string): Promise<void> {
+    const { record } = this;
+    this.#onDisk = [...this.#onDisk.filter((earlier) => !namesTheSame(earlier, record)), record];
+    await writeRecord(dataDir, record);
+    this.#onDisk = this.#onDisk.slice(this.#onDisk.indexOf(record));
   }
 
   /** The same for its life. */
@@ -99,4 +119,10 @@ export function runningOf(sandbox: Sandbox, operation: string): Running {
     );
   }
   return sandbox.running;
+}
+
+/** Whether both need the same content. */
+function namesTheSame(one: SandboxRecord, other: SandboxRecord): boolean {
+  const content = ({ snapshot, layers, life }: SandboxRecord) => [snapshot, layers, life?.base, life?.guest];
+  return isDeepStrictEqual(content(one), content(other));
 }

@@ -90,18 +90,21 @@ export class SandboxTable {
 
   /** Who needs which snapshots and images, and has which files of its own. */
   users(filesOf: (record: SandboxRecord) => string[]): User[] {
-    return this.list().map(({ id, record }) => ({
+    return this.list().map(({ id, record, claims }) => ({
       label: `sandbox ${id}`,
-      snapshots: [
-        record.snapshot,
-        record.life?.base,
-        ...record.layers.map((layer) => (layer.kind === "snapshot" ? layer.id : undefined)),
-      ].filter((snapshot) => snapshot != null),
-      images: [
-        ...record.layers.flatMap((layer) => (layer.kind === "image" ? [layer.name] : [])),
-        ...(record.life ? Object.values(record.life.guest) : []),
-      ],
+      snapshots: [...new Set(claims.flatMap(snapshotsOf))],
+      images: [...new Set(claims.flatMap(imagesOf))],
       own: { id, files: filesOf(record) },
     }));
   }
+}
+
+function snapshotsOf({ snapshot, life, layers }: SandboxRecord): string[] {
+  const below = layers.map((layer) => (layer.kind === "snapshot" ? layer.id : undefined));
+  return [snapshot, life?.base, ...below].filter((id) => id != null);
+}
+
+function imagesOf({ layers, life }: SandboxRecord): string[] {
+  const below = layers.flatMap((layer) => (layer.kind === "image" ? [layer.name] : []));
+  return [...below, ...(life ? Object.values(life.guest) : [])];
 }

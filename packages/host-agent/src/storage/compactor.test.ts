@@ -8,11 +8,12 @@ import { newSandboxId } from "@wrenn/core";
 import { run } from "@wrenn/linux";
 import { type DiskLayerRef, type SnapshotFacts, SnapshotStore } from "@wrenn/snapshot";
 import { pino } from "pino";
-import type { ImageStore } from "../image/image-store.ts";
+import { ImageStore } from "../image/image-store.ts";
 import type { SandboxRecord } from "../sandbox/record.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
+import { SandboxTable } from "../sandbox/table.ts";
 import { Compactor } from "./compactor.ts";
-import type { Storage } from "./storage.ts";
+import { Storage } from "./storage.ts";
 
 /** An id that no block has. */
 const UID = 1_999_996_000;
@@ -134,6 +135,39 @@ describe("Compactor", () => {
     assert.equal(sandbox.record.snapshot, "0".repeat(32));
     await store.collect([snapshot ?? ""]);
     assert.equal(store.list().length, 2, "what was made is garbage");
+    await compactor.close();
+  });
+
+  it("keeps what the record on disk names when the new one cannot be written", async () => {
+    using scene = new Scene();
+    const { store, sandbox, compactor } = await scene.make();
+    const images = await ImageStore.open(scene.dir);
+    const log = pino({ level: "silent" });
+    /** What an agent with that sandbox collects. */
+    const collect = async (snapshots: SnapshotStore, owned: Sandbox) => {
+      const table = new SandboxTable();
+      table.takeIn(owned);
+      const storage = new Storage({ snapshots, images, memory: { drop: () => {} }, log });
+      storage.addUsers(() => table.users(() => []));
+      storage.start();
+      await storage.settled();
+    };
+    await sandbox.write(scene.dir);
+    const onDisk = sandbox.record;
+    // A directory under the name of the file that is about to be written: as a full disk, it lets nothing be written.
+    const blocked = join(scene.dir, "sandboxes", sandbox.id, "sandbox.json.new");
+    await mkdir(blocked);
+    compactor.consider(sandbox);
+    await compactor.settled();
+    assert.notEqual(sandbox.record.snapshot, onDisk.snapshot);
+    await collect(store, sandbox);
+    const next = await SnapshotStore.open(scene.dir);
+    await collect(next, new Sandbox(onDisk));
+    await next.verify(onDisk.snapshot ?? "");
+    // Written after all: what came before is nobody's.
+    rmSync(blocked, { recursive: true });
+    await sandbox.write(scene.dir);
+    assert.deepEqual(sandbox.claims, [sandbox.record]);
     await compactor.close();
   });
 

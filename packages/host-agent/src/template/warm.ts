@@ -7,7 +7,7 @@ import { misfits } from "../sandbox/compatible.ts";
 import type { HostContext } from "../sandbox/context.ts";
 import { beginLife } from "../sandbox/life.ts";
 import { endLife } from "../sandbox/pause.ts";
-import { removeSandboxDir, type SandboxRecord, startingRecord, writeRecord } from "../sandbox/record.ts";
+import { removeSandboxDir, type SandboxRecord, startingRecord } from "../sandbox/record.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { whileItLives } from "../sandbox/while-it-lives.ts";
 import type { BaseTemplate, TemplateRegistry } from "./registry.ts";
@@ -114,7 +114,7 @@ export class WarmTemplates {
     this.#closing.signal.addEventListener("abort", stop, { once: true });
     const draft = await context.snapshots.begin({ kind: "booted", memoryMb: shape.memoryMb });
     try {
-      await writeRecord(context.dataDir, sandbox.record);
+      await sandbox.write(context.dataDir);
       const { layers } = sandbox.record;
       const running = await beginLife(
         context,
