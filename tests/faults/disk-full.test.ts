@@ -9,6 +9,7 @@ import { newSandboxId } from "@wrenn/core";
 import { assertNothingLeft } from "../soak/litter.ts";
 import { askWorkers, startWorkers } from "../soak/workers.ts";
 import { type Agent, newAgent } from "./agent.ts";
+import { machineOf } from "./scene.ts";
 import { type SmallDisk, smallDisk } from "./small-disk.ts";
 
 const CALL_MS = 180_000;
@@ -85,6 +86,26 @@ describe("a disk that is full", () => {
         assert.equal(await sh(sandboxId, "cat /home/user/file"), "kept");
       }));
   }
+
+  it("when a machine dies: it is stopped, which is told, and boots from its disk", () =>
+    withSandbox(async (sandboxId) => {
+      const { rpc } = agent;
+      await sh(sandboxId, "echo kept > /home/user/file; sync");
+      await disk.fill(0);
+      process.kill(machineOf(agent, { id: sandboxId }), "SIGKILL");
+      const deadline = Date.now() + 30_000;
+      while ((await statusOf(sandboxId)) !== "stopped")
+        assert.ok(Date.now() < deadline, `it is still ${await statusOf(sandboxId)}`);
+      const { reports } = await rpc.listReports({});
+      const told = reports.filter((report) => report.sandboxId === sandboxId);
+      assert.deepEqual(
+        told.map(({ status }) => status),
+        ["stopped"],
+      );
+      disk.free();
+      await rpc.resumeSandbox({ sandboxId, timeoutSec: 0, start: "cold" }, { timeoutMs: CALL_MS });
+      assert.equal(await sh(sandboxId, "cat /home/user/file"), "kept");
+    }));
 
   it("while a sandbox writes: its owner is told once, and the sandbox goes on running", () =>
     withSandbox(async (sandboxId) => {

@@ -140,7 +140,7 @@ export async function statusOf({ rpc }: Agent, id: string): Promise<string | und
 }
 
 /** The process of its machine, as its record has it. */
-export function machineOf({ dataDir }: Agent, { id }: Scene): number {
+export function machineOf({ dataDir }: Agent, { id }: Pick<Scene, "id">): number {
   const record: unknown = JSON.parse(readFileSync(join(dataDir, "sandboxes", id, "sandbox.json"), "utf8"));
   return (record as { life: { process: { pid: number } } }).life.process.pid;
 }

@@ -75,7 +75,9 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
     log,
   });
 
-  const reports = await ReportLog.open(config.dataDir);
+  const reports = await ReportLog.open(config.dataDir, (err) =>
+    log.error({ err }, "could not write a report; it is told from memory"),
+  );
   for (const { path, reason } of reports.damaged)
     log.error({ err: reason, path }, "left a report alone that cannot be read");
   const capacity = new Capacity({ maxSandboxes: config.maxSandboxes, memoryMb: config.memoryMb });
@@ -144,10 +146,11 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const warm = new WarmTemplates({ context, registry, log });
   const manager = new SandboxManager({ context, templates: { registry, warm }, reports, log });
   storage.addUsers(() => [...registry.users(), ...manager.users()]);
-  await takeOver({ context, cgroups, manager, reports, earlier, block: config.block, log });
-  await removeLeftovers({ earlier, snapshots, registry, rootfs, storage, log });
+  // From here on machines run that are this agent's: whatever it fails with, they are paused.
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
+  await takeOver({ context, cgroups, manager, reports, earlier, block: config.block, log });
+  await removeLeftovers({ earlier, snapshots, registry, rootfs, storage, log });
   scope.defer("booted copies", () => warm.close());
   const unwatch = rootfs.watch((dir, reason) => manager.diskLost(dir, reason));
   scope.defer("watch of the disks", unwatch);
@@ -244,7 +247,14 @@ async function removeLeftovers({
     );
     return;
   }
-  const disks = await rootfs.sweep();
-  if (disks.length > 0) log.warn({ devices: disks }, "removed disks that an earlier run left behind");
+  try {
+    const disks = await rootfs.sweep();
+    if (disks.length > 0) log.warn({ devices: disks }, "removed disks that an earlier run left behind");
+  } catch (err) {
+    log.error(
+      { err },
+      "could not remove all disks that an earlier run left behind; the next start tries again",
+    );
+  }
   storage.start();
 }

@@ -28,6 +28,8 @@ export class Endings {
   readonly #table: SandboxTable;
   readonly #reports: ReportLog;
   readonly #log: Logger;
+  /** Whose machine has died, and why, until that is on record. */
+  readonly #dead = new Map<Sandbox, { running: Running; reason: string }>();
   /** When a pause without being asked may be tried again, on the clock of `performance.now()`. */
   readonly #pauseAgainAt = new WeakMap<Sandbox, number>();
 
@@ -52,10 +54,20 @@ export class Endings {
     });
   }
 
-  /** Pauses or ends the sandboxes whose time is up. The condition is checked again under each one's lock. */
+  /**
+   * Pauses or ends the sandboxes whose time is up; the condition is checked again under each one's lock. And tries again
+   * where what a dead machine has left could not be kept.
+   */
   async reapExpired(): Promise<void> {
+    for (const [sandbox, { running, reason }] of [...this.#dead]) {
+      await sandbox.lock.runExclusive(async () => {
+        if (sandbox.running === running) await this.#lose(sandbox, running, reason);
+        else this.#dead.delete(sandbox);
+      });
+    }
     const expired = (sandbox: Sandbox) =>
       sandbox.status === "running" &&
+      !this.#dead.has(sandbox) &&
       sandbox.isExpired &&
       (this.#pauseAgainAt.get(sandbox) ?? 0) <= performance.now();
     await Promise.all(
@@ -139,27 +151,40 @@ export class Endings {
     });
   }
 
-  /** Ends a machine that could not be paused. When that cannot be recorded, the next agent finds it dead, with its disk. */
+  /** Ends a machine that could not be paused. When what it has written cannot be kept, the next agent finds it dead. */
   async #endUnpaused(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
     await quiesce(running, "end", this.#logOf(sandbox));
-    try {
-      await this.#lose(sandbox, running, `${reason}, and it could not be paused`);
-    } catch (err) {
-      this.#logOf(sandbox).error({ err }, "could not record that a sandbox has ended; its disk stays");
-      kill(running.machine.process, "SIGKILL");
-    }
+    await this.#lose(sandbox, running, `${reason}, and it could not be paused`);
+    if (sandbox.running === running) kill(running.machine.process, "SIGKILL");
   }
 
-  /** Its machine has died, or is ended here: what it ran on goes, its disk and its last generation stay until somebody decides. */
+  /**
+   * Its machine has died, or is ended here: what it ran on goes, its disk and its last generation stay until somebody
+   * decides. When what it has written cannot be kept, nothing goes yet, and it is tried again with the next round.
+   */
   async #lose(sandbox: Sandbox, running: Running, reason: string): Promise<void> {
     const { dataDir } = this.#context;
-    sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
-    await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
-    const kept = await keepTops(this.#context.rootfs, dataDir, sandbox.record);
-    await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
+    const log = this.#logOf(sandbox);
+    if (!this.#dead.has(sandbox)) {
+      this.#dead.set(sandbox, { running, reason });
+      sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
+      await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
+    }
+    try {
+      const kept = await keepTops(this.#context.rootfs, dataDir, sandbox.record);
+      await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
+    } catch (err) {
+      if (sandbox.status !== "stopped") {
+        log.error({ err }, "could not keep the disk of a dead machine yet");
+        return;
+      }
+      // The record on disk says that it runs: the next agent finds its machine dead, and does the same once more.
+      log.error({ err }, "could not record that a sandbox has ended");
+    }
+    this.#dead.delete(sandbox);
     sandbox.running = undefined;
-    await endLife(this.#context, sandbox, running, this.#logOf(sandbox));
-    this.#logOf(sandbox).warn({ reason }, "a sandbox lost its machine; its disk is kept");
+    await endLife(this.#context, sandbox, running, log);
+    log.warn({ reason }, "a sandbox lost its machine; its disk is kept");
   }
 
   /** Pauses without being asked and reports it. Returns whether it is paused. */

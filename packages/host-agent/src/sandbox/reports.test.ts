@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -52,12 +52,35 @@ describe("ReportLog", () => {
     }
   });
 
+  it("tells from memory what it could not write, and writes it with the next", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
+    try {
+      const failures: unknown[] = [];
+      const log = await ReportLog.open(dir, (reason) => failures.push(reason));
+      const reports = join(dir, "reports");
+      await rm(reports, { recursive: true });
+      await log.add({ sandboxId: "sb-aaaaaaaaaaaaaaaa", status: "stopped", reason: "first" });
+      await log.add({ sandboxId: "sb-bbbbbbbbbbbbbbbb", status: "stopped", reason: "second" });
+      assert.equal(failures.length, 2);
+      assert.deepEqual(
+        log.list().map(({ reason }) => reason),
+        ["first", "second"],
+      );
+      await log.acknowledge(log.list().flatMap(({ id, reason }) => (reason === "first" ? [id] : [])));
+      await mkdir(reports);
+      await log.add({ sandboxId: "sb-cccccccccccccccc", status: "stopped", reason: "third" });
+      const reopened = await ReportLog.open(dir);
+      assert.deepEqual(new Set(reopened.list().map(({ reason }) => reason)), new Set(["second", "third"]));
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   it("notes an event where nothing can be written, once until it is acknowledged", async () => {
     const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
     const log = await ReportLog.open(dir);
     await rm(dir, { recursive: true });
     const [one, other] = ["sb-aaaaaaaaaaaaaaaa", "sb-bbbbbbbbbbbbbbbb"];
-    await assert.rejects(log.add({ sandboxId: one, status: "stopped", reason: "x" }), { code: "ENOENT" });
     log.note(one, "disk_full", "first");
     log.note(one, "disk_full", "second");
     log.note(one, "disk_error", "third");

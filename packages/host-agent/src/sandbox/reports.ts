@@ -22,20 +22,24 @@ const ID = /^[0-9a-f]{64}$/;
 /** Reports are repeated on every list until they are acknowledged: one lost answer loses nothing. */
 export class ReportLog {
   readonly #dir: string;
+  readonly #onError: (reason: unknown) => void;
   readonly #reports = new Map<string, SandboxReport>();
+  /** Those of them that are in memory alone, and belong on disk. */
+  readonly #unwritten = new Set<SandboxReport>();
   /**
    * Files that cannot be read, which are left where they are. No reason not to start: what a report tells shows in the list
    * of sandboxes too, but for the words.
    */
   readonly damaged: { path: string; reason: unknown }[] = [];
 
-  private constructor(dir: string) {
+  private constructor(dir: string, onError: (reason: unknown) => void) {
     this.#dir = dir;
+    this.#onError = onError;
   }
 
-  /** Opens the log of a data directory, with what is still unacknowledged from before. */
-  static async open(dataDir: string): Promise<ReportLog> {
-    const log = new ReportLog(join(dataDir, "reports"));
+  /** Opens the log of a data directory, with what is still unacknowledged from before. `onError`: told of failed writes. */
+  static async open(dataDir: string, onError: (reason: unknown) => void = () => {}): Promise<ReportLog> {
+    const log = new ReportLog(join(dataDir, "reports"), onError);
     await mkdir(log.#dir, { recursive: true, mode: 0o700 });
     await removeUnfinished(log.#dir);
     for (const name of await readdir(log.#dir)) {
@@ -44,9 +48,22 @@ export class ReportLog {
     return log;
   }
 
+  /**
+   * Never fails, since what it tells has happened: one that cannot be written is told from memory, and written with the
+   * next one. Should the agent end before that, the list of sandboxes says the same without the reason.
+   */
   async add(report: Omit<SandboxReport, "id" | "at">): Promise<void> {
     const entry: SandboxReport = { ...report, id: newToken(), at: Date.now() };
-    await replaceFile(join(this.#dir, entry.id), JSON.stringify(entry));
+    this.#unwritten.add(entry);
+    for (const each of this.#unwritten) {
+      try {
+        await replaceFile(join(this.#dir, each.id), JSON.stringify(each));
+        this.#unwritten.delete(each);
+      } catch (reason) {
+        this.#onError(reason);
+        break;
+      }
+    }
     this.#reports.set(entry.id, entry);
   }
 
@@ -71,7 +88,10 @@ export class ReportLog {
   /** Forgets reports. Unknown ids are ignored: they were acknowledged before. */
   async acknowledge(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      if (!this.#reports.delete(id)) continue;
+      const report = this.#reports.get(id);
+      if (!report) continue;
+      this.#reports.delete(id);
+      this.#unwritten.delete(report);
       // One that a power cut brings back is told once more.
       await rm(join(this.#dir, id), { force: true });
     }
