@@ -60,7 +60,7 @@ export {
 } from "./dm/snapshot.ts";
 export { type SweepDevices, sweepDevices } from "./dm/sweep.ts";
 export { cowBytes, type SnapshotStatus } from "./dm/table.ts";
-export { tryDeviceMapper } from "./dm/trial.ts";
+export { TRIAL_PREFIX, tryDeviceMapper } from "./dm/trial.ts";
 export {
   removeSynced,
   removeUnfinished,

@@ -16,6 +16,7 @@ import {
   snapshotStatus,
   snapshotStatuses,
   sweepDevices,
+  TRIAL_PREFIX,
   whileSuspended,
 } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
@@ -100,7 +101,11 @@ export class DmRootfsStore implements RootfsStore {
     const cow = tops.map((top) => join(files ?? "/", top)).find((path) => findLoop(path));
     if (!device || !files || !cow) throw new WrennError("not_found", `${dir} has no disk`);
     await using scope = new Scope();
-    scope.defer("directory", () => rm(files, { recursive: true, force: true }));
+    // Until it is taken over, its file is all that there is of what the machine has written.
+    let isTakenOver = false;
+    scope.defer("directory", async () => {
+      if (isTakenOver) await rm(files, { recursive: true, force: true });
+    });
     await scope.take(
       "origin",
       () => this.#origins.acquire(imagePath, diskMb * MIB),
@@ -109,6 +114,7 @@ export class DmRootfsStore implements RootfsStore {
     const snapshot = { name, cow };
     scope.defer("snapshot", () => removeSnapshot(snapshot));
     await resumeDevice(name);
+    isTakenOver = true;
     this.#live.set(dir, { snapshot, scope: scope.move() });
     return [{ path: device, format: "device" }];
   }
@@ -166,10 +172,11 @@ export class DmRootfsStore implements RootfsStore {
     return [...devices, ...loops.map(({ device }) => device), ...(await this.#sweepFiles())];
   }
 
-  /** Directories of lives that are over. */
+  /** Directories of lives that are over, and of trials. */
   async #sweepFiles(): Promise<string[]> {
     const live = new Set([...this.#live.values()].map(({ snapshot }) => dirname(snapshot.cow)));
-    const found = await Array.fromAsync(glob(join(this.#dataDir, "sandboxes/*/vm-*.disk")));
+    const patterns = ["sandboxes/*/vm-*.disk", `${TRIAL_PREFIX}*`];
+    const found = await Array.fromAsync(glob(patterns.map((pattern) => join(this.#dataDir, pattern))));
     const left = found.filter((path) => !live.has(path));
     for (const path of left) await rm(path, { recursive: true, force: true });
     return left;

@@ -6,6 +6,9 @@ import { run } from "../run/run.ts";
 import { Origins } from "./origins.ts";
 import { createSnapshot, removeSnapshot, snapshotStatus } from "./snapshot.ts";
 
+/** Of the names of directories in which it is tried; what a process that was killed has left is found by it. */
+export const TRIAL_PREFIX = ".dm-trial-";
+
 /** Makes a snapshot of a small file in a directory, and removes it. Undefined when that worked, else why it did not. */
 export async function tryDeviceMapper(options: {
   prefix: string;
@@ -25,7 +28,7 @@ async function tryOnce({ prefix, directory }: { prefix: string; directory: strin
   await using scope = new Scope();
   const dir = await scope.take(
     "directory",
-    async () => mkdtemp(join(await realpath(directory), ".dm-trial-")),
+    async () => mkdtemp(join(await realpath(directory), TRIAL_PREFIX)),
     (made) => rm(made, { recursive: true, force: true }),
   );
   const image = join(dir, "image");
@@ -38,7 +41,8 @@ async function tryOnce({ prefix, directory }: { prefix: string; directory: strin
     () => origins.acquire(image, 2 * MIB),
     (taken) => origins.release(taken),
   );
-  const snapshot = { name: `${prefix}trial`, cow: join(dir, "cow") };
+  // Not the name of one that was killed in the middle of it; that is swept with whatever else of the block is nobody's.
+  const snapshot = { name: `${prefix}trial-${process.pid}`, cow: join(dir, "cow") };
   await scope.take(
     "snapshot",
     () => createSnapshot(snapshot, origin),
