@@ -1,6 +1,6 @@
 // What an earlier agent left: machines that still run are taken over, what is saved stays, the rest is given back.
 import { rm } from "node:fs/promises";
-import { Scope, WrennError } from "@wrenn/core";
+import { type Release, Scope, WrennError } from "@wrenn/core";
 import { isAlive, planSlot } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
@@ -8,7 +8,7 @@ import { madeTops } from "../rootfs/made-tops.ts";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import { diskPaths, machineSpec } from "./life.ts";
-import { lifeDir, type SandboxRecord, writeRecord } from "./record.ts";
+import { lifeDir, type SandboxRecord } from "./record.ts";
 import { type Running, Sandbox } from "./sandbox.ts";
 
 /** What becomes of a record that was found. */
@@ -76,31 +76,44 @@ export function lookAt(context: Pick<HostContext, "snapshots">, record: SandboxR
 
 /**
  * Takes over a machine that still runs: its process, network, disk, memory and guest. The slot has been marked as used.
- * Throws when any of it does not answer.
+ * Throws when any of it does not answer, with no file gone that has no other name.
  */
-export async function adopt(context: HostContext, record: SandboxRecord, block: number): Promise<Sandbox> {
+export async function adopt(
+  context: HostContext,
+  record: SandboxRecord,
+  block: number,
+  log: Logger,
+): Promise<Sandbox> {
   const { life } = record;
   if (!life?.process) throw new WrennError("not_found", `sandbox ${record.id} has no machine`);
   await using scope = new Scope();
-  const sandbox = new Sandbox({ ...record, status: "running", next: null });
+  const sandbox = new Sandbox(record);
+  sandbox.record = { ...record, status: "running", next: null };
   const slot = planSlot(block, life.slot);
   const dir = lifeDir(context.dataDir, record.id, life.number);
   const freeCapacity = context.capacity.reserve(record.memoryMb);
   scope.defer("capacity", freeCapacity);
   scope.defer("slot", () => context.slots.release(slot));
-  scope.defer("directory", () => rm(dir, { recursive: true, force: true }));
+  // The files of a life go with it, but not by failing to take it over before what it has written is kept.
+  let mayGo = false;
+  const once = (release: Release) => () => (mayGo ? release() : undefined);
+  scope.defer(
+    "directory",
+    once(() => rm(dir, { recursive: true, force: true })),
+  );
   const disk = { ...diskPaths(context, record.layers), dir, uid: slot.uid, diskMb: record.diskMb };
   const layers = await scope.take(
     "root file system",
     () => context.rootfs.adopt(disk, life.tops),
-    () => context.rootfs.remove({ dir }),
+    once(() => context.rootfs.remove({ dir })),
   );
-  // Both ways of keeping disks remove a life's files with it.
-  let takenOver = false;
   scope.defer("what it has written", async () => {
-    if (!takenOver) await keepTops(context.rootfs, context.dataDir, record);
+    if (mayGo) return;
+    await keepTops(context.rootfs, context.dataDir, record);
+    mayGo = true;
   });
   const tops = await madeTops(context.rootfs, dir, life.tops);
+  if (tops.length === 0) throw new WrennError("not_found", `nothing of the disk in ${dir} is there`);
   sandbox.record = { ...sandbox.record, life: { ...life, tops } };
   const machine = await scope.take(
     "machine",
@@ -119,8 +132,11 @@ export async function adopt(context: HostContext, record: SandboxRecord, block: 
   // Whatever the earlier agent was about to do, the machine is to run now.
   await machine.resume();
   await guest.waitUntilHealthy(AbortSignal.timeout(context.bootDeadlineMs));
-  await writeRecord(context.dataDir, sandbox.record);
-  takenOver = true;
+  // One that stays as it was says enough to the next agent.
+  await sandbox.write(context.dataDir).catch((err: unknown) => {
+    log.error({ err }, "could not record that a sandbox was taken over");
+  });
+  mayGo = true;
   // Last, so that a machine that cannot be taken over leaves its disk; it goes after the machine all the same.
   const held = scope.move();
   const whole = new Scope();

@@ -1,4 +1,6 @@
 // A new agent's first look: what an earlier one left, and what becomes of each of it.
+import { isDeepStrictEqual } from "node:util";
+import { WrennError } from "@wrenn/core";
 import {
   type Cgroups,
   kill,
@@ -13,14 +15,7 @@ import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
-import {
-  lifeGroup,
-  readRecords,
-  removeSandboxDir,
-  type SandboxRecord,
-  sandboxDir,
-  writeRecord,
-} from "./record.ts";
+import { lifeGroup, readRecords, removeSandboxDir, type SandboxRecord, sandboxDir } from "./record.ts";
 import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
 import type { ReportLog } from "./reports.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -60,61 +55,102 @@ export interface TakeOver {
   log: Logger;
 }
 
-/** Carries the fates out. What cannot be taken over after all is given back and reported as stopped. */
+/**
+ * Carries the fates out. What cannot be taken over after all is given back and reported as stopped. A disk that takes no
+ * writes ends nothing: what cannot be recorded is found once more by the next agent.
+ */
 export async function takeOver(parts: TakeOver): Promise<void> {
-  const { context, cgroups, manager, reports, earlier, block, log } = parts;
   await Promise.all(
-    earlier.found.map(async ({ id, record, fate }) => {
-      const logger = log.child({ sandbox_id: id });
-      // What is left alone is left as it is.
-      if (record) await removeUnfinished(sandboxDir(context.dataDir, id));
-      if (fate.kind === "keep") {
-        await writeRecord(context.dataDir, fate.record);
-        await clearLife(context, fate.record, logger);
-        manager.takeIn(new Sandbox(fate.record));
-        // The control plane may still take it for running; it ignores what it knows.
-        if (record?.status === "pausing" || record?.status === "paused") {
-          await reports.add({ sandboxId: id, status: "paused", reason: "saved before the host agent ended" });
-        }
-        logger.info({ was: record?.status }, "sandbox is on disk");
-        return;
-      }
-      if (fate.kind === "adopt" && record) {
-        try {
-          manager.takeIn(await adopt(context, record, block));
-          logger.info({ was: record.status }, "took over a running sandbox");
-          return;
-        } catch (err) {
-          logger.error({ err }, "could not take over a running sandbox");
-          await endMachine(context, record, { block, cgroups });
-          if (record.life) await context.slots.release(planSlot(block, record.life.slot));
-        }
-      }
-      const reason =
-        fate.kind === "adopt" ? "its virtual machine did not answer the new host agent" : fate.reason;
-      if (fate.kind !== "remove" && record) {
-        // First: told twice is better than a record that says so and nobody who hears why.
-        await reports.add({ sandboxId: id, status: "stopped", reason });
-        const kept = await keepTops(context.rootfs, context.dataDir, record);
-        const left: SandboxRecord = { ...record, status: "stopped", next: null, kept, life: null };
-        await writeRecord(context.dataDir, left);
-        await clearLife(context, left, logger);
-        manager.takeIn(new Sandbox(left));
-        logger.warn({ was: record.status, reason }, "a sandbox lost its machine; its disk is kept");
-        return;
-      }
-      await reports.add({ sandboxId: id, status: "stopped", reason });
-      if (fate.kind === "leave") {
-        logger.error(
-          { reason, dir: sandboxDir(context.dataDir, id) },
-          "left a sandbox alone: mend its record, or move its directory away",
+    parts.earlier.found.map(async ({ id, record, fate }) => {
+      const log = parts.log.child({ sandbox_id: id });
+      try {
+        await carryOut(parts, { id, record, fate }, log);
+      } catch (err) {
+        log.error(
+          { err },
+          "could not bring to its end what an earlier agent left; the next start tries again",
         );
-        return;
+        if (record) parts.manager.takeIn(untouched(record, err));
       }
-      await removeSandboxDir(context.dataDir, id);
-      logger.info({ was: record?.status, reason }, "removed a sandbox of an earlier run");
     }),
   );
+}
+
+async function carryOut(
+  { context, cgroups, manager, reports, block }: TakeOver,
+  { id, record, fate }: Earlier["found"][number],
+  log: Logger,
+): Promise<void> {
+  // What is left alone is left as it is.
+  if (record) await removeUnfinished(sandboxDir(context.dataDir, id));
+  if (fate.kind === "keep" && record) {
+    manager.takeIn(await become(context, record, fate.record, log));
+    // The control plane may still take it for running; it ignores what it knows.
+    if (record.status === "pausing" || record.status === "paused") {
+      await reports.add({ sandboxId: id, status: "paused", reason: "saved before the host agent ended" });
+    }
+    log.info({ was: record.status }, "sandbox is on disk");
+    return;
+  }
+  if (fate.kind === "adopt" && record) {
+    try {
+      manager.takeIn(await adopt(context, record, block, log));
+      log.info({ was: record.status }, "took over a running sandbox");
+      return;
+    } catch (err) {
+      log.error({ err }, "could not take over a running sandbox");
+      await endMachine(context, record, { block, cgroups });
+      if (record.life) await context.slots.release(planSlot(block, record.life.slot));
+    }
+  }
+  const reason =
+    fate.kind === "lost" || fate.kind === "remove" || fate.kind === "leave"
+      ? fate.reason
+      : "its virtual machine did not answer the new host agent";
+  // First: told twice is better than a record that says so and nobody who hears why.
+  await reports.add({ sandboxId: id, status: "stopped", reason });
+  if (fate.kind === "leave") {
+    log.error(
+      { reason, dir: sandboxDir(context.dataDir, id) },
+      "left a sandbox alone: mend its record, or move its directory away",
+    );
+    return;
+  }
+  if (fate.kind === "remove" || !record) {
+    await removeSandboxDir(context.dataDir, id);
+    log.info({ was: record?.status, reason }, "removed a sandbox of an earlier run");
+    return;
+  }
+  const kept = await keepTops(context.rootfs, context.dataDir, record);
+  const left: SandboxRecord = { ...record, status: "stopped", next: null, kept, life: null };
+  manager.takeIn(await become(context, record, left, log));
+  log.warn({ was: record.status, reason }, "a sandbox lost its machine; its disk is kept");
+}
+
+/** The sandbox whose record was found, as it is now; what its earlier lives left goes. */
+async function become(
+  context: HostContext,
+  found: SandboxRecord,
+  now: SandboxRecord,
+  log: Logger,
+): Promise<Sandbox> {
+  const sandbox = new Sandbox(found);
+  sandbox.record = now;
+  try {
+    if (!isDeepStrictEqual(found, now)) await sandbox.write(context.dataDir);
+    await clearLife(context, now, log);
+  } catch (err) {
+    log.error({ err }, "could not record what became of a sandbox; the next start does");
+  }
+  return sandbox;
+}
+
+/** One about which nothing could be done: it can be deleted, and what its record names stays until the next start. */
+function untouched(record: SandboxRecord, reason: unknown): Sandbox {
+  const sandbox = new Sandbox(record);
+  sandbox.record = { ...record, status: "error" };
+  sandbox.failure = `what the last host agent left could not be brought to its end: ${WrennError.from(reason).message}`;
+  return sandbox;
 }
 
 function withoutRecord(unreadable: string | undefined): Fate {

@@ -50,8 +50,8 @@ const LISTEN_TIMEOUT_MS = 30_000;
 /** Reading the kernel and the initramfs, and starting the virtual processors. */
 const BOOT_TIMEOUT_MS = 60_000;
 const LOAD_TIMEOUT_MS = 60_000;
-/** A machine that an earlier process has left answers at once, or is stuck. */
-const ADOPT_TIMEOUT_MS = 5000;
+/** A picture that an earlier process had begun may take as long (`machine.ts`); then it is stuck. */
+const ADOPT_TIMEOUT_MS = 120_000;
 const log = debuglog("wrenn-vmm");
 
 export class FirecrackerVmm implements Vmm {

@@ -32,8 +32,8 @@ import { deviceSections } from "./postcopy/stream.ts";
 import { QmpSession } from "./session.ts";
 
 const BINARY = "/usr/bin/qemu-system-x86_64";
-/** A machine that an earlier process has left answers at once, or is stuck. */
-const ADOPT_TIMEOUT_MS = 5000;
+/** What an earlier process had begun (a stop, a flush, the devices' state) may take as long; then it is stuck. */
+const ADOPT_TIMEOUT_MS = 60_000;
 /**
  * When a guest whose memory arrives while it runs is sent what it did not ask for: once it has come to itself, so that its
  * first work neither competes with that nor waits for it. On a busy host that work takes longer.

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { WrennError } from "@wrenn/core";
+import { FakeHost, GUEST_IMAGES, listeningLog, newSandbox } from "../testing/fake-host.ts";
+import type { HostContext } from "./context.ts";
+import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
+import { adopt } from "./recover.ts";
+
+const WRITTEN = "what the machine has written";
+
+describe("adopt", () => {
+  let host: FakeHost;
+  let record: SandboxRecord;
+  let dir: string;
+  beforeEach(async () => {
+    host = await FakeHost.start();
+    const life = {
+      ...{ number: 1, slot: 0, process: { pid: process.pid, startTime: 0 }, base: null },
+      ...{ tops: ["root-0"], guest: GUEST_IMAGES },
+    };
+    const layers = [{ kind: "image", name: GUEST_IMAGES.kernel }] as const;
+    record = newSandbox({ status: "running", lives: 1, layers: [...layers], life }).record;
+    dir = lifeDir(host.dataDir, record.id, 1);
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, "root-0"), WRITTEN);
+  });
+  afterEach(() => host[Symbol.asyncDispose]());
+
+  const broken = () => Promise.reject(new WrennError("internal", "it does not answer"));
+  /** Fails with what the host does instead of what it is to. */
+  const fails = async (rootfs: object) => {
+    const context = {
+      ...host.context,
+      rootfs: { ...host.context.rootfs, adopt: async () => [], ...rootfs },
+      slots: { release: async () => {} },
+      vmm: { adopt: broken },
+    } as unknown as HostContext;
+    await assert.rejects(adopt(context, record, 0, listeningLog().log), /does not answer|suppressed/);
+  };
+
+  it("lets the life's files go once what it has written is kept", async () => {
+    await fails({});
+    assert.equal(existsSync(dir), false);
+    assert.equal(await readFile(join(sandboxDir(host.dataDir, record.id), "kept-0"), "utf8"), WRITTEN);
+    assert.ok(host.events.includes("free disk"));
+  });
+
+  it("leaves them when its disk cannot be taken over", async () => {
+    await fails({ adopt: broken });
+    assert.equal(await readFile(join(dir, "root-0"), "utf8"), WRITTEN);
+  });
+
+  it("leaves them when they cannot be kept", async () => {
+    // A directory under the name that the file would get first: as a full disk, it lets nothing be kept.
+    const blocked = join(sandboxDir(host.dataDir, record.id), "kept-0");
+    await mkdir(join(blocked, "in the way"), { recursive: true });
+    await fails({});
+    assert.equal(await readFile(join(dir, "root-0"), "utf8"), WRITTEN);
+    assert.ok(!host.events.includes("free disk"));
+  });
+});
