@@ -22,7 +22,13 @@ import {
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
 import { assertLayersAre } from "./layer-format.ts";
-import type { Freeze, RootfsPlace, RootfsSpec, RootfsStore } from "./rootfs-store.ts";
+import {
+  type Freeze,
+  NotFrozen,
+  type RootfsPlace,
+  type RootfsSpec,
+  type RootfsStore,
+} from "./rootfs-store.ts";
 
 /** The disk of a life: its snapshot, whose file is the present top, and how its hold of the origin is given back. */
 interface Live {
@@ -135,7 +141,14 @@ export class DmRootfsStore implements RootfsStore {
         // The device keeps its file, under the next top's name, and the present one becomes a copy.
         snapshot.cow = join(dirname(frozen), next);
         await rename(frozen, snapshot.cow);
-        await copySparse(snapshot.cow, frozen);
+        try {
+          await copySparse(snapshot.cow, frozen);
+        } catch (reason) {
+          // In place of what there is of the copy, which would go on taking room on a disk that may be full.
+          await rename(snapshot.cow, frozen);
+          snapshot.cow = frozen;
+          throw new NotFrozen(reason);
+        }
       }
       // Chunks are used from the front: behind these is nothing, which need not be read to be stored. A machine that goes
       // on after all makes its file longer again.

@@ -1,12 +1,14 @@
 // Root file systems as qcow2 overlays: no kernel feature needed, so they work on every machine.
 import { chmod, chown, copyFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { WrennError } from "@wrenn/core";
 import { run } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
 import { assertLayersAre } from "./layer-format.ts";
 import {
   type Freeze,
+  NotFrozen,
   ROOT_DISK,
   type RootfsPlace,
   type RootfsSpec,
@@ -49,7 +51,12 @@ export class Qcow2RootfsStore implements RootfsStore {
 
   async freeze({ machine, dir }: Freeze, next: string | undefined): Promise<void> {
     if (next === undefined) return;
-    await machine.addLayer(ROOT_DISK, { path: this.path({ dir }, next), format: "qcow2" });
+    try {
+      await machine.addLayer(ROOT_DISK, { path: this.path({ dir }, next), format: "qcow2" });
+    } catch (reason) {
+      // Refused before anything was tried.
+      throw WrennError.from(reason).code === "capacity" ? new NotFrozen(reason) : reason;
+    }
   }
 
   path({ dir }: Pick<RootfsPlace, "dir">, top: string): string {

@@ -22,6 +22,13 @@ export interface RootfsSpec extends RootfsPlace {
   frozen: readonly string[];
 }
 
+/** A freeze that failed with nothing changed, and why: `next` is not used by any machine. */
+export class NotFrozen extends Error {
+  constructor(cause: unknown) {
+    super("the disk was not frozen", { cause });
+  }
+}
+
 export interface Freeze extends RootfsPlace {
   machine: Machine;
 }
@@ -43,6 +50,7 @@ export interface RootfsStore {
   /**
    * The machine stands still, and what its guest has written is with the host's kernel. Afterwards the present tops hold
    * all of it and do not change any more; a machine that is to go on writes to the prepared `next`, undefined = it will end.
+   * Throws {@link NotFrozen} when nothing has changed by it; after any other failure either of the two is the top.
    */
   freeze(freeze: Freeze, next: string | undefined): Promise<void>;
   /** The file of a top. */

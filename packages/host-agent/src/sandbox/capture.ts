@@ -5,6 +5,7 @@ import { faultPoint, kill, waitForExit } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
 import type { Machine } from "@wrenn/vmm";
 import type { Logger } from "pino";
+import { NotFrozen } from "../rootfs/rootfs-store.ts";
 import { guestTsc } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
 import type { SandboxRecord } from "./record.ts";
@@ -45,7 +46,7 @@ export async function beginDraft(context: HostContext, { record, life }: Sandbox
 /**
  * Captures the machine into the draft and publishes it. Afterwards the record's `snapshot` and `layers` are the new
  * generation's; a machine that goes on has a new top. Throws with the machine running as before when anything fails: the
- * tops stay the sandbox's own then, one more at the most.
+ * tops stay the sandbox's own then, one more if its disk may have been frozen by then.
  */
 export async function capture(
   context: HostContext,
@@ -112,8 +113,12 @@ export async function capture(
     await machine.resume().catch(() => {
       // It has died: its end is handled where machines are watched.
     });
-    if (next !== undefined && !freezing) await takeBack(context, sandbox, { place, next }, log);
-    throw WrennError.from(cause, `${operation} of sandbox ${sandbox.id} failed; it goes on running`);
+    const isUnused = !freezing || cause instanceof NotFrozen;
+    if (next !== undefined && isUnused) await takeBack(context, sandbox, { place, next }, log);
+    throw WrennError.from(
+      cause instanceof NotFrozen ? cause.cause : cause,
+      `${operation} of sandbox ${sandbox.id} failed; it goes on running`,
+    );
   }
 }
 

@@ -17,7 +17,10 @@ interface BlockInfo {
   inserted?: { "node-name"?: string };
 }
 
-/** Puts a layer, `filename` as QEMU sees it, on top of a disk. When it fails, the disk is as before. */
+/**
+ * Puts a layer, `filename` as QEMU sees it, on top of a disk. Throws `capacity` before anything is tried when there are too
+ * many; when it fails otherwise the disk is as before, unless QEMU was too slow to answer.
+ */
 export async function addDiskLayer(
   session: QmpSession,
   diskId: string,
@@ -27,7 +30,10 @@ export async function addDiskLayer(
   const top = await topLayer(session, diskId);
   const index = top + 1;
   if (index >= MAX_LAYERS)
-    throw new WrennError("capacity", `disk ${diskId} has ${MAX_LAYERS} layers already`);
+    throw new WrennError(
+      "capacity",
+      `disk ${diskId} has ${MAX_LAYERS} layers already, one for each fork and snapshot; pause and resume it to merge them`,
+    );
   const nodes = layerNodes({ diskId, index, ...layer, readOnly: false, backing: null });
   const added: unknown[] = [];
   try {
