@@ -87,6 +87,12 @@ describe("two instances", () => {
       }
       await assert.rejects(one.client.health());
 
+      // One that cannot begin ends nothing: it has not looked at what is there.
+      const taken = ["up", "--detach", "--data-dir", one.dataDir, "--listen", new URL(two.url).host];
+      const failed = await runWrenn(taken);
+      assert.notEqual(failed.status, 0);
+      assert.match(failed.stderr, /some sandboxes still run: `wrenn up` takes them over/);
+
       await up(one.dataDir);
       one = await attach(one.dataDir);
       for (const id of [a, another]) {

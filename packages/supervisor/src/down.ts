@@ -6,8 +6,8 @@ import { dataLayout } from "./layout.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import type { Progress } from "./progress.ts";
 
-/** A supervisor that was asked to stop gets this long, `ms`. */
-const PATIENCE_MS = 150_000;
+/** A supervisor that was asked to stop gets this long, `ms`: a little more than all that it waits for (`start.ts`). */
+const PATIENCE_MS = 200_000;
 
 /** Resolves when nothing of the instance is left, whether or not it was running. */
 export async function down(dataDir: string, progress: Progress): Promise<void> {

@@ -3,7 +3,7 @@
 import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { newToken, Scope, WrennError } from "@wrenn/core";
-import { claimBlock, planBlock, processIdentity, releaseBlock, until } from "@wrenn/linux";
+import { claimBlock, planBlock, processesOfUids, processIdentity, releaseBlock, until } from "@wrenn/linux";
 import { copyCertificate } from "./certificate.ts";
 import { agentCodeCache, controlPlaneCodeCache, makeCodeCache } from "./code-cache.ts";
 import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
@@ -61,7 +61,8 @@ const READY_MS = 180_000;
 /** Between two looks at a host agent that starts, ms: it is busy for a second, and looking takes processor time from it. */
 const LONGEST_PAUSE_MS = 30;
 const CONTROL_PLANE_PATIENCE_MS = 15_000;
-const HOST_AGENT_PATIENCE_MS = 60_000;
+/** It pauses what runs: thirty seconds as a rule, longer where much memory meets a slow disk. */
+const HOST_AGENT_PATIENCE_MS = 120_000;
 
 /** Resolves when the API answers. Throws with everything given back when it cannot be brought up. */
 export async function startInstance(options: StartOptions): Promise<RunningInstance> {
@@ -75,7 +76,14 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   const { block } = await scope.take("block", () => claimBlock({ dataDir: options.dataDir }), releaseBlock);
   await endDaemons(block, data);
   await removeInstance(data.instance);
-  scope.defer("what the block holds", () => removeLeftovers(block, data));
+  // Machines that an earlier run left are nobody's to end before a host agent has taken them over, nor are those of one
+  // that was cut short in the middle of pausing them.
+  let mayEndMachines = processesOfUids(planBlock(block).vmmUids).length === 0;
+  scope.defer("what the block holds", async () => {
+    if (mayEndMachines) return await removeLeftovers(block, data);
+    await endDaemons(block, data);
+    progress.say("some sandboxes still run: `wrenn up` takes them over, `wrenn down` ends them");
+  });
   const listen = await reservePort(options.listen);
   if (!isLoopback(listen.host)) {
     progress.say(
@@ -133,12 +141,13 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     say,
   });
   scope.defer("database", () => database?.stop());
-  scope.defer("host agent", () =>
-    agent.process.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS }),
-  );
-  scope.defer("control plane", () =>
-    api.process.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS }),
-  );
+  scope.defer("host agent", async () => {
+    const inOrder = await agent.process.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS });
+    mayEndMachines &&= inOrder;
+  });
+  scope.defer("control plane", async () => {
+    await api.process.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS });
+  });
 
   const url = localUrl(listen);
   const compileAndStartAgent = async () => {
@@ -156,9 +165,10 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   for (const each of begun) if (each.status === "rejected") throw each.reason;
   // Both at once: each is busy with starting for seconds, and the control plane asks again until the agent answers.
   await Promise.all([
-    progress.step("starting the host agent", () =>
-      agent.process.orDeath(answersOn(runtime.agentSocket, signal)),
-    ),
+    progress.step("starting the host agent", async () => {
+      await agent.process.orDeath(answersOn(runtime.agentSocket, signal));
+      mayEndMachines = true;
+    }),
     progress.step("starting the control plane", async () => {
       await api.process.start();
       await api.process.orDeath(waitUntilHealthy(url, READY_MS, signal));

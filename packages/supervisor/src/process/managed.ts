@@ -74,17 +74,20 @@ export class ManagedProcess {
     return await Promise.race([work, death]);
   }
 
-  /** Asks the process to end, insists after a while, and returns when it is gone. */
-  async stop({ signal, patienceMs }: StopOptions): Promise<void> {
+  /** Asks the process to end, insists after a while, and returns when it is gone: whether it went without that. */
+  async stop({ signal, patienceMs }: StopOptions): Promise<boolean> {
     this.#stopping = true;
     clearTimeout(this.#retry);
     this.signal(signal);
+    let hasInsisted = false;
     const insist = setTimeout(() => {
+      hasInsisted = true;
       this.#options.say(`${this.#options.name} does not end after ${patienceMs / 1000} s: killing it`);
       this.signal("SIGKILL");
     }, patienceMs);
     await this.#exited;
     clearTimeout(insist);
+    return !hasInsisted;
   }
 
   /** Sends a signal to the process, if it lives. */
