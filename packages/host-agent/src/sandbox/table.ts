@@ -93,15 +93,19 @@ export class SandboxTable {
     return this.list().map(({ id, record, claims }) => ({
       label: `sandbox ${id}`,
       snapshots: [...new Set(claims.flatMap(snapshotsOf))],
+      layers: [...new Set(claims.flatMap(layersOf))],
       images: [...new Set(claims.flatMap(imagesOf))],
       own: { id, files: filesOf(record) },
     }));
   }
 }
 
-function snapshotsOf({ snapshot, life, layers }: SandboxRecord): string[] {
-  const below = layers.map((layer) => (layer.kind === "snapshot" ? layer.id : undefined));
-  return [snapshot, life?.base, ...below].filter((id) => id != null);
+function snapshotsOf({ snapshot, life }: SandboxRecord): string[] {
+  return [snapshot, life?.base].filter((id) => id != null);
+}
+
+function layersOf({ layers }: SandboxRecord): string[] {
+  return layers.flatMap((layer) => (layer.kind === "snapshot" ? [layer.id] : []));
 }
 
 function imagesOf({ layers, life }: SandboxRecord): string[] {

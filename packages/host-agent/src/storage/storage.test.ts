@@ -1,6 +1,6 @@
 // What `wrenn storage` shows: everything that takes room, with what it takes and not with its length.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { link, mkdir, open, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,6 +10,7 @@ import { pino } from "pino";
 import { ImageStore } from "../image/image-store.ts";
 import { ownFiles } from "../sandbox/own-files.ts";
 import { lifeDir, sandboxDir } from "../sandbox/record.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
 import { SandboxTable } from "../sandbox/table.ts";
 import { GUEST_IMAGES, newSandbox } from "../testing/fake-host.ts";
 import { Storage, type StorageEntry } from "./storage.ts";
@@ -82,6 +83,53 @@ describe("Storage.describe()", () => {
       assert.deepEqual(own.get(id), { kind: "sandbox", id, sizeBytes, usedBy: [`sandbox ${id}`] });
     assert.equal(own.has(paused), false, "all that a paused one has lies in its snapshot");
     assert.equal(own.size, 3);
+  });
+});
+
+describe("Storage.collect()", () => {
+  it("keeps of earlier generations what the last one needs of them, and of all of them the disk alone after a boot", async () => {
+    const home = mkdtempSync(join(tmpdir(), "wrenn-storage-"));
+    try {
+      const store = await SnapshotStore.open(home);
+      const ids: string[] = [];
+      let disk = FACTS.disk;
+      for (let n = 1; n <= 3; n++) {
+        const [base] = ids;
+        const parent = ids.at(-1);
+        const origin =
+          base && parent
+            ? ({ kind: "continued", parent, base } as const)
+            : ({ kind: "booted", memoryMb: 128 } as const);
+        await using draft = await store.begin(origin);
+        // The same page each time, but for the last one: that goes on with what the second wrote.
+        const page = Math.min(n, 2);
+        await draft.storePages({ read: (_, into) => into.fill(page) }, Uint32Array.of(0));
+        await sparse(draft.devicesPath);
+        await sparse(draft.diskPath(0));
+        disk = (await draft.commit({ ...FACTS, disk })).manifest.disk;
+        ids.push(draft.id);
+      }
+      const sandboxes = new SandboxTable();
+      const sandbox = newSandbox({ status: "paused", snapshot: ids[2] ?? "", layers: disk });
+      sandboxes.takeIn(sandbox);
+      const images = await ImageStore.open(home);
+      const log = pino({ level: "silent" });
+      const storage = new Storage({ snapshots: store, images, memory: { drop: () => {} }, log });
+      storage.addUsers(() => sandboxes.users(() => []));
+      const left = async () => {
+        storage.start();
+        await storage.settled();
+        return ids.map((id) => readdirSync(join(home, "snapshots", id)).sort());
+      };
+      const whole = ["devices.bin", "disk-0.qcow2", "header.bin", "manifest.json", "memory.bin"];
+      assert.deepEqual(await left(), [whole, ["disk-0.qcow2", "memory.bin", "remains.json"], whole]);
+      const { layers } = sandbox.record;
+      sandboxes.takeIn(new Sandbox({ ...sandbox.record, status: "running", snapshot: null, layers }));
+      const disks = ["disk-0.qcow2", "remains.json"];
+      assert.deepEqual(await left(), [disks, disks, disks]);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 });
 

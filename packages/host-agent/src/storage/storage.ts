@@ -9,6 +9,8 @@ export interface User {
   /** As it is shown: `template minimal`, `sandbox sb-…`. */
   label: string;
   snapshots: readonly string[];
+  /** Snapshots of which only the disk's layers are needed, by a disk that lies on them. */
+  layers?: readonly string[];
   images: readonly string[];
   /** A sandbox: the files that it has beside them and that go with it. */
   own?: { id: string; files: readonly string[] };
@@ -97,7 +99,10 @@ export class Storage {
   async describe(): Promise<StorageEntry[]> {
     const { snapshots, images } = this.#options;
     const users = this.#allUsers();
-    const roots = users.flatMap(({ label, snapshots: ids }) => ids.map((id) => ({ id, label })));
+    const roots = users.flatMap(({ label, snapshots: ids, layers = [] }) => [
+      ...ids.map((id) => ({ id, label })),
+      ...layers.map((id) => ({ id, label, part: "disk" as const })),
+    ]);
     const usage = await snapshots.users(roots);
     const ofImage = new Map<string, Set<string>>();
     const note = (image: string, label: string) =>
@@ -123,7 +128,11 @@ export class Storage {
 
   async #collect(): Promise<void> {
     const { snapshots, images, log } = this.#options;
-    const gone = await snapshots.collect(this.#allUsers().flatMap((user) => user.snapshots));
+    const users = this.#allUsers();
+    const gone = await snapshots.collect(
+      users.flatMap((user) => user.snapshots),
+      users.flatMap((user) => user.layers ?? []),
+    );
     for (const id of gone) this.#options.memory.drop(id);
     const needed = new Set([
       ...this.#allUsers().flatMap((user) => user.images),

@@ -15,6 +15,8 @@ export interface Root {
   id: string;
   /** `sandbox sb-…`, `template minimal`, … */
   label: string;
+  /** Its disk's layers alone are needed, by a disk that lies on them; default: all of it. */
+  part?: "disk";
 }
 
 /**
@@ -29,7 +31,11 @@ export function needsOf(roots: Iterable<Root>, manifests: ReadonlyMap<string, Ma
     needs.set(id, known);
     return known;
   };
-  for (const { id: root, label } of roots) {
+  for (const { id: root, label, part } of roots) {
+    if (part === "disk") {
+      need(root).disk.add(label);
+      continue;
+    }
     for (let id: string | null = root; id !== null; ) {
       const manifest: Manifest | undefined = manifests.get(id);
       if (manifest === undefined || need(id).whole.has(label)) break;

@@ -221,6 +221,23 @@ describe("collect()", () => {
     assert.deepEqual(await readdir(store.layout.root), []);
   });
 
+  it("keeps of what a disk lies on its layers alone, also when nothing else of it is left", async () => {
+    using trial = new TrialStore();
+    using store = await trial.open();
+    const saved = await save(store, { origin: BOOTED, memory: new TrialMemory().set(1, 1), disk: "0" });
+    assert.deepEqual(await store.collect([], [saved.id]), [saved.id]);
+    using again = await trial.open();
+    for (const one of [store, again]) {
+      assert.deepEqual(await one.collect([], [saved.id]), []);
+      assert.deepEqual(await readdir(saved.dir), ["disk-0.qcow2", "remains.json"]);
+      const root = { id: saved.id, label: "x", part: "disk" } as const;
+      const [usage] = await one.users([root]);
+      assert.deepEqual(usage?.need, { whole: new Set(), memory: new Set(), disk: new Set(["x"]) });
+    }
+    await again.collect([]);
+    assert.deepEqual(await readdir(store.layout.root), []);
+  });
+
   it("takes nothing that a draft continues from, nor what it has just become", async () => {
     using trial = new TrialStore();
     using store = await trial.open();

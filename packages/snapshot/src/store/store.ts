@@ -227,12 +227,13 @@ export class SnapshotStore implements Disposable {
 
   /**
    * Removes what neither the roots nor a holder needs, and of what is only needed for its pages or its disk layer all
-   * else. Returns the ids that are snapshots no more. Roots that are not there are ignored. What goes is decided before
+   * else. `layers`: snapshots of which somebody needs the disk's layers alone. Returns the ids that are snapshots no more. Roots that are not there are ignored. What goes is decided before
    * this returns its promise: read the roots and call it without a wait in between.
    */
-  collect(roots: Iterable<string>): Promise<string[]> {
+  collect(roots: Iterable<string>, layers: Iterable<string> = []): Promise<string[]> {
     const { manifests, remains } = this.#inventory;
-    const all = [...roots, ...this.#holds.ids()].map((id) => ({ id, label: "" }));
+    const all: Root[] = [...roots, ...this.#holds.ids()].map((id) => ({ id, label: "" }));
+    for (const id of layers) all.push({ id, label: "", part: "disk" });
     const needs = needsOf(all, manifests);
     const gone = [...manifests.keys()].filter((id) => !needs.get(id)?.whole.size);
     // From here on nobody can begin to use them, so nothing that comes later needs more of them.
