@@ -29,6 +29,12 @@ describe("replaceFile()", () => {
     await assert.rejects(replaceFile(path, "two"), { code: "EISDIR" });
     assert.equal(readFileSync(path, "utf8"), "one");
   });
+
+  it("leaves nothing of one that does not get its name", async () => {
+    mkdirSync(join(dir, "a", "b"), { recursive: true });
+    await assert.rejects(replaceFile(join(dir, "a"), "one"), { code: "EISDIR" });
+    assert.deepEqual(readdirSync(dir), ["a"]);
+  });
 });
 
 describe("a directory", () => {

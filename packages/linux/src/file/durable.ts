@@ -21,12 +21,18 @@ export async function writeSynced(path: string, bytes: Uint8Array | string): Pro
 /** Writes a file of mode 0600, in place of whatever has its name: the old one stays until the new one is on the disk. */
 export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
   const unfinished = unfinishedName(path);
-  {
-    await using handle = await open(unfinished, "w", 0o600);
-    await handle.writeFile(bytes);
-    await handle.sync();
+  try {
+    {
+      await using handle = await open(unfinished, "w", 0o600);
+      await handle.writeFile(bytes);
+      await handle.sync();
+    }
+    await renameSynced(unfinished, path);
+  } catch (reason) {
+    // On a disk that is full it would take room until somebody writes the same file again.
+    await rm(unfinished, { force: true }).catch(() => {});
+    throw reason;
   }
-  await renameSynced(unfinished, path);
 }
 
 /** Where a file is made that {@link renameSynced} then gives its name. */
