@@ -45,7 +45,9 @@ export async function resumeSandbox(
     });
     sandbox.left = new AbortController();
     sandbox.running = running;
-    await dropKept(context.dataDir, before);
+    await dropKept(context.dataDir, before).catch((err: unknown) => {
+      log.error({ err }, "could not remove what was kept of a dead machine; it goes with the sandbox");
+    });
     faultPoint("resume.recorded", running.machine.process);
     watch.lap("record");
     const ms = Math.round(performance.now() - began);

@@ -139,8 +139,12 @@ export class Draft implements AsyncDisposable {
       await syncPath(this.dir);
       faultPoint("snapshot-manifest-written");
       await rename(this.dir, layout.dir(id));
+      await syncPath(layout.root).catch(async (reason: unknown) => {
+        // Whoever asked is told that it failed, so the next process must not find it.
+        await rename(layout.dir(id), this.dir);
+        throw reason;
+      });
       this.#state = "committed";
-      await syncPath(layout.root);
       faultPoint("snapshot-published");
       return onCommit(manifest, map);
     } catch (reason) {
