@@ -47,6 +47,10 @@ async function litterOf({ rpc, block, dataDir }: Agent, ids: readonly string[]):
   const paths = pathsBelow(dataDir);
   if (paths === undefined) return ["what is just going"];
   const unfinished = paths.filter((path) => UNFINISHED.test(path));
+  const stopped = sandboxes.filter(({ status }) => status === "stopped").map(({ sandboxId }) => sandboxId);
+  const kept = paths.filter(
+    (path) => /^sandboxes\/[^/]+\/kept-\d+$/.test(path) && !stopped.includes(path.split("/")[1] ?? ""),
+  );
   const lives = paths.filter((path) => /^sandboxes\/[^/]+\/vm-\d+$/.test(path));
   const found = {
     machines: [machinesOf(plan.vmmUids), running],
@@ -62,6 +66,7 @@ async function litterOf({ rpc, block, dataDir }: Agent, ids: readonly string[]):
     ...unused.map(({ kind, id }) => `${kind} ${id}, which nobody needs`),
     ...strays.map((name) => `snapshots/${name}`),
     ...unfinished,
+    ...kept,
     ...Object.entries(found)
       .filter(([, [names, most]]) => names.length > most)
       .map(([what, [names, most]]) => `${names.length} ${what} instead of ${most} (${names.join(", ")})`),

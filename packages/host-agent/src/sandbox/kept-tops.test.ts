@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { newSandboxId } from "@wrenn/core";
 import { removeUnfinished } from "@wrenn/linux";
-import { keepTops } from "./kept-tops.ts";
+import { dropUnnamedKept, keepTops } from "./kept-tops.ts";
 import { lifeDir, type SandboxRecord, sandboxDir, startingRecord } from "./record.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "wrenn-kept-"));
@@ -51,4 +51,17 @@ describe("keepTops()", () => {
         assert.equal(readFileSync(join(dir, `kept-${index}`), "utf8"), top);
     });
   }
+});
+
+describe("dropUnnamedKept()", () => {
+  it("removes what the record does not name, and nothing else", async () => {
+    const record = dead();
+    const dir = sandboxDir(dataDir, record.id);
+    for (const name of ["kept-0", "kept-1", "sandbox.json"]) writeFileSync(join(dir, name), "");
+    await dropUnnamedKept(dataDir, { ...record, kept: ["kept-0", "kept-1"] });
+    assert.deepEqual(readdirSync(dir).sort(), ["kept-0", "kept-1", "sandbox.json", "vm-1"]);
+    await dropUnnamedKept(dataDir, { ...record, kept: ["kept-0"] });
+    await dropUnnamedKept(dataDir, { ...record, kept: [] });
+    assert.deepEqual(readdirSync(dir).sort(), ["sandbox.json", "vm-1"]);
+  });
 });

@@ -1,10 +1,13 @@
 // The tops of a dead machine's life, kept beside the sandbox's record.
-import { chown, link, rename, rm, stat } from "node:fs/promises";
+import { chown, link, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { syncPath, unfinishedName } from "@wrenn/linux";
 import type { RootfsPlace, RootfsStore } from "../rootfs/rootfs-store.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
+
+const KEPT_PREFIX = "kept-";
+const KEPT = new RegExp(`^${KEPT_PREFIX}\\d+$`);
 
 /**
  * Keeps the tops of a dead machine's life, whose directory is about to go. They keep their names there until then, by which
@@ -19,7 +22,7 @@ export async function keepTops(
   if (!life) return record.kept;
   const dir = lifeDir(dataDir, id, life.number);
   const kept: string[] = [];
-  const names = life.tops.map((_, index) => `kept-${index}`);
+  const names = life.tops.map((_, index) => `${KEPT_PREFIX}${index}`);
   for (const [index, top] of life.tops.entries()) {
     const name = names[index] as string;
     if (await keepFile(rootfs.path({ dir }, top), join(sandboxDir(dataDir, id), name))) kept.push(name);
@@ -63,6 +66,13 @@ export async function linkKept(
 /** The new life holds them now. */
 export async function dropKept(dataDir: string, record: SandboxRecord): Promise<void> {
   for (const name of record.kept) await rm(join(sandboxDir(dataDir, record.id), name), { force: true });
+}
+
+/** The same for what a crash between the record and {@link dropKept} has left. The record is on disk. */
+export async function dropUnnamedKept(dataDir: string, { id, kept }: SandboxRecord): Promise<void> {
+  const dir = sandboxDir(dataDir, id);
+  const unnamed = (await readdir(dir)).filter((name) => KEPT.test(name) && !kept.includes(name));
+  for (const name of unnamed) await rm(join(dir, name), { force: true });
 }
 
 /**

@@ -13,7 +13,7 @@ import {
 import type { SnapshotStore } from "@wrenn/snapshot";
 import type { Logger } from "pino";
 import type { HostContext } from "./context.ts";
-import { keepTops } from "./kept-tops.ts";
+import { dropUnnamedKept, keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
 import { lifeGroup, readRecords, removeSandboxDir, type SandboxRecord, sandboxDir } from "./record.ts";
 import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
@@ -94,8 +94,12 @@ async function carryOut(
   }
   if (fate.kind === "adopt" && record) {
     try {
-      manager.takeIn(await adopt(context, record, block, log));
+      const sandbox = await adopt(context, record, block, log);
+      manager.takeIn(sandbox);
       log.info({ was: record.status }, "took over a running sandbox");
+      await dropUnnamedKept(context.dataDir, sandbox.record).catch((err: unknown) => {
+        log.error({ err }, "could not remove what was kept of a dead machine; it goes with the sandbox");
+      });
       return;
     } catch (err) {
       log.error({ err }, "could not take over a running sandbox");
@@ -138,6 +142,7 @@ async function become(
   sandbox.record = now;
   try {
     if (!isDeepStrictEqual(found, now)) await sandbox.write(context.dataDir);
+    await dropUnnamedKept(context.dataDir, now);
     await clearLife(context, now, log);
   } catch (err) {
     log.error({ err }, "could not record what became of a sandbox; the next start does");
