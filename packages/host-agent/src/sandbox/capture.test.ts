@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
 import type { Draft } from "@wrenn/snapshot";
 import { Qcow2RootfsStore } from "../rootfs/qcow2.ts";
-import { FakeHost, GUEST_IMAGES, listeningLog, newSandbox } from "../testing/fake-host.ts";
+import { FakeHost, listeningLog, newRunningSandbox } from "../testing/fake-host.ts";
 import { capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
 import { lifeDir, sandboxDir } from "./record.ts";
@@ -22,11 +22,7 @@ describe("capture of a machine that goes on", () => {
   let dir: string;
   beforeEach(async () => {
     host = await FakeHost.start();
-    const life = {
-      ...{ number: 1, slot: 0, process: { pid: process.pid, startTime: 0 }, base: null },
-      ...{ tops: ["root-0"], guest: GUEST_IMAGES },
-    };
-    sandbox = newSandbox({ status: "running", lives: 1, life });
+    sandbox = newRunningSandbox();
     dir = lifeDir(host.dataDir, sandbox.id, 1);
     await mkdir(dir, { recursive: true });
   });

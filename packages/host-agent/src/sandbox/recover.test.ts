@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
-import { FakeHost, GUEST_IMAGES, listeningLog, newSandbox } from "../testing/fake-host.ts";
+import { FakeHost, GUEST_IMAGES, listeningLog, newRunningSandbox } from "../testing/fake-host.ts";
 import type { HostContext } from "./context.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
 import { adopt } from "./recover.ts";
@@ -17,12 +17,7 @@ describe("adopt", () => {
   let dir: string;
   beforeEach(async () => {
     host = await FakeHost.start();
-    const life = {
-      ...{ number: 1, slot: 0, process: { pid: process.pid, startTime: 0 }, base: null },
-      ...{ tops: ["root-0"], guest: GUEST_IMAGES },
-    };
-    const layers = [{ kind: "image", name: GUEST_IMAGES.kernel }] as const;
-    record = newSandbox({ status: "running", lives: 1, layers: [...layers], life }).record;
+    record = newRunningSandbox({ layers: [{ kind: "image", name: GUEST_IMAGES.kernel }] }).record;
     dir = lifeDir(host.dataDir, record.id, 1);
     await mkdir(dir, { recursive: true });
     await writeFile(join(dir, "root-0"), WRITTEN);

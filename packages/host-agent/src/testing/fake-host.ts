@@ -136,6 +136,15 @@ export function newSandbox(more: Partial<SandboxRecord> = {}): Sandbox {
   return new Sandbox({ ...startingRecord(asked), ...more });
 }
 
+/** The same in its first life, with one top. Its process is this one. */
+export function newRunningSandbox(more: Partial<SandboxRecord> = {}): Sandbox {
+  const life = { number: 1, slot: 0, process: { pid: process.pid, startTime: 0 }, base: null };
+  return newSandbox({
+    ...{ status: "running", lives: 1, life: { ...life, tops: ["root-0"], guest: GUEST_IMAGES } },
+    ...more,
+  });
+}
+
 /** A log, and what was written to it. */
 export function listeningLog(): { log: Logger; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
