@@ -77,7 +77,7 @@ export class FakeSandboxes {
   }
 
   resume({ sandboxId, start, timeoutSec }: { sandboxId: string; start: string; timeoutSec: number }) {
-    const sandbox = this.#in(sandboxId, ["paused"]);
+    const sandbox = this.#in(sandboxId, ["paused", "stopped"]);
     if (start !== "cold") this.#assertCompatible();
     return { ...this.#run(sandboxId, sandbox), expiresAtUnixMs: this.#startClock(sandbox, timeoutSec) };
   }

@@ -15,10 +15,11 @@ export interface LiveSandbox {
 export interface Correction {
   row: ReconcileRow;
   path: readonly SandboxStatus[];
-  error?: string;
+  /** Null: what was said of it is over. */
+  error?: string | null;
   /** Of a sandbox that turns out to run. */
   hostIp?: string;
-  /** Whether the host is told to destroy what is left there. */
+  /** Whether the host is told to destroy what is left there: it never came to be. */
   destroy: boolean;
 }
 
@@ -46,6 +47,19 @@ export function planStrays(
 ): string[] {
   // A name that is no id of ours is none of our business.
   return [...live].filter((id) => isSandboxId(id) && !known.has(id) && !isInFlight(id));
+}
+
+/** What to do about a row that has ended, or is broken, whose sandbox its host has whole. */
+export function planReturn(row: ReconcileRow, live: LiveSandbox | undefined): Correction | undefined {
+  if (live?.status !== "running" && live?.status !== "paused") return undefined;
+  const path = ["resuming", live.status] as const;
+  return {
+    row,
+    path: row.status === "error" ? ["stopped", ...path] : path,
+    error: null,
+    hostIp: live.hostIp,
+    destroy: false,
+  };
 }
 
 function correction(

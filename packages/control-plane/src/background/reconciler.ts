@@ -2,7 +2,12 @@
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { moveSandbox, noteActivity } from "../db/queries/sandbox-move.ts";
-import { knownToHost, liveSandboxesOfHost, type ReconcileRow } from "../db/queries/sandbox-reconcile.ts";
+import {
+  endedOnHost,
+  knownToHost,
+  liveSandboxesOfHost,
+  type ReconcileRow,
+} from "../db/queries/sandbox-reconcile.ts";
 import { namesOfStores } from "../db/queries/snapshots.ts";
 import { dropAbsentBaseTemplates } from "../db/queries/templates.ts";
 import { liveWorkers } from "../db/worker.ts";
@@ -10,7 +15,7 @@ import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
 import type { InFlight } from "../services/in-flight.ts";
 import { makerOf } from "../services/store-name.ts";
-import { type Correction, GONE, planCorrections, planStrays } from "./plan.ts";
+import { type Correction, GONE, type LiveSandbox, planCorrections, planReturn, planStrays } from "./plan.ts";
 import type { ReportCollector } from "./report-collector.ts";
 import { Strays } from "./strays.ts";
 
@@ -100,6 +105,7 @@ export class Reconciler {
     // Read after the list: a row that is made meanwhile is known.
     const known = await knownToHost(db, host.id, [...live.keys()]);
     await this.#destroyStrays(host, planStrays(live.keys(), known, isInFlight));
+    await this.#takeBack(host, live);
     await this.#dropNamelessContent(host);
   }
 
@@ -122,6 +128,7 @@ export class Reconciler {
         to,
         unmovedSince: current.moves,
         set,
+        ...(destroy && { deleted: true }),
         ...(!settled && { worker }),
       });
       // Somebody else moved it meanwhile: it is theirs.
@@ -138,8 +145,36 @@ export class Reconciler {
 
   async #destroyStrays(host: Host, ids: readonly string[]): Promise<void> {
     for (const id of this.#strays.ripe(`sandboxes of ${host.id}`, ids)) {
+      // Asked again: the ones before it took their time.
+      const { db, inFlight } = this.#options;
+      if (inFlight.has(id) || (await knownToHost(db, host.id, [id])).has(id)) continue;
       await this.#destroy(host, id);
       this.#options.log.warn({ sandbox_id: id, host_id: host.id }, "destroyed a sandbox that no row knows");
+    }
+  }
+
+  /**
+   * Sandboxes that have ended by their rows, and that the host has whole for longer than it takes to end them: a report was
+   * older than their resume, or what could not be read there has been mended.
+   */
+  async #takeBack(host: Host, live: ReadonlyMap<string, LiveSandbox>): Promise<void> {
+    const { db, inFlight } = this.#options;
+    const whole = [...live.values()].filter(({ status }) => status === "running" || status === "paused");
+    const rows = await endedOnHost(
+      db,
+      host.id,
+      whole.map(({ id }) => id),
+    );
+    const ripe = new Set(
+      this.#strays.ripe(
+        `ended on ${host.id}`,
+        rows.map(({ id }) => id),
+      ),
+    );
+    for (const row of rows) {
+      if (!ripe.has(row.id) || inFlight.has(row.id)) continue;
+      const correction = planReturn(row, live.get(row.id));
+      if (correction) await this.#correct(host, correction);
     }
   }
 

@@ -111,6 +111,8 @@ interface SandboxesTable {
   traffic_token: string | null;
   network: Json<SandboxNetwork> | null;
   stopped_at: Date | null;
+  /** Since when nobody wants it: deleted by its owner, or never come to be. Null for what ended unasked. */
+  deleted_at: Date | null;
   /** How often its status was changed. */
   moves: Generated<number>;
   last_updated: Generated<Date>;

@@ -35,7 +35,9 @@ export function endsOnHost(operation: string): boolean {
 }
 
 /** Throws `invalid_state` when the sandbox's status does not allow the operation. */
-export function assertAllowed(operation: string, { id, status }: SandboxRow): void {
+export function assertAllowed(operation: string, { id, status, deleted_at }: SandboxRow): void {
+  if (operation === "resumeSandbox" && deleted_at !== null)
+    throw new WrennError("invalid_state", `sandbox ${id} was deleted; make another one`);
   const allowed = Object.hasOwn(ALLOWED, operation) ? ALLOWED[operation as OperationId] : undefined;
   if (allowed && !allowed.includes(status)) {
     throw new WrennError("invalid_state", `sandbox ${id} is ${status}; it must be ${allowed.join(" or ")}`);

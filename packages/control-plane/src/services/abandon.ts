@@ -22,7 +22,7 @@ export async function abandon(
       try {
         await destroyOnHost(host, id);
         if (error.httpStatus < 500) await forgetSandbox(db, id, worker);
-        else await moveSandbox(db, { id, to: "stopped", set: { error: error.message } });
+        else await moveSandbox(db, { id, to: "stopped", deleted: true, set: { error: error.message } });
         return false;
       } catch (reason) {
         log.warn({ sandbox_id: id, err: reason }, "could not clean up after a failure; the reconciler will");

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { findSandbox, listSandboxes, type SandboxFilter } from "../db/queries/sandbox-find.ts";
-import { moveSandbox, setClock, setNetwork } from "../db/queries/sandbox-move.ts";
+import { markDeleted, moveSandbox, setClock, setNetwork } from "../db/queries/sandbox-move.ts";
 import type { SandboxNetwork, SandboxRow } from "../db/schema.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { HostClient } from "../hosts/host-client.ts";
@@ -84,7 +84,9 @@ export class SandboxService {
       );
     }
     const audit = sandboxEvent("delete", caller, row.id);
-    await moveSandbox(this.#context.db, { id: row.id, to: "stopped", audit });
+    const { db } = this.#context;
+    if (!(await moveSandbox(db, { id: row.id, to: "stopped", deleted: true, audit })))
+      await markDeleted(db, row.id);
   }
 
   /** Saves a running sandbox to disk. */

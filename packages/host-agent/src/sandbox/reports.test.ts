@@ -52,6 +52,25 @@ describe("ReportLog", () => {
     }
   });
 
+  it("does not tell that a sandbox has ended once it goes on", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
+    try {
+      const log = await ReportLog.open(dir);
+      const [one, other] = ["sb-aaaaaaaaaaaaaaaa", "sb-bbbbbbbbbbbbbbbb"];
+      for (const sandboxId of [one, other]) await log.add({ sandboxId, status: "stopped", reason: "x" });
+      log.note(one, "disk_full", "y");
+      await log.forgetEnds(one);
+      const told = log.list().map(({ sandboxId, status }) => [sandboxId, status]);
+      assert.deepEqual(told, [
+        [other, "stopped"],
+        [one, "running"],
+      ]);
+      assert.equal((await ReportLog.open(dir)).list().length, 1);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   it("tells from memory what it could not write, and writes it with the next", async () => {
     const dir = await mkdtemp(join(tmpdir(), "wrenn-reports-"));
     try {

@@ -97,6 +97,12 @@ export class ReportLog {
     }
   }
 
+  /** A sandbox goes on: that it had ended, or was paused, must not be told after that. */
+  async forgetEnds(sandboxId: string): Promise<void> {
+    const ends = this.list().filter((report) => report.sandboxId === sandboxId && report.event === undefined);
+    await this.acknowledge(ends.map(({ id }) => id));
+  }
+
   async #load(id: string): Promise<void> {
     const path = join(this.#dir, id);
     try {

@@ -55,6 +55,7 @@ const COLUMNS = Object.keys({
   traffic_token: true,
   network: true,
   stopped_at: true,
+  deleted_at: true,
   last_updated: true,
   moves: true,
 } satisfies Record<keyof SandboxRow, true>);

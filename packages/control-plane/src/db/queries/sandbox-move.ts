@@ -13,6 +13,8 @@ export interface Move {
   from?: readonly SandboxStatus[];
   /** Only if its status was not changed since this was its row's `moves`: it may have been there and back. */
   unmovedSince?: number;
+  /** Of one that becomes `stopped`: nobody wants it any more, and whatever its host still holds of it goes. */
+  deleted?: boolean;
   /** The control plane that takes it through an unsettled status. Left out: it is settled now. */
   worker?: number;
   set?: {
@@ -35,7 +37,7 @@ export interface Move {
 /** The row after the change; nothing when it was not in a status to come from. */
 export async function moveSandbox(
   db: Db,
-  { id, to, from, unmovedSince, worker, set: { stopped_at: endedAt, ...set } = {}, audit }: Move,
+  { id, to, from, unmovedSince, deleted, worker, set: { stopped_at: endedAt, ...set } = {}, audit }: Move,
 ): Promise<SandboxRow | undefined> {
   const sources = (from ?? predecessors(to)).filter((status) => canTransition(status, to));
   let query = db
@@ -52,6 +54,9 @@ export async function moveSandbox(
   if (to === "stopped")
     query = query.set({ stopped_at: endedAt ?? sql<Date>`now()`, host_ip: null, guest_ip: null });
   else query = query.set({ stopped_at: null });
+  if (deleted) query = query.set({ deleted_at: sql<Date>`now()` });
+  // What was deleted does not come back.
+  if (to === "resuming") query = query.where("deleted_at", "is", null);
   if (to === "running") {
     query = query.set({
       started_at: sql<Date>`coalesce(started_at, now())`,
@@ -96,6 +101,17 @@ export async function moveSandboxes(db: Db, moves: readonly Move[]): Promise<(Sa
 /** A change that takes a place, under the owner's quota. Throws `capacity` when there is none left. */
 export async function moveWithinQuota(db: Db, quota: Quota, move: Move): Promise<SandboxRow | undefined> {
   return await withinQuota(db, quota, (tx) => moveSandbox(tx, move));
+}
+
+/** Its owner does not want what is left of one that has ended. */
+export async function markDeleted(db: Db, id: string): Promise<void> {
+  await db
+    .updateTable("sandboxes")
+    .set({ deleted_at: sql<Date>`now()` })
+    .where("id", "=", id)
+    .where("status", "=", "stopped")
+    .where("deleted_at", "is", null)
+    .execute();
 }
 
 /** Takes a row away whose sandbox was refused before anything was made. */

@@ -1,7 +1,9 @@
 // What the reconciler reads.
+import { sql } from "kysely";
 import type { Db } from "../connect.ts";
 import type { SandboxRow } from "../schema.ts";
 import { workerIsGone } from "../worker.ts";
+import { STOPPED_VISIBLE } from "./sandbox-find.ts";
 
 export type ReconcileRow = SandboxRow & {
   /** No control plane that lives is moving it. */
@@ -19,15 +21,36 @@ export async function liveSandboxesOfHost(db: Db, hostId: string): Promise<Recon
     .execute();
 }
 
-/** Which of these ids a host may hold: a row that is not stopped names the host. */
+/**
+ * Which of these ids a host may hold: a row names the host that is not stopped, or that ended unasked and still answers,
+ * since its disk may be there.
+ */
 export async function knownToHost(db: Db, hostId: string, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const rows = await db
     .selectFrom("sandboxes")
     .select("id")
     .where("host_id", "=", hostId)
-    .where("status", "<>", "stopped")
+    .where((eb) => eb.or([eb("status", "<>", "stopped"), endedUnasked()]))
     .where("id", "in", ids)
     .execute();
   return new Set(rows.map((row) => row.id));
+}
+
+/** Rows that have ended unasked, or are broken, of these ids. */
+export async function endedOnHost(db: Db, hostId: string, ids: readonly string[]): Promise<ReconcileRow[]> {
+  if (ids.length === 0) return [];
+  return await db
+    .selectFrom("sandboxes")
+    .selectAll()
+    .select(workerIsGone("sandboxes").as("orphaned"))
+    .where("host_id", "=", hostId)
+    .where((eb) => eb.or([eb("status", "=", "error"), endedUnasked()]))
+    .where("id", "in", ids)
+    .execute();
+}
+
+function endedUnasked() {
+  return sql<boolean>`(status = 'stopped' and deleted_at is null
+    and stopped_at > now() - ${sql.lit(STOPPED_VISIBLE)}::interval)`;
 }
