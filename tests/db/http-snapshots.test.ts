@@ -213,6 +213,30 @@ describe("overwriting", () => {
     assert.equal(made.status, 201, JSON.stringify(made.body));
     assert.ok(overwritten);
   });
+
+  test("a restore that had found the old content goes to the new one; one whose snapshot is deleted says so", async () => {
+    const [sandbox_id, other] = [await service.sandbox(), await service.sandbox()];
+    await take({ sandbox_id, name: "shifting" });
+    let isFirst = true;
+    const meanwhile = (act: () => Promise<unknown>) => {
+      isFirst = true;
+      service.host.before["restoreSandbox"] = async () => {
+        if (!isFirst) return;
+        isFirst = false;
+        await act();
+      };
+      return service.call("POST", `/v1/sandboxes/${sandbox_id}/restore`, { body: { snapshot: "shifting" } });
+    };
+    const moved = await meanwhile(() =>
+      take({ sandbox_id: other, name: "shifting" }, { query: "?overwrite=true" }),
+    );
+    assert.equal(moved.status, 200, JSON.stringify(moved.body));
+    const gone = await meanwhile(() => remove("shifting"));
+    service.host.before = {};
+    assert.equal(gone.status, 404);
+    assert.match(gone.body.error.message, /no snapshot shifting any more/);
+    assert.equal((await service.call("GET", `/v1/sandboxes/${sandbox_id}`)).body.status, "running");
+  });
 });
 
 describe("DELETE /v1/snapshots/{name}", () => {

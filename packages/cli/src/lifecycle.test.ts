@@ -119,3 +119,12 @@ describe("wrenn storage", () => {
     assert.equal((JSON.parse(json) as { hosts: unknown[] }).hosts.length, 1);
   });
 });
+
+describe("wrenn snapshot rm", () => {
+  it("deletes all that it can, says of the others why not, and fails then", async () => {
+    const { status, stdout, stderr } = await wrenn("snapshot", "rm", "cold", "warm", "hot", "--json");
+    assert.equal(status, 1);
+    assert.deepEqual(JSON.parse(stdout), { deleted: ["warm"] });
+    assert.equal(stderr.match(/not_found/g)?.length, 2, stderr);
+  });
+});

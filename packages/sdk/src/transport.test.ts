@@ -50,6 +50,21 @@ describe("a call", () => {
     await assert.rejects(service.client().sandboxes.get("sb-1"), { code: "unknown", status: 502 });
   });
 
+  it("takes a repeated deletion that finds nothing for done, and not the first one", async () => {
+    let calls = 0;
+    const missing = { error: { code: "not_found", message: "there is no snapshot warm" } };
+    await using service = await testService({
+      http: (request, response) => {
+        calls += 1;
+        if (calls === 1) request.socket.destroy();
+        else answer(response, 404, missing);
+      },
+    });
+    await service.client().snapshots.delete("warm");
+    assert.equal(calls, 2);
+    await assert.rejects(service.client().snapshots.delete("warm"), { code: "not_found" });
+  });
+
   it("repeats a read after a 503 and after a broken connection", async () => {
     let calls = 0;
     await using service = await testService({

@@ -55,13 +55,16 @@ export class Transport {
     return { ...(apiKey !== undefined && { "x-api-key": apiKey }), "x-request-id": requestId() };
   }
 
-  /** The answer, if it is a success. */
+  /** The answer, if it is a success. A deletion that is repeated and finds nothing is one. */
   async request(spec: RequestSpec): Promise<Response> {
     const retries = mayRepeat(spec) ? (this.#options.retries ?? 2) : 0;
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#once(spec);
       } catch (error) {
+        // An earlier attempt did it, and its answer was lost.
+        if (attempt > 0 && spec.method === "DELETE" && error instanceof WrennApiError && error.status === 404)
+          return new Response(null, { status: 204 });
         const delay = attempt < retries ? retryDelay(error, attempt) : undefined;
         if (delay === undefined) throw error;
         await pause(delay, spec.signal);

@@ -6,6 +6,7 @@ import { print } from "../output/print.ts";
 import { Progress } from "../output/progress.ts";
 import { age, type Column, formatFields, formatTable } from "../output/table.ts";
 import { defined, environment, pairs } from "../values.ts";
+import { removeEach } from "./remove-each.ts";
 
 export interface CommonFlags {
   readonly json: boolean;
@@ -71,8 +72,7 @@ export async function info(this: Context, flags: CommonFlags, id: string): Promi
 
 export async function remove(this: Context, flags: CommonFlags, ...ids: string[]): Promise<void> {
   const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
-  await Promise.all(ids.map((id) => client.sandboxes.delete(id)));
-  print(this.process.stdout, { json: flags.json, value: { deleted: ids }, text: () => "" });
+  await removeEach(this, { names: ids, json: flags.json, remove: (name) => client.sandboxes.delete(name) });
 }
 
 /** Prints the address alone, fit for `$(…)`. */

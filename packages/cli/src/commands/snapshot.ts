@@ -5,6 +5,7 @@ import { print } from "../output/print.ts";
 import { Progress } from "../output/progress.ts";
 import { formatTable } from "../output/table.ts";
 import { defined } from "../values.ts";
+import { removeEach } from "./remove-each.ts";
 import type { CommonFlags } from "./sandbox.ts";
 import { TEMPLATE_COLUMNS } from "./template.ts";
 
@@ -47,6 +48,5 @@ export async function list(this: Context, flags: ListSnapshotsFlags): Promise<vo
 
 export async function remove(this: Context, flags: CommonFlags, ...names: string[]): Promise<void> {
   const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
-  await Promise.all(names.map((name) => client.snapshots.delete(name)));
-  print(this.process.stdout, { json: flags.json, value: { deleted: names }, text: () => "" });
+  await removeEach(this, { names, json: flags.json, remove: (name) => client.snapshots.delete(name) });
 }

@@ -7,6 +7,7 @@ import { clientOf } from "../instance/target.ts";
 import { print } from "../output/print.ts";
 import { BuildProgress, Progress } from "../output/progress.ts";
 import { age, type Column, formatTable, size } from "../output/table.ts";
+import { removeEach } from "./remove-each.ts";
 import type { CommonFlags } from "./sandbox.ts";
 
 export interface BuildFlags extends CommonFlags {
@@ -41,8 +42,7 @@ export async function build(this: Context, flags: BuildFlags, name: string): Pro
 
 export async function remove(this: Context, flags: CommonFlags, ...names: string[]): Promise<void> {
   const client = clientOf({ dataDir: flags.dataDir, env: this.process.env });
-  await Promise.all(names.map((name) => client.snapshots.delete(name)));
-  print(this.process.stdout, { json: flags.json, value: { deleted: names }, text: () => "" });
+  await removeEach(this, { names, json: flags.json, remove: (name) => client.snapshots.delete(name) });
 }
 
 function readRecipe(path: string, { process: { stdin } }: Context): Promise<string> {

@@ -76,7 +76,7 @@ async function hostsWith({ hosts }: SandboxContext, storeName: string): Promise<
   return hosts.reachable();
 }
 
-async function changedContent(
+export async function changedContent(
   { templates }: SandboxContext,
   caller: Caller,
   { template, reason }: { template: TemplateRow; reason: unknown },

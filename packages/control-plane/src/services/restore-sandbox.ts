@@ -4,9 +4,10 @@ import { WrennError } from "@wrenn/core";
 import type { SandboxRow, TemplateRow } from "../db/schema.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
+import { changedContent } from "./create-sandbox.ts";
 import { sandboxEvent } from "./sandbox-event.ts";
 import type { SandboxContext } from "./sandboxes.ts";
-import { transit } from "./transit.ts";
+import { type Arrival, transit } from "./transit.ts";
 
 /** Restoring a running sandbox, or a paused one; it runs afterwards. */
 export async function restoreSandbox(
@@ -20,23 +21,40 @@ export async function restoreSandbox(
   const from = row.status === "paused" ? "paused" : "running";
   const audit = sandboxEvent("restore", caller, row.id, { snapshot });
   return await transit(context, row, { from, via: "resuming" }, async () => {
-    const host = context.hosts.get(row.host_id);
-    const answer = await host.client
-      .call(
-        "restoreSandbox",
-        { sandboxId: row.id, snapshot: template.store_name },
-        {
-          attempted: `restoring sandbox ${row.id} to ${snapshot}`,
-          requestId: caller.requestId,
-          timeoutMs: context.createTimeoutMs,
-        },
-      )
-      .catch(namingSnapshot)
-      .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
-    const { disk_mb } = template;
-    const set = { host_ip: answer.hostIp || null, error: null, ...(disk_mb !== null && { disk_mb }) };
-    return { to: "running", set, audit };
+    const to = (target: TemplateRow) => restoreOnHost(context, caller, { row, snapshot, target });
+    const restored = await to(template).catch(async (reason: unknown) => {
+      // A snapshot that was overwritten meanwhile has new content under the same name; the host has changed nothing yet.
+      const isGone = reason instanceof WrennError && reason.code === "not_found";
+      const now = isGone ? await changedContent(context, caller, { template, reason }) : undefined;
+      if (!now) throw reason;
+      assertFits(now, row);
+      return await to(now);
+    });
+    return { to: "running", set: restored, audit };
   });
+}
+
+/** Returns what the row is to say. */
+async function restoreOnHost(
+  context: SandboxContext,
+  caller: Caller,
+  { row, snapshot, target }: { row: SandboxRow; snapshot: string; target: TemplateRow },
+): Promise<Arrival["set"]> {
+  const host = context.hosts.get(row.host_id);
+  const answer = await host.client
+    .call(
+      "restoreSandbox",
+      { sandboxId: row.id, snapshot: target.store_name },
+      {
+        attempted: `restoring sandbox ${row.id} to ${snapshot}`,
+        requestId: caller.requestId,
+        timeoutMs: context.createTimeoutMs,
+      },
+    )
+    .catch(namingSnapshot(snapshot))
+    .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
+  const { disk_mb } = target;
+  return { host_ip: answer.hostIp || null, error: null, ...(disk_mb !== null && { disk_mb }) };
 }
 
 /** A snapshot holds memory and processors as they were; a base template has them in every size. */
@@ -51,8 +69,15 @@ function assertFits(template: TemplateRow, { id, vcpus, memory_mb }: SandboxRow)
   );
 }
 
-/** Whatever the host finds wrong with the request is wrong with the snapshot: there is nothing else in it. */
-function namingSnapshot(reason: unknown): never {
-  if (!(reason instanceof WrennError) || reason.field === undefined) throw reason;
-  throw new WrennError(reason.code, reason.message, { field: "snapshot", cause: reason });
+/**
+ * Whatever the host finds wrong with the request is wrong with the snapshot: there is nothing else in it. The host knows it by
+ * another name than the caller.
+ */
+function namingSnapshot(snapshot: string): (reason: unknown) => never {
+  return (reason) => {
+    if (!(reason instanceof WrennError) || reason.field === undefined) throw reason;
+    const message =
+      reason.code === "not_found" ? `the host has no snapshot ${snapshot} any more` : reason.message;
+    throw new WrennError(reason.code, message, { field: "snapshot", cause: reason });
+  };
 }
