@@ -75,7 +75,8 @@ export class Sandboxes {
   /**
    * Continues a paused sandbox where it was; its `host_ip` may be another one. With `{ start: "cold" }` it boots from
    * the saved disk instead: the way out when the host cannot continue the saved memory (`snapshot_incompatible`)
-   * or it is not what was saved (`snapshot_damaged`).
+   * or it is not what was saved (`snapshot_damaged`). One that ended without being asked to has its disk for 24 hours too,
+   * until it is deleted.
    */
   resume(id: string, request: ResumeRequest = {}, options: WriteOptions = {}): Promise<Sandbox> {
     return this.#transport.json({ method: "POST", path: `${pathOf(id)}/resume`, json: request, ...options });

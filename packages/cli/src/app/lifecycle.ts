@@ -35,10 +35,13 @@ export const resume = buildCommand<ResumeFlags, [id: string], Context>({
     positional: { kind: "tuple", parameters: [id] },
   },
   docs: {
-    brief: "Continue a paused sandbox where it was",
+    brief: "Continue a sandbox that is paused, or that ended unasked",
     customUsage: [
       { input: "ID", brief: "processes go on; the time-out counts anew" },
-      { input: "--start cold ID", brief: "when the saved memory does not fit this machine, or is damaged" },
+      {
+        input: "--start cold ID",
+        brief: "from its disk: saved memory does not fit or is damaged, or the machine died",
+      },
     ],
   },
 });

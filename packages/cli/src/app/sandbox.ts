@@ -57,7 +57,7 @@ const ls = buildCommand<ListFlags, [], Context>({
   loader: async () => (await load()).list,
   parameters: {
     flags: {
-      all: flag("Show those that were deleted in the last 24 hours too"),
+      all: flag("Show those that ended or were deleted in the last 24 hours too"),
       template: optionalText("Only those of this template", "NAME"),
       metadata: repeated("Only those with this label", "KEY=VALUE"),
       ...common,
