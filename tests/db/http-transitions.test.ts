@@ -212,7 +212,7 @@ describe("pause and resume", () => {
     assert.equal(service.host.sandboxes.has(id), false);
   });
 
-  test("a resume that fails late does not settle what another one began after a deletion", async () => {
+  test("a resume that fails late does not settle what another one began after the sandbox had ended", async () => {
     const id = await paused();
     const begun: PromiseWithResolvers<void>[] = [];
     const held: PromiseWithResolvers<void>[] = [];
@@ -228,7 +228,9 @@ describe("pause and resume", () => {
     };
     const early = act(id, "resume");
     await begun[0]?.promise;
-    assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
+    service.host.sandboxes.delete(id);
+    service.host.reports = [{ id: `r-${id}`, sandboxId: id, status: "stopped", reason: "it died" }];
+    await eventually(async () => (await statusOf(id)) === "stopped" || undefined);
     const late = act(id, "resume");
     await begun[1]?.promise;
     held[0]?.resolve();

@@ -121,7 +121,7 @@ function createBodies(document: ApiDocument): object[] {
 
 /**
  * All but what moves by itself (clocks, and what background work writes down about hosts), and how often a row has moved:
- * whether there is anything to resume of a sandbox that was deleted only its host knows, and the row is there and back by
+ * whether there is anything to resume of a sandbox that ended unasked only its host knows, and the row is there and back by
  * then.
  */
 const PICTURES: Readonly<Record<string, string>> = {
