@@ -27,7 +27,7 @@ test("in every status", () => {
 
 function isAllowed(operation: OperationId, status: SandboxStatus): boolean {
   try {
-    assertAllowed(operation, { id: "sb-0000000000000000", status } as SandboxRow);
+    assertAllowed(operation, { id: "sb-0000000000000000", status, deleted_at: null } as SandboxRow);
     return true;
   } catch (error) {
     assert.ok(error instanceof WrennError && error.code === "invalid_state");
