@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -88,8 +90,11 @@ describe("two instances", () => {
       await assert.rejects(one.client.health());
 
       // One that cannot begin ends nothing: it has not looked at what is there.
-      const taken = ["up", "--detach", "--data-dir", one.dataDir, "--listen", new URL(two.url).host];
-      const failed = await runWrenn(taken);
+      const other = createServer().listen(0, "127.0.0.1");
+      await once(other, "listening");
+      const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+      const failed = await runWrenn(["up", "--detach", "--data-dir", one.dataDir, "--listen", taken]);
+      other.close();
       assert.notEqual(failed.status, 0);
       assert.match(failed.stderr, /some sandboxes still run: `wrenn up` takes them over/);
 
