@@ -9,6 +9,7 @@ import {
   recordBaseTemplate,
 } from "../../packages/control-plane/src/db/queries/templates.ts";
 import { eventually } from "./eventually.ts";
+import * as rounds from "./rounds.ts";
 import { type TestService, testService } from "./service.ts";
 
 let service: TestService;
@@ -18,20 +19,9 @@ before(async () => {
 });
 after(() => service[Symbol.asyncDispose]());
 
-const statusOf = async (id: string) => (await service.call("GET", `/v1/sandboxes/${id}`)).body;
-
-const becomes = (id: string, status: string) =>
-  eventually(async () => {
-    const body = await statusOf(id);
-    return body.status === status ? body : undefined;
-  });
-
-/** Resolves when the reconciler has made a whole round from now on. */
-async function aRound(): Promise<void> {
-  const lists = () => service.host.callsOf("listSandboxes").length;
-  const before = lists();
-  await eventually(async () => lists() >= before + 2 || undefined);
-}
+const statusOf = (id: string) => rounds.sandboxOf(service, id);
+const becomes = (id: string, status: string) => rounds.becomes(service, id, status);
+const aRound = () => rounds.aRound(service);
 
 describe("the reconciler", () => {
   test("stops a row whose machine is gone", async () => {
@@ -78,59 +68,6 @@ describe("the reconciler", () => {
     service.host.sandboxes.set(stray, { status: "running", template: "minimal" });
     await eventually(async () => !service.host.sandboxes.has(stray) || undefined);
     assert.ok(performance.now() - appeared >= 300);
-  });
-
-  /** Its machine has died, which its host has reported: it keeps the disk. */
-  async function ended(): Promise<string> {
-    const id = await service.sandbox();
-    service.host.sandboxes.set(id, { status: "stopped", template: "minimal" });
-    service.host.reports = [{ id: `r-${id}`, sandboxId: id, status: "stopped", reason: "the machine died" }];
-    await becomes(id, "stopped");
-    return id;
-  }
-
-  test("leaves what ended unasked to its owner, who resumes it", async () => {
-    const id = await ended();
-    await delay(4 * 300);
-    await aRound();
-    assert.equal(service.host.sandboxes.get(id)?.status, "stopped");
-    assert.equal((await statusOf(id)).error, "the machine died");
-    assert.equal((await service.call("POST", `/v1/sandboxes/${id}/resume`)).status, 200);
-    assert.equal((await statusOf(id)).status, "running");
-  });
-
-  test("has it removed once its owner deletes it, also when its host was away, or its day is over", async () => {
-    const [deleted, old] = [await ended(), await ended()];
-    await service.host.goAway();
-    assert.equal((await service.call("DELETE", `/v1/sandboxes/${deleted}`)).status, 204);
-    const answer = await service.call("POST", `/v1/sandboxes/${deleted}/resume`);
-    assert.deepEqual([answer.status, /was deleted/.test(answer.body.error.message)], [409, true]);
-    const longAgo = new Date(Date.now() - 25 * 3600_000);
-    await service.database.db
-      .updateTable("sandboxes")
-      .set({ stopped_at: longAgo })
-      .where("id", "=", old)
-      .execute();
-    await service.host.listen();
-    await eventually(async () => !service.host.sandboxes.has(deleted) || undefined);
-    await eventually(async () => !service.host.sandboxes.has(old) || undefined);
-  });
-
-  test("takes back what its host has whole: reported before a resume, or mended since", async () => {
-    const resumed = await service.sandbox();
-    service.host.reports = [
-      { id: `r-${resumed}`, sandboxId: resumed, status: "stopped", reason: "of an earlier life" },
-    ];
-    await becomes(resumed, "stopped");
-    assert.equal((await becomes(resumed, "running")).error, undefined);
-    for (const status of ["stopped", "error"]) {
-      const mended = await service.sandbox();
-      service.host.sandboxes.set(mended, { status, template: "minimal" });
-      await becomes(mended, status);
-      service.host.sandboxes.set(mended, { status: "paused", template: "minimal" });
-      assert.equal((await becomes(mended, "paused")).error, undefined);
-      assert.equal((await service.call("POST", `/v1/sandboxes/${mended}/resume`)).status, 200);
-    }
   });
 
   test("a host that cannot be reached changes nothing", async () => {

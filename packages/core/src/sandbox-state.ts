@@ -9,7 +9,7 @@ import { WrennError } from "./errors.ts";
  *   back to a snapshot is `resuming` too.
  * - `stopped`: ended; the row answers for 24 hours. What ended without being asked to has its disk until then, and can
  *   be resumed from it.
- * - `error`: broken, the reason is in `error`. Only deletion leaves it.
+ * - `error`: broken, the reason is in `error`. Its owner can only delete it; one that its host has whole again is taken back.
  */
 export const SANDBOX_STATUSES = [
   "pending",

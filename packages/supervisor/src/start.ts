@@ -78,9 +78,9 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   await removeInstance(data.instance);
   // Machines that an earlier run left are nobody's to end before a host agent has taken them over, nor are those of one
   // that was cut short in the middle of pausing them.
-  let mayEndMachines = processesOfUids(planBlock(block).vmmUids).length === 0;
+  let mayEndMachines = !hasMachines(block);
   scope.defer("what the block holds", async () => {
-    if (mayEndMachines) return await removeLeftovers(block, data);
+    if (mayEndMachines || !hasMachines(block)) return await removeLeftovers(block, data);
     await endDaemons(block, data);
     progress.say("some sandboxes still run: `wrenn up` takes them over, `wrenn down` ends them");
   });
@@ -211,6 +211,10 @@ function running(parts: {
       processes.database?.hurry();
     },
   };
+}
+
+function hasMachines(block: number): boolean {
+  return processesOfUids(planBlock(block).vmmUids).length > 0;
 }
 
 /** The block's directory under /run, with the key where the control plane's user can read it. */

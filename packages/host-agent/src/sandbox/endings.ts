@@ -124,6 +124,14 @@ export class Endings {
       .catch((err: unknown) => this.#logOf(sandbox).error({ err }, "could not end a machine without a disk"));
   }
 
+  /** A sandbox goes on: what was reported of an end, or of a pause, is not told after that. */
+  async forget(sandbox: Sandbox): Promise<void> {
+    await this.#reports.forgetEnds(sandbox.id).catch((err: unknown) => {
+      // The next agent tells of it once more; the control plane takes the sandbox back after that.
+      this.#logOf(sandbox).error({ err }, "could not remove a report");
+    });
+  }
+
   /** Gives everything back, and what only this sandbox needed goes. A later agent brings to its end what this one could not. */
   async free(sandbox: Sandbox): Promise<void> {
     if (!this.#table.holds(sandbox)) return;

@@ -42,7 +42,6 @@ export class SandboxManager {
   readonly #templates: Templates;
   readonly #log: Logger;
   readonly #table = new SandboxTable();
-  readonly #reports: ReportLog;
   readonly #endings: Endings;
   #closing = false;
 
@@ -50,7 +49,6 @@ export class SandboxManager {
     this.#context = context;
     this.#templates = templates;
     this.#log = log;
-    this.#reports = reports;
     this.#endings = new Endings({ context, table: this.#table, reports, log });
   }
 
@@ -103,7 +101,7 @@ export class SandboxManager {
       sandbox.record = { ...sandbox.record, timeoutSec };
       await resumeSandbox(this.#context, sandbox, beginning, log);
       this.#runs(sandbox);
-      await this.#forgetEnds(sandbox);
+      await this.#endings.forget(sandbox);
     });
     return sandbox;
   }
@@ -126,7 +124,7 @@ export class SandboxManager {
       } finally {
         this.#runs(sandbox);
       }
-      await this.#forgetEnds(sandbox);
+      await this.#endings.forget(sandbox);
     });
     return sandbox;
   }
@@ -294,13 +292,6 @@ export class SandboxManager {
     if (sandbox.status !== "running" || !sandbox.running) return;
     sandbox.activity.touch();
     this.#endings.watch(sandbox, sandbox.running);
-  }
-
-  /** See {@link ReportLog.forgetEnds}. A file that cannot be removed is told once more, and found to be outdated. */
-  async #forgetEnds(sandbox: Sandbox): Promise<void> {
-    await this.#reports.forgetEnds(sandbox.id).catch((err: unknown) => {
-      this.#logOf(sandbox).error({ err }, "could not remove a report");
-    });
   }
 
   #logOf(sandbox: Sandbox): Logger {

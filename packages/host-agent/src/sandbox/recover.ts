@@ -9,7 +9,7 @@ import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import { diskPaths, machineSpec } from "./life.ts";
 import { lifeDir, type SandboxRecord } from "./record.ts";
-import { type Running, Sandbox } from "./sandbox.ts";
+import { Sandbox } from "./sandbox.ts";
 
 /** What becomes of a record that was found. */
 export type Fate =
@@ -96,16 +96,16 @@ export async function adopt(
   scope.defer("slot", () => context.slots.release(slot));
   // The files of a life go with it, but not by failing to take it over before what it has written is kept.
   let mayGo = false;
-  const once = (release: Release) => () => (mayGo ? release() : undefined);
+  const ifItMayGo = (release: Release) => () => (mayGo ? release() : undefined);
   scope.defer(
     "directory",
-    once(() => rm(dir, { recursive: true, force: true })),
+    ifItMayGo(() => rm(dir, { recursive: true, force: true })),
   );
   const disk = { ...diskPaths(context, record.layers), dir, uid: slot.uid, diskMb: record.diskMb };
   const layers = await scope.take(
     "root file system",
     () => context.rootfs.adopt(disk, life.tops),
-    once(() => context.rootfs.remove({ dir })),
+    ifItMayGo(() => context.rootfs.remove({ dir })),
   );
   scope.defer("what it has written", async () => {
     if (mayGo) return;
@@ -137,13 +137,7 @@ export async function adopt(
     log.error({ err }, "could not record that a sandbox was taken over");
   });
   mayGo = true;
-  // Last, so that a machine that cannot be taken over leaves its disk; it goes after the machine all the same.
-  const held = scope.move();
-  const whole = new Scope();
-  whole.defer("directory", () => rm(dir, { recursive: true, force: true }));
-  whole.defer("machine and network", () => held.close());
-  const running: Running = { machine, guest, slot, dir, freeCapacity, scope: whole };
-  sandbox.running = running;
+  sandbox.running = { machine, guest, slot, dir, freeCapacity, scope: scope.move() };
   return sandbox;
 }
 

@@ -107,10 +107,7 @@ async function carryOut(
       if (record.life) await context.slots.release(planSlot(block, record.life.slot));
     }
   }
-  const reason =
-    fate.kind === "lost" || fate.kind === "remove" || fate.kind === "leave"
-      ? fate.reason
-      : "its virtual machine did not answer the new host agent";
+  const reason = "reason" in fate ? fate.reason : "its virtual machine did not answer the new host agent";
   // First: told twice is better than a record that says so and nobody who hears why.
   await reports.add({ sandboxId: id, status: "stopped", reason });
   if (fate.kind === "leave") {

@@ -227,8 +227,9 @@ export class SnapshotStore implements Disposable {
 
   /**
    * Removes what neither the roots nor a holder needs, and of what is only needed for its pages or its disk layer all
-   * else. `layers`: snapshots of which somebody needs the disk's layers alone. Returns the ids that are snapshots no more. Roots that are not there are ignored. What goes is decided before
-   * this returns its promise: read the roots and call it without a wait in between.
+   * else. `layers`: snapshots of which somebody needs the disk's layers alone. Returns the ids that are snapshots no more.
+   * Roots that are not there are ignored. What goes is decided before this returns its promise: read the roots and call it
+   * without a wait in between.
    */
   collect(roots: Iterable<string>, layers: Iterable<string> = []): Promise<string[]> {
     const { manifests, remains } = this.#inventory;
