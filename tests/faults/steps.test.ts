@@ -2,7 +2,7 @@
 // again: each file that it writes, names or removes, each process that it starts or ends. The steps are found by watching.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { Chance } from "../soak/chance.ts";
 import { type Agent, newAgent } from "./agent.ts";
@@ -18,6 +18,7 @@ import {
   type Scene,
   stage,
 } from "./scene.ts";
+import { makeWish } from "./steps.ts";
 
 /** All of them when asked for; else so many, drawn by lot. */
 const LONG = process.env["WRENN_LONG"] === "1";
@@ -130,7 +131,7 @@ describe(`death ahead of any step (seed ${SEED})`, () => {
   async function die({ operation, victim, site }: Death): Promise<boolean> {
     const arm = (scene: Scene) => {
       const pid = victim === "machine" ? machineOf(agent, scene) : "self";
-      writeFileSync(agent.stepFile, `kill ${pid} ${site}`);
+      makeWish(agent.stepFile, `kill ${pid} ${site}`);
     };
     let came = false;
     if (victim === "machine") {
@@ -166,7 +167,7 @@ async function end(agent: Agent, scene: Scene, victim: Victim): Promise<void> {
 
 /** The steps of some work in the order in which each came first. */
 async function trace(agent: Agent, work: () => Promise<unknown>): Promise<Set<string>> {
-  writeFileSync(agent.stepFile, "trace");
+  makeWish(agent.stepFile, "trace");
   await work();
   rmSync(agent.stepFile);
   const sites = new Set(readFileSync(`${agent.stepFile}.trace`, "utf8").split("\n").filter(Boolean));

@@ -17,6 +17,13 @@ export function parseWish(text: string): Wish {
   return { kind: "kill", pid: who === "self" ? "self" : Number(who), site: site.join(" ") };
 }
 
+/** Says what is to happen, at a stroke: a half-written wish would be read by what the agent is doing meanwhile. */
+export function makeWish(stepFile: string, text: string): void {
+  parseWish(text);
+  writeFileSync(`${stepFile}.new`, text);
+  renameSync(`${stepFile}.new`, stepFile);
+}
+
 /** Calls of `node:fs/promises`, and with `Sync` of `node:fs`, that change something. */
 const CHANGES = [
   "appendFile",
@@ -52,7 +59,7 @@ const FRAMES = 3;
 const fs = createRequire(import.meta.url)("node:fs") as typeof import("node:fs");
 const file = process.env[STEP_FILE_VARIABLE];
 /** In the module itself, so that what is noted or killed is no step. */
-const { readFileSync, appendFileSync, rmSync } = { ...fs };
+const { readFileSync, appendFileSync, renameSync, rmSync, writeFileSync } = { ...fs };
 const killProcess = process.kill.bind(process);
 
 if (file !== undefined) await watchSteps(file);
@@ -113,7 +120,9 @@ function heed(stepFile: string, what: string): void {
     wish = parseWish(readFileSync(stepFile, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
+    // Thrown, it would be a failure of the step, which the product answers as one of its own.
+    process.stderr.write(`${stepFile}: ${error}\n`);
+    process.abort();
   }
   const site = siteOf(what);
   if (site === undefined) return;
