@@ -122,6 +122,36 @@ describe("slots", () => {
     await destroySlot(plan, world.side);
   });
 
+  it("that could not be removed are not given out, and go with the next one", async () => {
+    const failures: unknown[] = [];
+    const host = { ...world.side };
+    const onError = (error: unknown) => failures.push(error);
+    const pool = new SlotPool({ block: world.block, prepared: 0, max: 2, dns: DNS, host, onError });
+    try {
+      const [first, second] = [await pool.acquire(), await pool.acquire()];
+      host.netns = "wrenn-no-such-host";
+      await assert.rejects(pool.release(first));
+      assert.equal(pool.used, 1);
+      assert.ok(listNetns().includes(first.netns));
+      await assert.rejects(
+        pool.acquire(),
+        (error) => error instanceof WrennError && error.code === "capacity",
+      );
+      assert.equal(failures.length, 1, "it is tried again, in vain");
+
+      host.netns = world.side.netns;
+      await pool.release(second);
+      assert.deepEqual(
+        new Set([(await pool.acquire()).slot, (await pool.acquire()).slot]),
+        new Set([first.slot, second.slot]),
+      );
+      assert.equal(failures.length, 1);
+    } finally {
+      host.netns = world.side.netns;
+      await pool.close();
+    }
+  });
+
   it("come from a pool, many at once, until there are no more", async (t) => {
     const max = 6;
     const pool = new SlotPool({ block: world.block, prepared: 2, max, dns: DNS, host: world.side });

@@ -32,7 +32,7 @@ interface Waiter {
 }
 
 /**
- * Invariant: every slot index is in exactly one of `free`, `ready`, `inUse`, or is being made or
+ * Invariant: every slot index is in exactly one of `free`, `ready`, `inUse`, `stuck`, or is being made or
  * unmade. A slot given back is destroyed, so that no connection or rule of its last user survives
  * (conntrack lives in the namespace); its index then waits behind all others.
  */
@@ -41,6 +41,8 @@ export class SlotPool {
   readonly #free: number[];
   readonly #ready: SlotPlan[] = [];
   readonly #inUse = new Map<number, SlotPlan>();
+  /** Given back, and could not be removed. */
+  readonly #stuck = new Map<number, SlotPlan>();
   readonly #working = new Set<Promise<void>>();
   readonly #waiters: Waiter[] = [];
   readonly #closing = new AbortController();
@@ -68,6 +70,7 @@ export class SlotPool {
   async acquire(signal?: AbortSignal): Promise<SlotPlan> {
     signal?.throwIfAborted();
     if (this.#closing.signal.aborted) throw closed();
+    this.#tryStuckAgain();
     const ready = this.#ready.shift();
     if (ready) {
       this.#inUse.set(ready.slot, ready);
@@ -103,18 +106,13 @@ export class SlotPool {
 
   /**
    * Takes a slot back; its processes must have ended. When it cannot be destroyed this throws, and its
-   * index stays out of use: a slot that is half there is no fresh one. Releasing twice does nothing.
+   * index stays out of use until that works: a slot that is half there is no fresh one. It is tried again
+   * whenever another one is taken or given back. Releasing twice does nothing.
    */
   async release(plan: SlotPlan): Promise<void> {
     if (!this.#inUse.delete(plan.slot)) return;
-    this.#unmaking++;
-    try {
-      await this.#track(destroySlot(plan, this.#options.host));
-      this.#free.push(plan.slot);
-    } finally {
-      this.#unmaking--;
-      this.#fill();
-    }
+    await this.#unmake(plan);
+    this.#tryStuckAgain();
   }
 
   /** {@link release} without waiting for it, once the machine has gone; what goes wrong is told to `onError`. */
@@ -127,13 +125,37 @@ export class SlotPool {
     this.#closing.abort(closed());
     for (const waiter of this.#waiters.splice(0)) waiter.reject(closed());
     await Promise.allSettled(this.#working);
-    const left = [...this.#ready.splice(0), ...this.#inUse.values()];
+    const left = [...this.#ready.splice(0), ...this.#inUse.values(), ...this.#stuck.values()];
     this.#inUse.clear();
+    this.#stuck.clear();
     const failures: unknown[] = [];
     for (const plan of left) {
       await destroySlot(plan, this.#options.host).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw new AggregateError(failures, "not every slot could be removed");
+  }
+
+  /** Its index is free afterwards, or stuck when this throws. */
+  async #unmake(plan: SlotPlan): Promise<void> {
+    this.#unmaking++;
+    try {
+      await this.#track(destroySlot(plan, this.#options.host));
+      this.#free.push(plan.slot);
+    } catch (error) {
+      this.#stuck.set(plan.slot, plan);
+      throw error;
+    } finally {
+      this.#unmaking--;
+      this.#fill();
+    }
+  }
+
+  /** In the background: on a busy machine a command may take longer than it is given. */
+  #tryStuckAgain(): void {
+    for (const plan of [...this.#stuck.values()]) {
+      this.#stuck.delete(plan.slot);
+      this.#unmake(plan).catch((error: unknown) => this.#options.onError?.(error));
+    }
   }
 
   /** Starts as many preparations as are wanted and possible; turns waiters away when none is. */
