@@ -182,6 +182,7 @@ export class FakeHost implements AsyncDisposable {
             .map(([sandboxId, sandbox]) => ({
               sandboxId,
               ...sandbox,
+              expiresAtUnixMs: BigInt(sandbox.expiresAt ?? 0),
               isolation: this.isolation,
               lastActiveAtUnix: BigInt(Math.floor(Date.now() / 1000)),
             })),

@@ -14,6 +14,7 @@ export interface FakeSandbox {
   ttlMode?: string;
   timeoutSec?: number;
   expiresAt?: number;
+  diskMb?: number;
 }
 
 export class FakeSandboxes {
@@ -97,7 +98,8 @@ export class FakeSandboxes {
     const sandbox = this.#in(sandboxId, ["running", "paused"]);
     this.#assertTemplate(snapshot, "template");
     this.#assertCompatible();
-    return this.#run(sandboxId, sandbox);
+    const { timeoutSec = 0 } = sandbox;
+    return { ...this.#run(sandboxId, sandbox), expiresAtUnixMs: this.#startClock(sandbox, timeoutSec) };
   }
 
   snapshot({ sandboxId, name, leave }: { sandboxId: string; name: string; leave: string }) {

@@ -176,24 +176,41 @@ describe("pause and resume", () => {
     });
   }
 
-  test("go on when the client hangs up", async () => {
-    const id = await service.sandbox();
-    const reached = Promise.withResolvers<void>();
-    const held = Promise.withResolvers<void>();
-    service.host.before["pauseSandbox"] = () => {
-      reached.resolve();
-      return held.promise;
-    };
-    const client = new AbortController();
-    const request = service.call("POST", `/v1/sandboxes/${id}/pause`, { signal: client.signal });
-    await reached.promise;
-    assert.equal(await statusOf(id), "pausing");
-    client.abort();
-    await assert.rejects(request);
-    held.resolve();
-    await becomes(id, "paused");
-    assert.equal((await act(id, "resume")).status, 200);
-  });
+  const listed = async (path: string): Promise<number> => (await service.call("GET", path)).body.length;
+  const RUNNING = "/v1/sandboxes?status=running";
+  const KEPT = "/v1/snapshots?type=snapshot";
+  for (const { what, method, path = what, body, counted } of [
+    { what: "pause", method: "pauseSandbox" },
+    { what: "resume", method: "resumeSandbox" },
+    { what: "restore", method: "restoreSandbox", body: { snapshot: "minimal" } },
+    { what: "fork", method: "forkSandbox", counted: RUNNING },
+    { what: "snapshot", method: "createSnapshot", path: "", body: { name: "kept" }, counted: KEPT },
+  ])
+    test(`a ${what} goes on when the client hangs up`, async () => {
+      const id = what === "resume" ? await paused() : await service.sandbox();
+      const before = counted === undefined ? 0 : await listed(counted);
+      const calls = service.host.callsOf(method).length;
+      const reached = Promise.withResolvers<void>();
+      const held = Promise.withResolvers<void>();
+      service.host.before[method] = () => {
+        reached.resolve();
+        return held.promise;
+      };
+      const client = new AbortController();
+      const url = path === "" ? "/v1/snapshots" : `/v1/sandboxes/${id}/${path}`;
+      const request = service.call("POST", url, {
+        signal: client.signal,
+        body: { ...body, ...(path === "" && { sandbox_id: id }) },
+      });
+      await reached.promise;
+      client.abort();
+      await assert.rejects(request);
+      held.resolve();
+      if (counted !== undefined)
+        await eventually(async () => (await listed(counted)) === before + 1 || undefined);
+      await becomes(id, what === "pause" ? "paused" : "running");
+      assert.equal(service.host.callsOf(method).length, calls + 1);
+    });
 
   test("a deletion meanwhile wins", async () => {
     const id = await service.sandbox();

@@ -1,6 +1,5 @@
 // The host agent put together: look at what is there, sweep the rest, probe, prepare, serve; and the way back.
 import { mkdir } from "node:fs/promises";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { MIB, Scope } from "@wrenn/core";
 import { buildEnvd, envdKey } from "@wrenn/envd";
@@ -10,6 +9,7 @@ import {
   MemoryFile,
   openBlockNetwork,
   planBlock,
+  removeUnfinished,
   SlotPool,
   sweepBlock,
 } from "@wrenn/linux";
@@ -18,6 +18,7 @@ import { prepareGuest } from "@wrenn/template";
 import { Semaphore } from "async-mutex";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
+import { hostIdOf } from "./host-id.ts";
 import { HostInfo } from "./host-info.ts";
 import { ImageStore } from "./image/image-store.ts";
 import { prepareLazyMemory } from "./memory/prepare.ts";
@@ -49,6 +50,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await using scope = new Scope();
   const cgroups = detectCgroups();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const hostId = await hostIdOf(config.dataDir, config.block);
   const images = await ImageStore.open(config.dataDir);
   const snapshots = await SnapshotStore.open(config.dataDir);
   const earlier = await findEarlier({ dataDir: config.dataDir, snapshots });
@@ -60,6 +62,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const guest = await prepareBootParts({ config, registry, log });
   const blanks = join(config.dataDir, "blank");
   await mkdir(blanks, { recursive: true, mode: 0o700 });
+  await removeUnfinished(blanks);
   const rootfs = await chooseRootfs({
     setting: config.rootfs,
     block: config.block,
@@ -169,7 +172,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   });
   scope.defer("images", () => imageBuilds.close());
   const host = new HostInfo({
-    hostId: `${hostname()}-${config.block}`,
+    hostId,
     isolation: accelerator,
     vmm: `${vmm.name} ${await vmm.version()}`,
     capacity,

@@ -6,8 +6,11 @@ import type { ReconcileRow } from "../db/queries/sandbox-reconcile.ts";
 import { type LiveSandbox, planCorrections, planStrays } from "./plan.ts";
 
 const row = (status: SandboxStatus) => ({ id: "sb-1", status }) as ReconcileRow;
-const live = (status: string) =>
-  new Map<string, LiveSandbox>([["sb-1", { id: "sb-1", status, error: "", hostIp: "10.11.0.9" }]]);
+const LIVE: LiveSandbox = {
+  ...{ id: "sb-1", status: "running", error: "", hostIp: "10.11.0.9", diskMb: 1024 },
+  ...{ timeoutSec: 0, ttlMode: "inactivity", expiresAtUnixMs: 0n },
+};
+const live = (status: string) => new Map<string, LiveSandbox>([["sb-1", { ...LIVE, status }]]);
 const nobody = () => false;
 
 const plan = (status: SandboxStatus, onHost: string | undefined, { attended = false } = {}) =>
@@ -60,7 +63,7 @@ describe("planCorrections()", () => {
   test("what turns out to run has the address that the host gives", () => {
     for (const status of ["paused", "pausing", "resuming"] as const) {
       const [correction] = planCorrections([row(status)], live("running"), nobody);
-      assert.equal(correction?.hostIp, "10.11.0.9");
+      assert.equal(correction?.running?.hostIp, "10.11.0.9");
     }
   });
 

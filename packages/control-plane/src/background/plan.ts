@@ -9,6 +9,11 @@ export interface LiveSandbox {
   error: string;
   /** Empty: none. */
   hostIp: string;
+  diskMb: number;
+  timeoutSec: number;
+  ttlMode: string;
+  /** 0: never. */
+  expiresAtUnixMs: bigint;
 }
 
 /** One status change; the path leads over every status that the state machine asks for. */
@@ -17,8 +22,8 @@ export interface Correction {
   path: readonly SandboxStatus[];
   /** Null: what was said of it is over. */
   error?: string | null;
-  /** Of a sandbox that turns out to run. */
-  hostIp?: string;
+  /** What runs, of a sandbox that turns out to. */
+  running?: LiveSandbox;
   /** Whether the host is told to destroy what is left there: it never came to be. */
   destroy: boolean;
 }
@@ -57,7 +62,7 @@ export function planReturn(row: ReconcileRow, live: LiveSandbox | undefined): Co
     row,
     path: row.status === "error" ? ["stopped", ...path] : path,
     error: null,
-    hostIp: live.hostIp,
+    ...(live.status === "running" && { running: live }),
     destroy: false,
   };
 }
@@ -89,13 +94,14 @@ function correction(
 }
 
 /** The host's word for it, when that is a settled status. */
-function asListed(row: ReconcileRow, { status, error, hostIp }: LiveSandbox): Correction | undefined {
+function asListed(row: ReconcileRow, live: LiveSandbox): Correction | undefined {
+  const { status, error } = live;
   switch (status) {
     case "running":
       return {
         row,
         path: row.status === "paused" ? ["resuming", "running"] : ["running"],
-        hostIp,
+        running: live,
         destroy: false,
       };
     case "paused":

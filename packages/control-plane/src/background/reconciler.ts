@@ -1,18 +1,19 @@
 // Brings the database and the hosts back together: at the start, and then again and again.
 import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
-import { moveSandbox, noteActivity } from "../db/queries/sandbox-move.ts";
+import { type Move, moveSandbox, noteActivity } from "../db/queries/sandbox-move.ts";
 import {
   endedOnHost,
-  knownToHost,
   liveSandboxesOfHost,
   type ReconcileRow,
+  wantedSandboxes,
 } from "../db/queries/sandbox-reconcile.ts";
 import { namesOfStores } from "../db/queries/snapshots.ts";
 import { dropAbsentBaseTemplates } from "../db/queries/templates.ts";
 import { liveWorkers } from "../db/worker.ts";
 import type { HostDirectory } from "../hosts/directory.ts";
 import type { Host } from "../hosts/host.ts";
+import { atTime } from "../services/at-time.ts";
 import type { InFlight } from "../services/in-flight.ts";
 import { makerOf } from "../services/store-name.ts";
 import { type Correction, GONE, type LiveSandbox, planCorrections, planReturn, planStrays } from "./plan.ts";
@@ -89,10 +90,8 @@ export class Reconciler {
       {},
       call(host, "listing the sandboxes", LIST_TIMEOUT_MS),
     );
-    const live = new Map(
-      sandboxes.map(
-        ({ sandboxId: id, status, error, hostIp }) => [id, { id, status, error, hostIp }] as const,
-      ),
+    const live = new Map<string, LiveSandbox>(
+      sandboxes.map((sandbox) => [sandbox.sandboxId, { ...sandbox, id: sandbox.sandboxId }]),
     );
     const corrections = planCorrections(rows, live, isAttended);
     // The host reports first and lets go then: its reason is better than that there is nothing.
@@ -103,22 +102,22 @@ export class Reconciler {
       new Map(sandboxes.map((sandbox) => [sandbox.sandboxId, Number(sandbox.lastActiveAtUnix) * 1000])),
     );
     // Read after the list: a row that is made meanwhile is known.
-    const known = await knownToHost(db, host.id, [...live.keys()]);
+    const known = await wantedSandboxes(db, [...live.keys()]);
     await this.#destroyStrays(host, planStrays(live.keys(), known, isInFlight));
     await this.#takeBack(host, live);
     await this.#dropNamelessContent(host);
   }
 
   /** The row first: when it has changed since it was read, its machine is somebody's. */
-  async #correct(host: Host, { row, path, error, hostIp, destroy }: Correction): Promise<void> {
+  async #correct(host: Host, { row, path, error, running, destroy }: Correction): Promise<void> {
     const { db, log, worker } = this.#options;
     let current = row;
     for (const [step, to] of path.entries()) {
       const settled = step === path.length - 1;
       const set = {
         ...(error !== undefined && { error }),
-        ...(to === "paused" && { host_ip: null }),
-        ...(to === "running" && hostIp && { host_ip: hostIp }),
+        ...(to === "paused" && { host_ip: null, expires_at: null }),
+        ...(to === "running" && running && lifeOf(running)),
         // A new life, as when the answer had come: what is said of the one before is over.
         ...(to === "running" && current.status === "resuming" && { error: null }),
       };
@@ -140,16 +139,15 @@ export class Reconciler {
       "reconciled",
     );
     // What is left there after a failure is a stray of the next rounds.
-    if (destroy) await this.#destroy(host, row.id);
+    if (destroy) await this.#destroy(host, row.id, "whose start was interrupted");
   }
 
   async #destroyStrays(host: Host, ids: readonly string[]): Promise<void> {
     for (const id of this.#strays.ripe(`sandboxes of ${host.id}`, ids)) {
       // Asked again: the ones before it took their time.
       const { db, inFlight } = this.#options;
-      if (inFlight.has(id) || (await knownToHost(db, host.id, [id])).has(id)) continue;
-      await this.#destroy(host, id);
-      this.#options.log.warn({ sandbox_id: id, host_id: host.id }, "destroyed a sandbox that no row knows");
+      if (inFlight.has(id) || (await wantedSandboxes(db, [id])).has(id)) continue;
+      await this.#destroy(host, id, "that no row knows");
     }
   }
 
@@ -191,22 +189,45 @@ export class Reconciler {
       return !named.has(name) && !inTheMaking;
     });
     for (const name of this.#strays.ripe(`snapshots of ${host.id}`, nameless)) {
-      await host.client.call(
-        host.passing.has(name) ? "deleteTemplate" : "deleteSnapshot",
-        { name },
-        call(host, `deleting content ${name}`, DESTROY_TIMEOUT_MS),
-      );
-      log.info({ content: name, host_id: host.id }, "deleted a snapshot's content that has no name");
+      const context = call(host, `deleting content ${name}`, DESTROY_TIMEOUT_MS);
+      try {
+        await host.client.call(
+          host.passing.has(name) ? "deleteTemplate" : "deleteSnapshot",
+          { name },
+          context,
+        );
+        log.info({ content: name, host_id: host.id }, "deleted a snapshot's content that has no name");
+      } catch (err) {
+        log.warn({ content: name, host_id: host.id, err }, "could not delete a snapshot's content yet");
+      }
     }
   }
 
-  async #destroy(host: Host, id: string): Promise<void> {
-    await host.client.call(
-      "destroySandbox",
-      { sandboxId: id },
-      call(host, `destroying sandbox ${id}`, DESTROY_TIMEOUT_MS),
-    );
+  /** One that cannot be destroyed holds nothing else up; the next rounds try again. */
+  async #destroy(host: Host, id: string, which: string): Promise<void> {
+    const { log } = this.#options;
+    const context = call(host, `destroying sandbox ${id}`, DESTROY_TIMEOUT_MS);
+    try {
+      await host.client.call("destroySandbox", { sandboxId: id }, context);
+      log.warn({ sandbox_id: id, host_id: host.id }, `destroyed a sandbox ${which}`);
+    } catch (err) {
+      log.warn({ sandbox_id: id, host_id: host.id, err }, `could not destroy a sandbox ${which} yet`);
+    }
   }
+}
+
+/** What an answer would have said of the life that has begun. A host of an earlier version says less. */
+function lifeOf({ hostIp, diskMb, timeoutSec, ttlMode, expiresAtUnixMs }: LiveSandbox): Move["set"] {
+  const isDeadline = ttlMode === "deadline";
+  return {
+    ...(hostIp !== "" && { host_ip: hostIp }),
+    ...(diskMb > 0 && { disk_mb: diskMb }),
+    ...((isDeadline || ttlMode === "inactivity") && {
+      ttl_mode: ttlMode,
+      timeout_sec: timeoutSec,
+      expires_at: isDeadline ? atTime(expiresAtUnixMs) : null,
+    }),
+  };
 }
 
 function call({ id }: Host, what: string, timeoutMs: number) {

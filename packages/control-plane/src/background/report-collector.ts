@@ -122,7 +122,10 @@ export class ReportCollector {
     const moved = await moveSandbox(this.#db, {
       id,
       ...move,
-      set: { ...(move.to !== "paused" && { error: reason }), ...(move.to === "paused" && { host_ip: null }) },
+      set: {
+        ...(move.to !== "paused" && { error: reason }),
+        ...(move.to === "paused" && { host_ip: null, expires_at: null }),
+      },
     });
     if (!moved) return;
     this.#log.info({ sandbox_id: id, host_id: hostId, to: status, reason }, "reported by its host");

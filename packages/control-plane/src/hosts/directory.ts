@@ -102,12 +102,26 @@ export class HostDirectory {
   async #refreshOne(address: string, entry: Entry): Promise<void> {
     const before = { known: entry.host !== undefined, failure: entry.failure };
     try {
-      entry.host = await this.#describe(address, entry.client);
+      const host = await this.#describe(address, entry.client);
+      // Once more: both may have answered for the first time at once.
+      this.#assertAlone(host);
+      entry.host = host;
       entry.failure = undefined;
     } catch (reason) {
       entry.failure = WrennError.from(reason, `describing host ${address} failed`);
     }
     if (!before.known || !before.failure !== !entry.failure) this.#onChange(address, entry.failure);
+  }
+
+  /** One of two hosts with one id would be told to end what the other one has. Throws `unavailable` for the second. */
+  #assertAlone({ id, address }: Pick<Host, "id" | "address">): void {
+    for (const [other, { host }] of this.#entries) {
+      if (other === address || host?.id !== id) continue;
+      throw new WrennError(
+        "unavailable",
+        `the hosts ${other} and ${address} both have the id ${id}: one directory at two addresses, or a copy of one, whose host-id has to be removed before it has sandboxes of its own`,
+      );
+    }
   }
 
   async #describe(address: string, client: HostClient): Promise<Host> {
@@ -120,6 +134,7 @@ export class HostDirectory {
       client.call("getHost", {}, context),
       client.call("listTemplates", {}, context),
     ]);
+    this.#assertAlone({ id: facts.hostId, address });
     const isolation: Isolation = facts.isolation === "kvm" ? "kvm" : "tcg";
     await recordHost(this.#db, {
       id: facts.hostId,

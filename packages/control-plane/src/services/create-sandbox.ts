@@ -161,7 +161,8 @@ async function startOnHost(
         template: template.store_name,
         vcpus: row.vcpus,
         memoryMb: row.memory_mb,
-        diskMb: row.disk_mb,
+        // A snapshot has the disk that it has: 0 = that one.
+        diskMb: template.type === "snapshot" ? 0 : row.disk_mb,
         timeoutSec: row.timeout_sec,
         envs: request.envs ?? {},
         onTimeout: request.on_timeout ?? "",

@@ -2,6 +2,7 @@
 import type { RestoreRequest } from "@wrenn/api";
 import { WrennError } from "@wrenn/core";
 import type { SandboxRow, TemplateRow } from "../db/schema.ts";
+import { atTime } from "./at-time.ts";
 import type { Caller } from "./caller.ts";
 import { offerColdStart } from "./cold-start.ts";
 import { changedContent } from "./create-sandbox.ts";
@@ -54,7 +55,12 @@ async function restoreOnHost(
     .catch(namingSnapshot(snapshot))
     .catch(offerColdStart(`make a new sandbox from ${snapshot} with {"start":"cold"}`));
   const { disk_mb } = target;
-  return { host_ip: answer.hostIp || null, error: null, ...(disk_mb !== null && { disk_mb }) };
+  return {
+    host_ip: answer.hostIp || null,
+    error: null,
+    expires_at: atTime(row.ttl_mode === "deadline" ? answer.expiresAtUnixMs : 0n),
+    ...(disk_mb !== null && { disk_mb }),
+  };
 }
 
 /** A snapshot holds memory and processors as they were; a base template has them in every size. */

@@ -85,8 +85,10 @@ export class SandboxService {
     }
     const audit = sandboxEvent("delete", caller, row.id);
     const { db } = this.#context;
-    if (!(await moveSandbox(db, { id: row.id, to: "stopped", deleted: true, audit })))
-      await markDeleted(db, row.id);
+    const end = () => moveSandbox(db, { id: row.id, to: "stopped", deleted: true, audit });
+    if ((await end()) || (await markDeleted(db, row.id))) return;
+    // Already deleted; or one that had ended was being resumed between the two.
+    await end();
   }
 
   /** Saves a running sandbox to disk. */

@@ -1,8 +1,8 @@
 // Root file systems as qcow2 overlays: no kernel feature needed, so they work on every machine.
-import { chmod, chown, copyFile, rename, stat } from "node:fs/promises";
+import { chmod, chown, copyFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
-import { run } from "@wrenn/linux";
+import { renameSynced, run, syncPath, unfinishedName } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { DiskLayer } from "@wrenn/vmm";
 import { assertLayersAre } from "./layer-format.ts";
@@ -100,12 +100,14 @@ export class Qcow2RootfsStore implements RootfsStore {
   }
 }
 
+/** On the disk before it has its name: an empty file under it would be the start of every sandbox with such a disk. */
 async function makeBlank(path: string, diskMb: number): Promise<string> {
   if (await stat(path).catch(() => undefined)) return path;
-  const temporary = `${path}.new`;
+  const temporary = unfinishedName(path);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", temporary, `${diskMb}M`], {
     timeoutMs: CREATE_TIMEOUT_MS,
   });
-  await rename(temporary, path);
+  await syncPath(temporary);
+  await renameSynced(temporary, path);
   return path;
 }

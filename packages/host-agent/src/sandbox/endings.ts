@@ -175,6 +175,7 @@ export class Endings {
     const log = this.#logOf(sandbox);
     if (!this.#dead.has(sandbox)) {
       this.#dead.set(sandbox, { running, reason });
+      sandbox.deadOf = reason;
       sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
       await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
     }
@@ -190,6 +191,7 @@ export class Endings {
       log.error({ err }, "could not record that a sandbox has ended");
     }
     this.#dead.delete(sandbox);
+    sandbox.deadOf = undefined;
     sandbox.running = undefined;
     await endLife(this.#context, sandbox, running, log);
     log.warn({ reason }, "a sandbox lost its machine; its disk is kept");

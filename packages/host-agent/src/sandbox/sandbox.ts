@@ -38,6 +38,8 @@ export class Sandbox {
   record: SandboxRecord;
   /** Why it is in `error`. */
   failure = "";
+  /** Why its machine has died, while that cannot be recorded yet. */
+  deadOf: string | undefined;
   /** One of these is on disk, oldest first: the last one that was written, and those whose writing failed since. */
   #onDisk: SandboxRecord[];
 

@@ -48,7 +48,12 @@ export function lifecycleMethods({ manager, templates, storage, dataDir }: Servi
     },
     async restoreSandbox({ sandboxId, snapshot }) {
       const sandbox = await manager.restore(sandboxId, snapshot);
-      return { sandboxId: sandbox.id, status: sandbox.status, hostIp: hostIp(sandbox) };
+      return {
+        sandboxId: sandbox.id,
+        status: sandbox.status,
+        hostIp: hostIp(sandbox),
+        expiresAtUnixMs: BigInt(sandbox.expiresAt ?? 0),
+      };
     },
     async createSnapshot(request) {
       assertName(request.name);

@@ -204,10 +204,11 @@ export function hostAgentRoutes(context: ServiceContext): (router: Router) => vo
 }
 
 function sandboxInfo(sandbox: Sandbox, isolation: string) {
-  const { record, running, activity } = sandbox;
+  const { record, running, activity, deadOf } = sandbox;
   return {
     sandboxId: record.id,
-    status: record.status,
+    // Its end has been reported by now, whatever its record says.
+    status: deadOf === undefined ? record.status : "stopped",
     template: record.template,
     vcpus: record.vcpus,
     memoryMb: record.memoryMb,
@@ -216,8 +217,11 @@ function sandboxInfo(sandbox: Sandbox, isolation: string) {
     lastActiveAtUnix: BigInt(Math.floor(activity.lastActiveAt / 1000)),
     timeoutSec: record.timeoutSec,
     onTimeout: record.onTimeout,
-    error: sandbox.failure,
+    error: deadOf ?? sandbox.failure,
     isolation,
+    diskMb: record.diskMb,
+    ttlMode: record.ttlMode,
+    expiresAtUnixMs: BigInt(sandbox.expiresAt ?? 0),
   };
 }
 

@@ -104,14 +104,15 @@ export async function moveWithinQuota(db: Db, quota: Quota, move: Move): Promise
 }
 
 /** Its owner does not want what is left of one that has ended. */
-export async function markDeleted(db: Db, id: string): Promise<void> {
-  await db
+export async function markDeleted(db: Db, id: string): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable("sandboxes")
     .set({ deleted_at: sql<Date>`now()` })
     .where("id", "=", id)
     .where("status", "=", "stopped")
     .where("deleted_at", "is", null)
-    .execute();
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** Takes a row away whose sandbox was refused before anything was made. */

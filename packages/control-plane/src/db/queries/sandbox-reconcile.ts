@@ -22,15 +22,14 @@ export async function liveSandboxesOfHost(db: Db, hostId: string): Promise<Recon
 }
 
 /**
- * Which of these ids a host may hold: a row names the host that is not stopped, or that ended unasked and still answers,
- * since its disk may be there.
+ * Which of these ids somebody may want: a row is not stopped, or ended unasked and still answers, since its disk may be
+ * there. Whatever host the row names: ids are not given twice, and a host that goes by another name has lost nothing.
  */
-export async function knownToHost(db: Db, hostId: string, ids: readonly string[]): Promise<Set<string>> {
+export async function wantedSandboxes(db: Db, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const rows = await db
     .selectFrom("sandboxes")
     .select("id")
-    .where("host_id", "=", hostId)
     .where((eb) => eb.or([eb("status", "<>", "stopped"), endedUnasked()]))
     .where("id", "in", ids)
     .execute();
