@@ -1,8 +1,18 @@
 // Clones of a template on real machines: nothing random is the same in two of them, their clocks are right, and none of
 // them can change the memory that they share.
 import assert from "node:assert/strict";
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { newSandboxId } from "@wrenn/core";
 import { planBlock, processesOfUids } from "@wrenn/linux";
 import { type Agent, newAgent } from "../faults/agent.ts";
@@ -11,6 +21,8 @@ import { assertNothingLeft } from "../soak/litter.ts";
 const CALL_MS = 180_000;
 /** Largest error of a guest's clock when its sandbox is reported as running, ms. */
 const CLOCK_MS = 500;
+/** For which no host agent runs and a machine is stopped, besides what a start takes: well above {@link CLOCK_MS}. */
+const STANDS_STILL_MS = 2000;
 
 /** Each prints one line that no two machines may have in common. */
 const RANDOMS = {
@@ -106,6 +118,23 @@ describe("clones with two processors", () => {
     assert.equal(new Set(streams).size, streams.length, "two processors gave the same bytes");
     for (const id of ids) await assertClock(id);
     await deleteClones(ids);
+    await assertNothingLeft(agent);
+  });
+});
+
+describe("a machine that stood still and goes on", () => {
+  it("has the right time again", async () => {
+    const [source = ""] = await makeClones(1, { vcpus: 1, memoryMb: 256 });
+    const copy = newSandboxId();
+    writeFileSync(agent.faultFile, "agent capture.stopped");
+    await assert.rejects(
+      agent.rpc.forkSandbox({ sandboxId: source, forkIds: [copy] }, { timeoutMs: CALL_MS }),
+    );
+    assert.equal(await agent.ended(), "SIGKILL");
+    await delay(STANDS_STILL_MS);
+    await agent.start();
+    await assertClock(source);
+    await deleteClones([source]);
     await assertNothingLeft(agent);
   });
 });

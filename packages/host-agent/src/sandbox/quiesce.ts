@@ -17,11 +17,17 @@ export async function quiesce(running: Running, streams: "end" | "keep", log: Lo
   return performance.now() - began;
 }
 
-/** The guest goes on. When it cannot be told, it finds out by itself after a while. */
-export async function unquiesce(running: Running, log: Logger): Promise<void> {
-  try {
-    await running.guest.unquiesce(whileItLives(running.machine, TIMEOUT_MS));
-  } catch (err) {
-    log.warn({ err }, "the guest was not told that it goes on");
-  }
+/**
+ * The guest goes on where it was, or was never stopped: it gets the time, since its clock stands still with its machine, and
+ * whoever left meanwhile has left. When it cannot be told the latter, it finds out by itself after a while.
+ */
+export async function unquiesce(
+  { guest, machine }: Pick<Running, "guest" | "machine">,
+  log: Logger,
+): Promise<void> {
+  const signal = whileItLives(machine, TIMEOUT_MS);
+  const told = await Promise.allSettled([guest.init({}, { signal }), guest.unquiesce(signal)]);
+  for (const result of told)
+    if (result.status === "rejected")
+      log.warn({ err: result.reason }, "the guest was not told that it goes on");
 }

@@ -8,6 +8,7 @@ import { madeTops } from "../rootfs/made-tops.ts";
 import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import { diskPaths, machineSpec } from "./life.ts";
+import { unquiesce } from "./quiesce.ts";
 import { lifeDir, type SandboxRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 
@@ -132,6 +133,8 @@ export async function adopt(
   // Whatever the earlier agent was about to do, the machine is to run now.
   await machine.resume();
   await guest.waitUntilHealthy(AbortSignal.timeout(context.bootDeadlineMs));
+  // It may have stood still, for as long as no agent ran.
+  await unquiesce({ guest, machine }, log);
   // One that stays as it was says enough to the next agent.
   await sandbox.write(context.dataDir).catch((err: unknown) => {
     log.error({ err }, "could not record that a sandbox was taken over");

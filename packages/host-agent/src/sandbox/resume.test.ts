@@ -4,9 +4,9 @@ import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { confirming } from "../testing/fake-guest.ts";
-import { FakeHost, listeningLog, newSandbox } from "../testing/fake-host.ts";
+import { FakeHost, GUEST_IMAGES, listeningLog, newSandbox } from "../testing/fake-host.ts";
 import { readRecords, sandboxDir } from "./record.ts";
-import { fromSnapshot, resumeSandbox } from "./resume.ts";
+import { cloneOf, fromDiskOf, fromSnapshot, resumeSandbox } from "./resume.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 let host: FakeHost;
@@ -66,5 +66,28 @@ describe("resumeSandbox()", () => {
     host.guest.answer = ({ init }) => confirming(init);
     await resumeSandbox(host.context, sandbox, beginning, log);
     assert.equal((await readRecords(host.dataDir))[0]?.record?.status, "running");
+  });
+});
+
+describe("a snapshot that this host cannot continue", () => {
+  const IMAGE = { kind: "image", name: GUEST_IMAGES.kernel } as const;
+  beforeEach(() => {
+    host.addSnapshot("strange", { vmm: { vmm: "qemu 6.1" }, disk: [IMAGE] });
+    sandbox = newSandbox({ status: "paused", snapshot: "strange", layers: [IMAGE] });
+  });
+
+  it("is refused with the reason before anything is taken or recorded", async () => {
+    const refusal = { code: "snapshot_incompatible", message: /vmm was qemu 6\.1 and is qemu 7\.2/ };
+    await assert.rejects(fromSnapshot(host.context, "strange"), refusal);
+    await assert.rejects(cloneOf(host.context, "strange"), refusal);
+    assert.deepEqual([host.events, sandbox.status], [[], "paused"]);
+  });
+
+  it("leaves its disk, which can be booted", async () => {
+    const beginning = fromDiskOf(sandbox.record, GUEST_IMAGES);
+    await resumeSandbox(host.context, sandbox, beginning, listeningLog().log);
+    assert.deepEqual([sandbox.status, sandbox.record.snapshot], ["running", null]);
+    assert.ok(host.events.includes("boot"));
+    await sandbox.running?.scope.close();
   });
 });

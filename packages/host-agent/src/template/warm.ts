@@ -20,7 +20,7 @@ export interface Shape {
   diskMb: number;
 }
 
-/** Shapes kept for one template; the least recently used one goes first. */
+/** Shapes kept for one template; the one that was made first goes first. */
 const MAX_SHAPES = 8;
 
 /** A guest loads what its template runs by itself: on an emulated processor a minute, under load several. */
