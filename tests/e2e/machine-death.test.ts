@@ -16,12 +16,20 @@ describe("a sandbox whose machine dies", () => {
   async function stopped(): Promise<string> {
     const { sandboxes } = platform.client;
     const { id } = await platform.sandbox();
-    const write = (word: string) =>
-      sandboxes.exec(id, { cmd: "sh", args: ["-c", `echo ${word} > /home/user/word; sync`] });
-    await write("saved");
+    await write(id, "saved");
     await sandboxes.pause(id);
     await sandboxes.resume(id);
-    await write("newer");
+    return await diesWith(id, "newer");
+  }
+
+  async function write(id: string, word: string): Promise<void> {
+    const args = ["-c", `echo ${word} > /home/user/word; sync`];
+    await platform.client.sandboxes.exec(id, { cmd: "sh", args });
+  }
+
+  /** Its machine dies once that word is flushed. */
+  async function diesWith(id: string, word: string): Promise<string> {
+    await write(id, word);
     const machines = pidsOf((argv) => /qemu-system/.test(argv[0] ?? "") && argv.includes(id));
     assert.equal(machines.length, 1);
     for (const pid of machines) process.kill(pid, "SIGKILL");
@@ -59,6 +67,34 @@ describe("a sandbox whose machine dies", () => {
   it("goes on as a whole from its last generation", async () => {
     const id = await stopped();
     await platform.client.sandboxes.resume(id);
+    assert.equal(await word(id), "saved");
+  });
+
+  it("does not go back to what it was made from: it boots from its disk", async () => {
+    const { sandboxes, snapshots } = platform.client;
+    const source = await platform.sandbox();
+    await write(source.id, "theirs");
+    await snapshots.create({ sandbox_id: source.id, name: "made-from" });
+    const [fork] = await sandboxes.fork(source.id);
+    const clone = await platform.sandbox({ template: "made-from" });
+    for (const id of [fork?.id ?? "", clone.id]) {
+      assert.equal(await word(id), "theirs");
+      await diesWith(id, "own");
+      await assert.rejects(sandboxes.resume(id), { code: "invalid_state", message: /"start":"cold"/ });
+      await sandboxes.resume(id, { start: "cold" });
+      assert.equal(await word(id), "own");
+    }
+    await snapshots.delete("made-from");
+  });
+
+  it("goes on from the first pause of a machine that was booted", async () => {
+    const { sandboxes } = platform.client;
+    const { id } = await platform.sandbox({ start: "cold" });
+    await write(id, "saved");
+    await sandboxes.pause(id);
+    await sandboxes.resume(id);
+    await diesWith(id, "newer");
+    await sandboxes.resume(id);
     assert.equal(await word(id), "saved");
   });
 

@@ -153,7 +153,7 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   scope.defer("storage", () => storage.settled());
   scope.defer("sandboxes", () => manager.close({ pause: config.onStop === "pause" }));
   await takeOver({ context, cgroups, manager, reports, earlier, block: config.block, log });
-  await removeLeftovers({ earlier, snapshots, registry, rootfs, storage, log });
+  await removeLeftovers({ earlier, manager, snapshots, registry, rootfs, storage, log });
   scope.defer("booted copies", () => warm.close());
   const unwatch = rootfs.watch((dir, reason) => manager.diskLost(dir, reason));
   scope.defer("watch of the disks", unwatch);
@@ -227,6 +227,7 @@ async function prepareBootParts({
  */
 async function removeLeftovers({
   earlier,
+  manager,
   snapshots,
   registry,
   rootfs,
@@ -234,6 +235,7 @@ async function removeLeftovers({
   log,
 }: {
   earlier: Earlier;
+  manager: SandboxManager;
   snapshots: SnapshotStore;
   registry: TemplateRegistry;
   rootfs: RootfsStore;
@@ -251,7 +253,9 @@ async function removeLeftovers({
     return;
   }
   try {
-    const disks = await rootfs.sweep();
+    // One that was left as it was for the next start has a disk that this agent has not taken over.
+    const untouched = manager.list().some(({ status }) => status === "error");
+    const disks = untouched ? [] : await rootfs.sweep();
     if (disks.length > 0) log.warn({ devices: disks }, "removed disks that an earlier run left behind");
   } catch (err) {
     log.error(

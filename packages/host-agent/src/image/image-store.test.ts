@@ -29,6 +29,24 @@ describe("ImageStore", () => {
     assert.throws(() => statSync(`${store.path(name)}.new`), { code: "ENOENT" });
   });
 
+  it("removes what is not needed at the moment at which it would go", async () => {
+    const store = await ImageStore.open(join(dir, "data"));
+    const names: string[] = [];
+    for (const content of ["one", "two", "three"]) {
+      writeFileSync(join(dir, content), content);
+      names.push(await store.keep(join(dir, content)));
+    }
+    const [first = "", second = ""] = (await store.list()).map(({ name }) => name);
+    const needed = new Set(names.filter((name) => name !== first && name !== second));
+    const gone = await store.sweep(() => {
+      // Somebody begins to need the second while the first goes.
+      if (statSync(store.path(first), { throwIfNoEntry: false }) === undefined) needed.add(second);
+      return needed;
+    });
+    assert.deepEqual(gone, [first]);
+    assert.ok(await store.has(second));
+  });
+
   it("keeps a file of another file system as a copy", async () => {
     const mount = join(dir, "other");
     mkdirSync(mount);

@@ -52,6 +52,7 @@ export class ImageStore {
     const kept = this.path(name);
     if (await exists(kept)) return name;
     try {
+      await syncPath(path);
       await link(path, kept);
       await syncPath(this.#dir);
     } catch (reason) {
@@ -72,10 +73,14 @@ export class ImageStore {
     return grown;
   }
 
-  /** Removes every image that is not among those to keep. Returns the names that went. */
-  async sweep(keep: ReadonlySet<string>): Promise<string[]> {
-    const gone = (await this.list()).map(({ name }) => name).filter((name) => !keep.has(name));
-    for (const name of gone) await rm(join(this.#dir, name), { force: true });
+  /** Removes every image that is not needed, which is asked for each just before it goes. Returns the names that went. */
+  async sweep(needed: () => ReadonlySet<string>): Promise<string[]> {
+    const gone: string[] = [];
+    for (const { name } of await this.list()) {
+      if (needed().has(name)) continue;
+      await rm(join(this.#dir, name), { force: true });
+      gone.push(name);
+    }
     return gone;
   }
 }

@@ -5,6 +5,7 @@ import { faultPoint, kill, waitForExit } from "@wrenn/linux";
 import type { Draft, SnapshotFacts, StoredPages } from "@wrenn/snapshot";
 import type { Machine } from "@wrenn/vmm";
 import type { Logger } from "pino";
+import { madeTops } from "../rootfs/made-tops.ts";
 import { NotFrozen } from "../rootfs/rootfs-store.ts";
 import { guestTsc } from "./compatible.ts";
 import type { HostContext } from "./context.ts";
@@ -87,7 +88,7 @@ export async function capture(
     watch.lap("disk");
     faultPoint("capture.disk", machine.process);
     // Hard links: no byte is copied, and a failure takes nothing from the sandbox.
-    for (const [index, top] of tops.entries())
+    for (const [index, top] of (await madeTops(context.rootfs, dir, tops)).entries())
       await link(context.rootfs.path(place, top), draft.diskPath(index));
     const { manifest } = await draft.commit(await factsOf(context, sandbox));
     watch.lap("sync");
@@ -95,6 +96,7 @@ export async function capture(
     if (goesOn) {
       await sandbox.update(context.dataDir, {
         snapshot: draft.id,
+        own: true,
         layers: manifest.disk,
         life: { ...sandbox.life, tops: next === undefined ? [] : [next] },
       });
@@ -150,7 +152,13 @@ async function recordPaused(
   log: Logger,
 ): Promise<void> {
   try {
-    await sandbox.update(context.dataDir, { ...saved, next: null, deadline: null, status: "paused" });
+    await sandbox.update(context.dataDir, {
+      ...saved,
+      own: true,
+      next: null,
+      deadline: null,
+      status: "paused",
+    });
   } catch (err) {
     log.error({ err }, "could not record that a sandbox is paused; its snapshot says so");
   }

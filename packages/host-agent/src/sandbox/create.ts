@@ -7,7 +7,7 @@ import { rootImage, type Shape, type WarmTemplates } from "../template/warm.ts";
 import type { HostContext } from "./context.ts";
 import { type Beginning, beginLife } from "./life.ts";
 import { type SandboxRecord, startingRecord } from "./record.ts";
-import { cloneOf, fromDiskOf } from "./resume.ts";
+import { cloneOf, fromDiskOf, savedAs } from "./resume.ts";
 import type { Running, Sandbox } from "./sandbox.ts";
 
 export interface CreateSpec {
@@ -74,7 +74,9 @@ export async function adoptBeginning(
 ): Promise<Running> {
   const { layers, diskMb } = beginning;
   const snapshot = beginning.kind === "saved" ? beginning.snapshot.id : null;
-  await sandbox.update(context.dataDir, { layers, diskMb, snapshot });
+  await sandbox.update(context.dataDir, { layers, diskMb, snapshot, own: false });
+  // Its name may have gone since it was looked up; from here on the record keeps it.
+  if (snapshot !== null) savedAs(context, snapshot);
   return await beginLife(context, sandbox, beginning, log);
 }
 

@@ -183,8 +183,10 @@ export class Endings {
       const kept = await keepTops(this.#context.rootfs, dataDir, sandbox.record);
       await sandbox.update(dataDir, { status: "stopped", next: null, deadline: null, kept });
     } catch (err) {
-      if (sandbox.status !== "stopped") {
+      // What the record on disk names must be there for the next agent.
+      if (sandbox.status !== "stopped" || !sandbox.isDiskOnRecord) {
         log.error({ err }, "could not keep the disk of a dead machine yet");
+        if (sandbox.status === "stopped") kill(running.machine.process, "SIGKILL");
         return;
       }
       // The record on disk says that it runs: the next agent finds its machine dead, and does the same once more.
@@ -223,6 +225,16 @@ export class Endings {
   #logOf(sandbox: Sandbox): Logger {
     return this.#log.child({ sandbox_id: sandbox.id });
   }
+}
+
+/** Throws `unavailable` while a machine has died and what it has left is not on record: nothing can go on from that yet. */
+export function assertOver({ id, deadOf }: Sandbox): void {
+  if (deadOf === undefined) return;
+  throw new WrennError(
+    "unavailable",
+    `sandbox ${id} has ended (${deadOf}), and what it left cannot be put on record yet; is the disk full?`,
+    { retryAfterSec: 5 },
+  );
 }
 
 function endOfTime({ ttlMode, timeoutSec }: SandboxRecord): string {

@@ -17,7 +17,7 @@ import {
 } from "./create.ts";
 import { moveDeadline, newDeadline } from "./deadline.ts";
 import { explainDiskFull } from "./disk-full.ts";
-import { Endings } from "./endings.ts";
+import { assertOver, Endings } from "./endings.ts";
 import { assertForkIds, forkRecord, freezeMoment } from "./fork.ts";
 import type { Beginning } from "./life.ts";
 import { flattenSoon, nameMoment } from "./name-moment.ts";
@@ -108,6 +108,7 @@ export class SandboxManager {
 
   async #nextBeginning(sandbox: Sandbox, cold: boolean): Promise<Beginning> {
     const guest = await this.#templates.registry.guestImages();
+    assertOver(sandbox);
     if (sandbox.status === "stopped") return await fromLeft(this.#context, sandbox.record, { cold, guest });
     const generation = assertPaused(sandbox);
     return cold ? fromDiskOf(sandbox.record, guest) : await fromSnapshot(this.#context, generation);

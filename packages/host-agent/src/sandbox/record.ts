@@ -29,6 +29,11 @@ export interface SandboxRecord {
   createdAt: number;
   /** Its last generation: what a resume loads, and the parent of the next one. Null before the first. */
   snapshot: string | null;
+  /**
+   * Whether that is a moment of its own: saved since it was made, booted or rolled back, and not what it then began from.
+   * Absent from records that an older agent has written.
+   */
+  own?: boolean;
   /** The snapshot that is being made while the status is `pausing`: once it is there, the pause has happened. */
   next: string | null;
   /** Frozen layers of the disk, bottom first; what was written since lies in the life's tops. */
@@ -88,6 +93,7 @@ export function startingRecord(asked: Asked): SandboxRecord {
     token: newToken(),
     createdAt: Date.now(),
     snapshot: null,
+    own: false,
     next: null,
     layers: [],
     kept: [],

@@ -37,7 +37,10 @@ export function fateOf(
         const { next, ...rest } = record;
         return {
           kind: "keep",
-          record: { ...rest, status: "paused", snapshot: next, next: null, layers: published, life: null },
+          record: {
+            ...rest,
+            ...{ status: "paused", snapshot: next, own: true, next: null, layers: published, life: null },
+          },
         };
       }
       return alive

@@ -26,6 +26,7 @@ export async function resumeSandbox(
 ): Promise<void> {
   const before = sandbox.record;
   if (before.status !== "stopped") assertPaused(sandbox);
+  const goesOnFrom = beginning.kind === "saved" ? beginning.snapshot.id : null;
   const began = performance.now();
   const watch = new Stopwatch();
   let running: Running | undefined;
@@ -38,7 +39,8 @@ export async function resumeSandbox(
       status: "running",
       deadline: newDeadline(sandbox.record),
       // A boot from disk has memory of its own: its next generation starts from nothing.
-      snapshot: beginning.kind === "saved" ? beginning.snapshot.id : null,
+      snapshot: goesOnFrom,
+      own: goesOnFrom !== null && goesOnFrom === before.snapshot && isOwn(context, before),
       layers: beginning.layers,
       diskMb: beginning.diskMb,
       kept: [],
@@ -76,6 +78,15 @@ async function recordStays({ dataDir }: HostContext, sandbox: Sandbox, log: Logg
   } catch (err) {
     log.error({ err }, "could not record that a sandbox was not resumed");
   }
+}
+
+/**
+ * Whether the generation on record is a moment of the sandbox's own. An older agent did not write that down: a template's
+ * snapshot is the first of its kind there.
+ */
+export function isOwn({ snapshots }: HostContext, { snapshot, own }: SandboxRecord): boolean {
+  if (snapshot === null) return false;
+  return own ?? snapshots.get(snapshot).manifest.generation > 1;
 }
 
 /** Throws `invalid_state` unless it is paused. Returns the id of its last generation. */
@@ -116,8 +127,8 @@ export function fromDiskOf(
   return { kind: "cold", guest, layers, diskMb };
 }
 
-/** What somebody has on record as saved. Not being there is damage then. */
-function savedAs({ snapshots }: HostContext, id: string): Snapshot {
+/** What somebody has on record as saved. Not being there is damage then: throws `snapshot_damaged`. */
+export function savedAs({ snapshots }: HostContext, id: string): Snapshot {
   try {
     return snapshots.get(id);
   } catch (cause) {

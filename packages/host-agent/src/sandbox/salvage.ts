@@ -3,7 +3,7 @@ import { WrennError } from "@wrenn/core";
 import type { HostContext } from "./context.ts";
 import type { Beginning } from "./life.ts";
 import type { GuestImageNames, SandboxRecord } from "./record.ts";
-import { fromSnapshot } from "./resume.ts";
+import { fromSnapshot, isOwn } from "./resume.ts";
 
 /**
  * How a stopped sandbox goes on: by a boot from its disk, or as a whole from its last generation, which leaves what came
@@ -16,11 +16,12 @@ export async function fromLeft(
 ): Promise<Beginning> {
   const { layers, diskMb, snapshot } = record;
   if (cold) return { kind: "cold", guest, layers, diskMb, onKept: true };
-  // A template's snapshot is no generation of this sandbox's.
-  if (snapshot === null || context.snapshots.get(snapshot).manifest.generation === 1) {
+  // What it was made from, or rolled back to, is without all that it has done since.
+  if (snapshot === null || !isOwn(context, record)) {
     throw new WrennError(
       "invalid_state",
-      `sandbox ${record.id} ended before it was ever saved; boot it from its disk: {"start":"cold"}`,
+      `sandbox ${record.id} ended before it was saved (made, booted or restored, it was not paused since); ` +
+        'boot it from its disk: {"start":"cold"}',
     );
   }
   return await fromSnapshot(context, snapshot);

@@ -56,6 +56,12 @@ export class Sandbox {
     return [...new Set([...this.#onDisk, this.record])];
   }
 
+  /** Whether the next agent finds the disk as it is now, whichever record it reads: its layers, and the tops on them. */
+  get isDiskOnRecord(): boolean {
+    const disk = ({ layers, life, kept }: SandboxRecord) => (life ? [layers, life.tops] : [layers, kept]);
+    return this.#onDisk.every((record) => isDeepStrictEqual(disk(record), disk(this.record)));
+  }
+
   get id(): string {
     return this.record.id;
   }

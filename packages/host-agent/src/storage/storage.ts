@@ -134,10 +134,11 @@ export class Storage {
       users.flatMap((user) => user.layers ?? []),
     );
     for (const id of gone) this.#options.memory.drop(id);
-    const needed = new Set([
-      ...this.#allUsers().flatMap((user) => user.images),
-      ...snapshots.list().flatMap(({ id }) => imagesOf(snapshots, id)),
-    ]);
+    const needed = () =>
+      new Set([
+        ...this.#allUsers().flatMap((user) => user.images),
+        ...snapshots.list().flatMap(({ id }) => imagesOf(snapshots, id)),
+      ]);
     const imagesGone = await images.sweep(needed);
     if (gone.length + imagesGone.length > 0)
       log.info({ snapshots: gone, images: imagesGone }, "removed what nobody needs");

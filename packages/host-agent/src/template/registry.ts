@@ -5,6 +5,7 @@ import { assertName, BOUNDS, MIB, WrennError } from "@wrenn/core";
 import { removeSynced, removeUnfinished, replaceFile } from "@wrenn/linux";
 import type { DiskLayerRef } from "@wrenn/snapshot";
 import type { GuestArtifacts, RootfsImage } from "@wrenn/template";
+import { Mutex } from "async-mutex";
 import type { ImageStore } from "../image/image-store.ts";
 import type { GuestImageNames } from "../sandbox/record.ts";
 import type { User } from "../storage/storage.ts";
@@ -22,7 +23,7 @@ export interface BaseTemplate {
   minDiskMb: number;
   /** Milliseconds since the epoch. */
   createdAt: number;
-  /** Snapshot ids by shape (see `shapeKey`), the least recently used one first. */
+  /** Snapshot ids by shape (see `shapeKey`), the one that was made first first. */
   warm: Record<string, string>;
 }
 
@@ -47,6 +48,8 @@ export class TemplateRegistry {
   readonly #dir: string;
   readonly #images: ImageStore;
   readonly #templates = new Map<string, Template>();
+  /** One change at a time: each is a file that is written and what is remembered of it. */
+  readonly #changing = new Mutex();
   /** Files that cannot be read, which are left where they are: what they need nobody knows. */
   readonly damaged: { path: string; reason: unknown }[] = [];
   readonly #guest = Promise.withResolvers<GuestImageNames>();
@@ -131,18 +134,41 @@ export class TemplateRegistry {
   /** Gives a name to a template; an earlier one of that name loses it. A crash leaves either the old or the new one. */
   async set(template: Template): Promise<void> {
     assertName(template.name);
+    await this.#changing.runExclusive(() => this.#write(template));
+  }
+
+  /**
+   * Changes what a base template has booted. Returns the template as it is then; undefined, and nothing is changed, when it
+   * was deleted or has got another root file system meanwhile.
+   */
+  async changeWarm(
+    { name, rootfs }: Pick<BaseTemplate, "name" | "rootfs">,
+    change: (warm: BaseTemplate["warm"]) => BaseTemplate["warm"],
+  ): Promise<BaseTemplate | undefined> {
+    return await this.#changing.runExclusive(async () => {
+      const now = this.find(name);
+      if (now?.type !== "base" || now.rootfs !== rootfs) return undefined;
+      const changed = { ...now, warm: change(now.warm) };
+      await this.#write(changed);
+      return changed;
+    });
+  }
+
+  async #write(template: Template): Promise<void> {
     await replaceFile(join(this.#dir, `${template.name}.json`), JSON.stringify(template));
     this.#templates.set(template.name, template);
   }
 
   /** Takes a name away. Throws `not_found`. */
   async remove(name: string, type?: Template["type"]): Promise<void> {
-    const template = this.get(name);
-    if (type !== undefined && template.type !== type) {
-      throw new WrennError("not_found", `${name} is no ${type} template of this host`);
-    }
-    await removeSynced(join(this.#dir, `${name}.json`));
-    this.#templates.delete(name);
+    await this.#changing.runExclusive(async () => {
+      const template = this.get(name);
+      if (type !== undefined && template.type !== type) {
+        throw new WrennError("not_found", `${name} is no ${type} template of this host`);
+      }
+      await removeSynced(join(this.#dir, `${name}.json`));
+      this.#templates.delete(name);
+    });
   }
 
   /** What the templates, and boots to come, need. */

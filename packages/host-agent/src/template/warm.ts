@@ -68,12 +68,9 @@ export class WarmTemplates {
 
   /** Takes the snapshot of that shape away, and whoever needs it still has it. Returns the template without it. */
   async forget(template: BaseTemplate, shape: Shape): Promise<BaseTemplate> {
-    const now = this.#registry.find(template.name);
     // Replaced or deleted meanwhile: then nobody will ask for it.
-    if (now?.type !== "base" || now.rootfs !== template.rootfs) return template;
-    const { [shapeKey(shape)]: _, ...warm } = now.warm;
-    const left = { ...now, warm };
-    await this.#registry.set(left);
+    const left = await this.#registry.changeWarm(template, ({ [shapeKey(shape)]: _, ...warm }) => warm);
+    if (left === undefined) return template;
     this.#context.storage.collect();
     return left;
   }
@@ -150,12 +147,11 @@ export class WarmTemplates {
 
   /** Puts the snapshot under its shape, last, and drops the oldest one above the bound. */
   async #remember(template: BaseTemplate, shape: Shape, id: string): Promise<void> {
-    const now = this.#registry.find(template.name);
     // Replaced or deleted meanwhile: then nobody will ask for it.
-    if (now?.type !== "base" || now.rootfs !== template.rootfs) return;
-    const { [shapeKey(shape)]: _, ...others } = now.warm;
-    const kept = Object.entries(others).slice(-(MAX_SHAPES - 1));
-    await this.#registry.set({ ...now, warm: { ...Object.fromEntries(kept), [shapeKey(shape)]: id } });
+    await this.#registry.changeWarm(template, ({ [shapeKey(shape)]: _, ...others }) => ({
+      ...Object.fromEntries(Object.entries(others).slice(-(MAX_SHAPES - 1))),
+      [shapeKey(shape)]: id,
+    }));
   }
 }
 
