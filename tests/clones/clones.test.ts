@@ -139,6 +139,34 @@ describe("a machine that stood still and goes on", () => {
   });
 });
 
+describe("a template that is built anew, or deleted, while a clone of it is paused", () => {
+  it("has left everything to the clone, and to nobody once that has gone", async () => {
+    const { rpc } = agent;
+    const [clone = ""] = await makeClones(1, { vcpus: 1, memoryMb: 256 });
+    await sh(clone, "echo kept > /home/user/word; sync");
+    await rpc.pauseSandbox({ sandboxId: clone }, { timeoutMs: CALL_MS });
+    for await (const _ of rpc.buildTemplate({ name: "minimal" }, { timeoutMs: 0 }));
+    const inUse = async () => (await rpc.getStorage({})).entries.map(({ id }) => id);
+    const before = await inUse();
+    await rpc.deleteTemplate({ name: "minimal" });
+    await rpc.resumeSandbox({ sandboxId: clone, timeoutSec: 0 }, { timeoutMs: CALL_MS });
+    assert.equal(await sh(clone, "cat /home/user/word"), "kept");
+    await assertClock(clone);
+    await deleteClones([clone]);
+    await assertNothingLeft(agent);
+    const after = await inUse();
+    assert.ok(
+      before.some((id) => !after.includes(id)),
+      `${after} instead of fewer than ${before}`,
+    );
+    assert.deepEqual(
+      (await rpc.getStorage({})).entries.filter(({ kind }) => kind === "snapshot"),
+      [],
+      "no snapshot is left",
+    );
+  });
+});
+
 function assertDistinct(answers: string[][], line: number, what: string): void {
   const values = answers.map((lines) => lines[line]?.trim() ?? "");
   assert.ok(

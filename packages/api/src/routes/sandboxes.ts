@@ -110,7 +110,7 @@ export const SANDBOX_ROUTES = [
     operationId: "resumeSandbox",
     summary: "Continue a sandbox that is paused, or that ended unasked",
     description:
-      "Processes, memory and files are as they were. The time-out survives; `host_ip` may change. Where the host cannot continue the saved memory (`snapshot_incompatible`), or it is not what was saved (`snapshot_damaged`), `start: cold` boots from the saved disk. One that is `stopped` because its machine died has its disk for 24 hours, unless it is deleted: `start: cold` boots from it, and without it the sandbox goes on from its last pause, if there was one.",
+      "Processes, memory and files are as they were. The time-out survives; `host_ip` may change. Where the host cannot continue the saved memory (`snapshot_incompatible`), or it is not what was saved (`snapshot_damaged`), `start: cold` boots from the saved disk. One that is `stopped` because its machine died has its disk for 24 hours, unless it is deleted: `start: cold` boots from it, and without it the sandbox goes on from the last moment of its own that was saved (by a pause, a fork or a snapshot since it was made, booted or restored); where there is none, that is refused (`invalid_state`).",
     tag: "sandboxes",
     auth: "key",
     params: SandboxParams,

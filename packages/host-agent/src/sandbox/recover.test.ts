@@ -7,7 +7,7 @@ import { WrennError } from "@wrenn/core";
 import { FakeHost, GUEST_IMAGES, listeningLog, newRunningSandbox } from "../testing/fake-host.ts";
 import type { HostContext } from "./context.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
-import { adopt } from "./recover.ts";
+import { adopt, fateOf } from "./recover.ts";
 
 const WRITTEN = "what the machine has written";
 
@@ -55,5 +55,54 @@ describe("adopt", () => {
     await fails({});
     assert.equal(await readFile(join(dir, "root-0"), "utf8"), WRITTEN);
     assert.ok(!host.events.includes("free disk"));
+  });
+});
+
+describe("fateOf()", () => {
+  const LAYERS = [{ kind: "image", name: GUEST_IMAGES.kernel } as const];
+  const fate = (
+    more: Partial<SandboxRecord>,
+    { alive = false, published = false }: { alive?: boolean; published?: boolean } = {},
+  ) => fateOf(newRunningSandbox(more).record, { alive, published: published ? LAYERS : undefined });
+  const kept = (found: ReturnType<typeof fate>) => {
+    assert.equal(found.kind, "keep");
+    const { status, snapshot, own, next, life } = (found as Extract<typeof found, { kind: "keep" }>).record;
+    return { status, snapshot, own, next, life };
+  };
+  const SAVED = { snapshot: "last", own: true, next: null, life: null };
+
+  it("of a pause is what the name of its snapshot says", () => {
+    const pausing = { status: "pausing", snapshot: "last", own: true, next: "next" } as const;
+    for (const alive of [true, false])
+      assert.deepEqual(kept(fate(pausing, { alive, published: true })), {
+        ...SAVED,
+        status: "paused",
+        snapshot: "next",
+      });
+    assert.equal(fate(pausing, { alive: true }).kind, "adopt");
+    assert.equal(fate(pausing).kind, "lost");
+    const first = kept(
+      fate({ status: "pausing", snapshot: "template", own: false, next: "next" }, { published: true }),
+    );
+    assert.deepEqual([first.snapshot, first.own], ["next", true]);
+  });
+
+  it("of what runs is to be taken over, or kept as it died", () => {
+    assert.equal(fate({ status: "running" }, { alive: true }).kind, "adopt");
+    assert.equal(fate({ status: "running" }).kind, "lost");
+  });
+
+  it("of what is on disk is to stay there, also in the middle of a resume", () => {
+    for (const status of ["paused", "error"] as const)
+      assert.deepEqual(kept(fate({ ...SAVED, status })), { ...SAVED, status });
+    assert.equal(kept(fate({ ...SAVED, status: "resuming" })).status, "paused");
+    const left = { ...SAVED, kept: ["kept-0"] };
+    assert.equal(kept(fate({ ...left, status: "resuming" })).status, "stopped");
+    assert.equal(kept(fate({ ...left, status: "stopped" })).status, "stopped");
+  });
+
+  it("of what never came to be, or was being deleted, is to go", () => {
+    for (const status of ["pending", "starting", "stopped"] as const)
+      assert.equal(fate({ status }, { alive: true }).kind, "remove", status);
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { MachineSpec } from "../vmm.ts";
-import { qemuArguments as argumentsOf } from "./arguments.ts";
+import { qemuArguments as argumentsOf, DEVICE_SET } from "./arguments.ts";
 
 const SPEC: MachineSpec = {
   id: "sb-aaaaaaaaaaaaaaaa",
@@ -37,6 +37,29 @@ function qemuArguments(spec: MachineSpec): string[] {
 function values(argv: string[], option: string): string[] {
   return argv.flatMap((arg, i) => (arg === option ? [argv[i + 1] ?? ""] : []));
 }
+
+describe("DEVICE_SET", () => {
+  const chips = { kvm: ",pit=off,pic=off", tcg: "" };
+  for (const accelerator of ["tcg", "kvm"] as const)
+    it(`is counted up with what a guest sees under ${accelerator}: a saved state fits no other machine`, () => {
+      const argv = qemuArguments({ ...SPEC, accelerator });
+      assert.deepEqual(
+        { set: DEVICE_SET, machine: values(argv, "-machine"), devices: values(argv, "-device") },
+        {
+          set: "microvm 1",
+          machine: [
+            "microvm,x-option-roms=off,rtc=on,acpi=on,isa-serial=on,mem-merge=off,memory-backend=m0" +
+              chips[accelerator],
+          ],
+          devices: [
+            "virtio-blk-device,drive=root1,id=root,werror=report,rerror=report",
+            "virtio-blk-device,drive=agent0,id=agent,werror=report,rerror=report",
+            "virtio-net-device,netdev=net0,mac=02:fc:00:00:00:05",
+          ],
+        },
+      );
+    });
+});
 
 describe("qemuArguments()", () => {
   it("denies all four groups of system calls", () => {
