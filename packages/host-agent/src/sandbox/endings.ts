@@ -175,7 +175,6 @@ export class Endings {
     const log = this.#logOf(sandbox);
     if (!this.#dead.has(sandbox)) {
       this.#dead.set(sandbox, { running, reason });
-      sandbox.deadOf = reason;
       sandbox.left.abort(new WrennError("guest_unreachable", `sandbox ${sandbox.id} ended: ${reason}`));
       await this.#reports.add({ sandboxId: sandbox.id, status: "stopped", reason });
     }
@@ -186,6 +185,7 @@ export class Endings {
       // What the record on disk names must be there for the next agent.
       if (sandbox.status !== "stopped" || !sandbox.isDiskOnRecord) {
         log.error({ err }, "could not keep the disk of a dead machine yet");
+        sandbox.deadOf = reason;
         if (sandbox.status === "stopped") kill(running.machine.process, "SIGKILL");
         return;
       }
