@@ -28,6 +28,9 @@ export function connectDatabase({ url, poolSize = 8, onIdleError }: ConnectOptio
     idleTimeoutMillis: 30_000,
   });
   pool.on("error", onIdleError);
+  // The pool listens to idle connections only, and an event that nobody listens to ends the process. While a
+  // connection is in use, the statement on it fails; there is nobody else to be told.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }
 
