@@ -176,7 +176,32 @@ describe("the life of a sandbox", () => {
     await dialog.getByRole("button", { name: "Destroy" }).click();
     await section.getByText("stopped").waitFor();
     assert.equal((await world.service.call("GET", `/v1/sandboxes/${id}`)).body.status, "stopped");
-    assert.equal(await section.getByRole("button", { name: "Destroy…" }).isVisible(), false);
+    assert.equal(await section.getByRole("group", { name: "Actions" }).getByRole("button").count(), 0);
+    // Nothing is left to press: the focus is on the heading, not lost.
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), id);
+    await page.close();
+  });
+
+  it("may go on, or be destroyed, when it ended unasked", async () => {
+    const { service } = world;
+    const id = await service.sandbox();
+    const page = await world.signedIn();
+    const section = await selected(page, id);
+    service.host.sandboxes.set(id, { status: "stopped", template: "minimal" });
+    service.host.reports = [{ id: `r-${id}`, sandboxId: id, status: "stopped", reason: "the machine died" }];
+    await section.getByText("the machine died").waitFor();
+    const buttons = section.getByRole("group", { name: "Actions" }).getByRole("button");
+    assert.deepEqual(await buttons.allTextContents(), ["Resume", "Boot cold…", "Destroy…"]);
+    await section.getByRole("button", { name: "Destroy…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Destroy this sandbox?" });
+    await dialog.getByText(`What was kept of ${id} is deleted`).waitFor();
+    await dialog.getByRole("button", { name: "Destroy" }).click();
+    await section.getByRole("button", { name: "Destroy…" }).waitFor({ state: "hidden" });
+    assert.equal(await buttons.count(), 0);
+    assert.equal(service.host.sandboxes.has(id), false);
+    await page.reload();
+    await section.getByText("stopped", { exact: true }).waitFor();
+    assert.equal(await buttons.count(), 0);
     await page.close();
   });
 

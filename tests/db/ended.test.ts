@@ -30,9 +30,11 @@ describe("the reconciler", () => {
     await delay(4 * 300);
     await rounds.aRound(service);
     assert.equal(service.host.sandboxes.get(id)?.status, "stopped");
-    assert.equal((await statusOf(id)).error, "the machine died");
+    const kept = await statusOf(id);
+    assert.deepEqual([kept.error, "deleted_at" in kept], ["the machine died", false]);
     assert.equal((await service.call("POST", `/v1/sandboxes/${id}/resume`)).status, 200);
-    assert.equal((await statusOf(id)).status, "running");
+    const running = await statusOf(id);
+    assert.deepEqual([running.status, "deleted_at" in running], ["running", false]);
   });
 
   test("has it removed once its owner deletes it, also when its host was away, or its day is over", async () => {
@@ -41,6 +43,9 @@ describe("the reconciler", () => {
     assert.equal((await service.call("DELETE", `/v1/sandboxes/${deleted}`)).status, 204);
     const answer = await service.call("POST", `/v1/sandboxes/${deleted}/resume`);
     assert.deepEqual([answer.status, /was deleted/.test(answer.body.error.message)], [409, true]);
+    const { deleted_at, last_updated } = await statusOf(deleted);
+    assert.ok(Date.parse(deleted_at) <= Date.parse(last_updated));
+    assert.equal((await statusOf(old)).deleted_at, undefined);
     const longAgo = new Date(Date.now() - 25 * 3600_000);
     await service.database.db
       .updateTable("sandboxes")

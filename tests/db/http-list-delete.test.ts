@@ -80,15 +80,33 @@ describe("GET /v1/sandboxes", () => {
 describe("DELETE /v1/sandboxes/{id}", () => {
   test("is a 204 however often and at once; the row answers as stopped", async () => {
     const id = await service.sandbox();
+    assert.equal("deleted_at" in (await service.call("GET", `/v1/sandboxes/${id}`)).body, false);
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => service.call("DELETE", `/v1/sandboxes/${id}`)),
     );
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([204]));
+    const { body } = await service.call("GET", `/v1/sandboxes/${id}`);
     assert.equal((await service.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
     assert.equal(service.host.sandboxes.has(id), false);
-    const { body } = await service.call("GET", `/v1/sandboxes/${id}`);
     assert.equal(body.status, "stopped");
     assert.equal(body.host_ip, undefined);
+    const listed = (await service.call("GET", "/v1/sandboxes?status=stopped")).body;
+    const later = listed.find((sandbox: { id: string }) => sandbox.id === id);
+    assert.ok(body.created_at <= body.deleted_at && body.deleted_at <= later.last_updated);
+    assert.equal(later.deleted_at, body.deleted_at, "a repetition changes nothing");
+  });
+
+  test("is told by deleted_at, also of what its host could not start", async () => {
+    service.host.before["createSandbox"] = () => {
+      throw new Error("no machine today");
+    };
+    const key = await service.keyOf("unlucky");
+    const refused = await service.call("POST", "/v1/sandboxes", { key });
+    delete service.host.before["createSandbox"];
+    assert.ok(refused.status >= 500);
+    const [given] = (await service.call("GET", "/v1/sandboxes", { key })).body;
+    assert.equal(given.status, "stopped");
+    assert.ok(given.created_at <= given.deleted_at);
   });
 
   test("works in the status error", async () => {

@@ -27,7 +27,7 @@ async function wrenn(...args: string[]) {
 
 const quiet = { status: 0, stdout: "", stderr: "" };
 
-describe("wrenn sandbox pause, resume, fork, restore", () => {
+describe("wrenn sandbox pause, resume, fork, restore, ls", () => {
   it("say nothing when it worked, and all with --json", async () => {
     assert.deepEqual(await wrenn("sandbox", "pause", SANDBOX_ID), quiet);
     const { stdout } = await wrenn("sandbox", "pause", SANDBOX_ID, "--json");
@@ -50,6 +50,14 @@ describe("wrenn sandbox pause, resume, fork, restore", () => {
     assert.deepEqual(service.bodies.get(`POST ${PATH}/fork`), { count: 3, metadata: { a: "b" } });
     await wrenn("sandbox", "fork", SANDBOX_ID);
     assert.deepEqual(service.bodies.get(`POST ${PATH}/fork`), {});
+  });
+
+  it("ls tells what was deleted from what ended unasked", async () => {
+    const { stdout } = await wrenn("sandbox", "ls", "--all");
+    const states = stdout
+      .split("\n")
+      .map((line) => /(running|stopped( \(deleted\))?) +minimal/.exec(line)?.[1]);
+    assert.deepEqual(states, [undefined, "running", "stopped", "stopped (deleted)", undefined]);
   });
 
   it("create takes how to start and what the time-out does", async () => {

@@ -277,7 +277,7 @@ describe("wrenn sandbox, key", () => {
     assert.match(table[1] ?? "", new RegExp(`^${SANDBOX_ID} +running +minimal +1 +512 MiB .* owner=me$`));
     assert.equal(table.length, 3);
     const { stdout } = await wrenn(service, ["sandbox", "ls", "--all", "--json"]);
-    assert.equal((JSON.parse(stdout) as unknown[]).length, 2);
+    assert.equal((JSON.parse(stdout) as unknown[]).length, 3);
   });
 
   it("says what is wrong and what to do", async () => {

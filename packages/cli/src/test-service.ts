@@ -18,6 +18,7 @@ const SANDBOX = {
   metadata: { owner: "me" },
   created_at: NOW,
 };
+const ENDED = { ...SANDBOX, status: "stopped" };
 
 const SNAPSHOT = {
   name: "warm",
@@ -81,7 +82,7 @@ export async function testService({
       alive.add(SANDBOX_ID);
       return { status: 201, body: SANDBOX };
     },
-    "GET /v1/sandboxes": () => ({ status: 200, body: [SANDBOX, { ...SANDBOX, status: "stopped" }] }),
+    "GET /v1/sandboxes": () => ({ status: 200, body: [SANDBOX, ENDED, { ...ENDED, deleted_at: NOW }] }),
     [`GET /v1/sandboxes/${SANDBOX_ID}`]: () => ({ status: 200, body: SANDBOX }),
     [`DELETE /v1/sandboxes/${SANDBOX_ID}`]: () => {
       alive.delete(SANDBOX_ID);

@@ -47,7 +47,8 @@ export const SANDBOX_ROUTES = [
     path: "/v1/sandboxes/{id}",
     operationId: "getSandbox",
     summary: "Look at one sandbox",
-    description: "A deleted one answers with the status `stopped` for 24 hours.",
+    description:
+      "One that has ended answers with the status `stopped` for 24 hours; `deleted_at` tells those that were deleted from the rest.",
     tag: "sandboxes",
     auth: "key",
     params: SandboxParams,

@@ -67,6 +67,11 @@ export const Sandbox = Type.Object(
     started_at: Type.Optional(Timestamp("When the guest first answered.")),
     last_active_at: Type.Optional(Timestamp("The last exec, stream, transfer or ping.")),
     last_updated: Timestamp("The last change of this record."),
+    deleted_at: Type.Optional(
+      Timestamp(
+        "When it was deleted, or given up because its start failed; its status is `stopped`. Absent from one that ended otherwise: its host may have its disk for 24 hours, to resume it from.",
+      ),
+    ),
   },
   {
     $id: "Sandbox",

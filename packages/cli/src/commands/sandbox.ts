@@ -90,7 +90,10 @@ export async function ping(this: Context, flags: CommonFlags, id: string): Promi
 
 const COLUMNS: readonly Column<Sandbox>[] = [
   { title: "ID", value: ({ id }) => id },
-  { title: "STATUS", value: ({ status }) => status },
+  {
+    title: "STATUS",
+    value: ({ status, deleted_at }) => (deleted_at === undefined ? status : `${status} (deleted)`),
+  },
   { title: "TEMPLATE", value: ({ template }) => template },
   { title: "VCPUS", value: ({ vcpus }) => vcpus },
   { title: "MEMORY", value: ({ memory_mb }) => `${memory_mb} MiB` },

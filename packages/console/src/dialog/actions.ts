@@ -126,12 +126,14 @@ export function resumeCold(app: App, { id }: Sandbox): void {
   });
 }
 
-export function destroySandbox(app: App, { id }: Sandbox): void {
+export function destroySandbox(app: App, { id, status }: Sandbox): void {
   const runs = app.runsOf(id).filter(({ isOver }) => !isOver).length;
   openDialog({
     title: "Destroy this sandbox?",
     text:
-      `${id} is stopped and its disk is deleted, for good.` +
+      (status === "stopped"
+        ? `What was kept of ${id} is deleted, for good.`
+        : `${id} is stopped and its disk is deleted, for good.`) +
       (runs > 0
         ? ` ${plural(runs, "command")} started here still ${runs === 1 ? "runs" : "run"} in it.`
         : ""),
@@ -142,7 +144,7 @@ export function destroySandbox(app: App, { id }: Sandbox): void {
       await app.perform({ subject: id, doing: "Destroying", done: "Destroyed" }, () =>
         app.client.sandboxes.delete(id),
       );
-      app.sandboxes.markStopped(id);
+      app.sandboxes.markDeleted(id, new Date(app.clock.now()));
     },
   });
 }

@@ -1,5 +1,6 @@
-// What can be done with a sandbox in each status: what the service would refuse is not offered.
+// What can be done with a sandbox: what the service would refuse is not offered.
 import type { SandboxStatus } from "@wrenn/core";
+import type { Sandbox } from "@wrenn/sdk";
 
 export type Action = "exec" | "pause" | "resume" | "fork" | "snapshot" | "restore" | "ping" | "destroy";
 
@@ -12,11 +13,12 @@ const ALLOWED: Readonly<Record<Action, readonly SandboxStatus[]>> = {
   snapshot: ["running", "paused"],
   restore: ["running", "paused"],
   ping: ["running"],
-  destroy: ["pending", "starting", "running", "pausing", "paused", "resuming", "error"],
+  destroy: ["pending", "starting", "running", "pausing", "paused", "resuming", "stopped", "error"],
 };
 
-export function can(action: Action, status: SandboxStatus): boolean {
-  return ALLOWED[action].includes(status);
+/** Nothing can be done with one that was deleted. */
+export function can(action: Action, { status, deleted_at }: Pick<Sandbox, "status" | "deleted_at">): boolean {
+  return deleted_at === undefined && ALLOWED[action].includes(status);
 }
 
 /** Whether the status is about to change by itself, so that looking again soon pays. */
@@ -24,7 +26,7 @@ export function isMoving(status: SandboxStatus): boolean {
   return ["pending", "starting", "pausing", "resuming"].includes(status);
 }
 
-/** Whether nothing is left of it but a record. */
+/** Whether it has ended. Its disk may have been kept. */
 export function isOver(status: SandboxStatus): boolean {
   return status === "stopped";
 }

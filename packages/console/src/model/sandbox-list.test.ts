@@ -42,8 +42,10 @@ describe("SandboxList", () => {
     const take = list.beginListing();
     list.put(sandbox("a", { status: "paused" }));
     list.put(sandbox("new"));
-    list.markStopped("b");
+    list.markDeleted("b", new Date("2026-11-26T12:00:00.000Z"));
     take([sandbox("a"), sandbox("b")]);
+    assert.equal(list.get("a")?.deleted_at, undefined);
+    assert.equal(list.get("b")?.deleted_at, "2026-11-26T12:00:00.000Z");
     const statuses = Object.fromEntries(list.all().map(({ id, status }) => [id, status]));
     assert.deepEqual(statuses, { a: "paused", new: "running", b: "stopped" });
     list.beginListing()([sandbox("a")]);
@@ -55,7 +57,7 @@ describe("SandboxList", () => {
 
   it("does not invent what it never saw", () => {
     const list = new SandboxList();
-    list.markStopped("unknown");
+    list.markDeleted("unknown", new Date());
     assert.deepEqual(list.all(), []);
   });
 });

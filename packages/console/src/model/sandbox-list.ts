@@ -20,10 +20,10 @@ export class SandboxList {
     this.#entries.set(sandbox.id, { sandbox, at: ++this.#clock });
   }
 
-  /** Notes that a sandbox was deleted; the service answers `stopped` from now on. */
-  markStopped(id: string): void {
+  /** Notes that a sandbox was deleted, which the service will say of it from now on. */
+  markDeleted(id: string, at: Date): void {
     const entry = this.#entries.get(id);
-    if (entry) this.put({ ...entry.sandbox, status: "stopped" });
+    if (entry) this.put({ ...entry.sandbox, status: "stopped", deleted_at: at.toISOString() });
   }
 
   /** Call before asking for a list, and the result with what came. */

@@ -25,7 +25,7 @@ export function detailPart(app: App): Part {
   const id = h("h2", { class: "sandbox-id", tabindex: -1 });
   const status = badge();
   const known = facts();
-  const actions = actionButtons(app);
+  const actions = actionButtons(app, id);
   const problem = h("p", { class: "problem", role: "alert" });
   const exec = execPart(app);
   const copy = copyButton("Copy", () => app.selected ?? "");
@@ -57,8 +57,11 @@ export function detailPart(app: App): Part {
   };
 }
 
-/** All buttons, of which those are shown that the status allows. */
-function actionButtons(app: App): { element: HTMLElement; set(sandbox: Sandbox): void } {
+/** All buttons, of which those are shown that the sandbox allows. Without any, the heading takes the focus that was on them. */
+function actionButtons(
+  app: App,
+  heading: HTMLElement,
+): { element: HTMLElement; set(sandbox: Sandbox): void } {
   const chosen = (act: (sandbox: Sandbox) => void) => () => {
     const sandbox = app.selectedSandbox;
     if (sandbox && !app.busy.has(sandbox.id)) act(sandbox);
@@ -138,15 +141,15 @@ function actionButtons(app: App): { element: HTMLElement; set(sandbox: Sandbox):
   element.append(...buttons.map(([, it]) => it));
   return {
     element,
-    set({ id, status }) {
+    set(sandbox) {
       const focused = document.activeElement; // asked later, it is lost already
       for (const [action, it] of buttons) {
-        it.hidden = !can(action, status);
+        it.hidden = !can(action, sandbox);
         // Not `disabled`, which would take the focus away from a button that was just pressed.
-        setAttribute(it, "aria-disabled", app.busy.has(id) && "true");
+        setAttribute(it, "aria-disabled", app.busy.has(sandbox.id) && "true");
       }
       const isLost = element.contains(focused) && focused?.matches("[hidden]");
-      if (isLost) element.querySelector<HTMLElement>("button:not([hidden])")?.focus();
+      if (isLost) (element.querySelector<HTMLElement>("button:not([hidden])") ?? heading).focus();
     },
   };
 }

@@ -110,7 +110,7 @@ export function execPart(app: App): Part {
     element,
     update() {
       const sandbox = app.selectedSandbox;
-      form.hidden = !sandbox || !can("exec", sandbox.status);
+      form.hidden = !sandbox || !can("exec", sandbox);
       list.update(sandbox ? app.runsOf(sandbox.id) : []);
     },
   };

@@ -27,6 +27,7 @@ export function presentSandbox(row: SandboxRow, lastActive = 0): Sandbox {
     ...(row.started_at && { started_at: row.started_at.toISOString() }),
     ...(row.last_active_at && { last_active_at: active.toISOString() }),
     last_updated: row.last_updated.toISOString(),
+    ...(row.deleted_at && { deleted_at: row.deleted_at.toISOString() }),
   };
 }
 

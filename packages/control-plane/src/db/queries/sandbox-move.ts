@@ -107,7 +107,7 @@ export async function moveWithinQuota(db: Db, quota: Quota, move: Move): Promise
 export async function markDeleted(db: Db, id: string): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("sandboxes")
-    .set({ deleted_at: sql<Date>`now()` })
+    .set({ deleted_at: sql<Date>`now()`, last_updated: sql<Date>`now()` })
     .where("id", "=", id)
     .where("status", "=", "stopped")
     .where("deleted_at", "is", null)
