@@ -197,7 +197,7 @@ function assemble(config: Config, { db, worker, log }: { db: Db; worker: number;
       isCompared: (host) => reconciler.hasCompared(host),
     }),
   };
-  const idempotency = new Idempotency({ db, worker });
+  const idempotency = new Idempotency({ db, worker, log });
   return { db, log, services, inFlight, proxy, reports, reconciling, idempotency };
 }
 

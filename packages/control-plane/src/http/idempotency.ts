@@ -2,12 +2,14 @@
 import { createHash } from "node:crypto";
 import { WrennError } from "@wrenn/core";
 import type { FastifyRequest } from "fastify";
+import type { Logger } from "pino";
 import type { Db } from "../db/connect.ts";
 import { type Claim, claimKey, type KeptAnswer, keepAnswer, releaseKey } from "../db/queries/idempotency.ts";
 import { wasNeverSent } from "../hosts/errors.ts";
 import type { Caller } from "../services/caller.ts";
 import { fromThrown, toErrorAnswer } from "./errors.ts";
 import type { Answer } from "./handler.ts";
+import { UnkeptAnswers } from "./unkept-answers.ts";
 
 const HEADER = "idempotency-key";
 const ACCEPTED = /^[!-~]{1,255}$/;
@@ -22,15 +24,30 @@ interface Work {
   run: () => Promise<Answer | undefined>;
 }
 
+/**
+ * The database decides who carries a request out, and keeps the answer. When it does not take an answer, the client
+ * gets it all the same, and this process keeps it until a repetition finds the database well again. A key that
+ * the database has as running here, while this process neither runs it nor has an answer to it, stands for nothing
+ * that was done: its claim or its release went wrong. So a repetition is carried out. Only when answers had to be
+ * forgotten, because there were too many, nobody knows; then it is not, until the key has expired.
+ *
+ * Another control plane knows none of this. As long as this one lives, it says that the request is still being
+ * carried out, until a repetition has come here. When this one has ended, or its lock is gone for a moment because
+ * its connection broke (see `Worker`), it takes a key without an answer and carries the request out, be it a second
+ * time.
+ */
 export class Idempotency {
   readonly #db: Db;
   readonly #worker: number;
+  readonly #log: Logger;
   /** Requests that are being carried out in this process. */
   readonly #running = new Map<string, Promise<unknown>>();
+  readonly #unkept = new UnkeptAnswers();
 
-  constructor({ db, worker }: { db: Db; worker: number }) {
+  constructor({ db, worker, log }: { db: Db; worker: number; log: Logger }) {
     this.#db = db;
     this.#worker = worker;
+    this.#log = log;
   }
 
   /** Runs the work, unless the request's key says that it was run before. */
@@ -43,7 +60,7 @@ export class Idempotency {
       });
     }
     const claim = { owner: work.caller.owner, key, fingerprint: fingerprint(request), worker: this.#worker };
-    const subject = `${claim.owner} ${key}`;
+    const subject = subjectOf(claim);
     // Of two requests at once in this process, the second waits for the first one's answer.
     for (let other = this.#running.get(subject); other; other = this.#running.get(subject)) await other;
     const running = this.#claimAndRun(claim, work);
@@ -60,14 +77,17 @@ export class Idempotency {
   }
 
   async #claimAndRun(claim: Claim, work: Work): Promise<Answer | undefined> {
-    const known = await claimKey(this.#db, claim);
+    const unkept = this.#unkept.get(subjectOf(claim));
+    if (unkept && !unkept.fingerprint.equals(claim.fingerprint)) throw mismatch();
+    const takesOwn = unkept !== undefined || !this.#unkept.hasForgotten;
+    const known = await claimKey(this.#db, claim, { takesOwn });
     switch (known.state) {
       case "claimed":
-        return await this.#runAndKeep(claim, work);
+        if (!unkept) return await this.#runAndKeep(claim, work);
+        await this.#keep(claim, unkept.answer);
+        return replay(unkept.answer);
       case "mismatch":
-        throw new WrennError("idempotency_mismatch", "this Idempotency-Key was used for another request", {
-          field: HEADER,
-        });
+        throw mismatch();
       case "running":
         throw new WrennError(
           "unavailable",
@@ -77,37 +97,78 @@ export class Idempotency {
           },
         );
       case "answered":
+        this.#unkept.delete(subjectOf(claim));
         return replay(known.answer);
     }
   }
 
   async #runAndKeep(claim: Claim, { status, run }: Work): Promise<Answer | undefined> {
     let answer: Answer | undefined;
+    let body: string | undefined;
     try {
       answer = await run();
+      body = answer?.body === undefined ? undefined : JSON.stringify(answer.body);
     } catch (reason) {
-      await this.#keepFailure(claim, fromThrown(reason));
+      await this.#keepFailure(claim, reason);
       throw reason;
     }
-    const body = answer?.body === undefined ? undefined : JSON.stringify(answer.body);
-    await keepAnswer(this.#db, claim, kept(status, answer?.headers ?? {}, body ?? ""));
+    await this.#keep(claim, kept(status, answer?.headers ?? {}, body ?? ""));
     return answer;
   }
 
   /** Refusals changed nothing and may be tried again; after other failures nobody knows, so they are final. */
-  async #keepFailure(claim: Claim, error: WrennError): Promise<void> {
-    if (changedNothing(error)) {
-      await releaseKey(this.#db, claim);
+  async #keepFailure(claim: Claim, reason: unknown): Promise<void> {
+    if (changedNothing(reason)) {
+      await this.#release(claim);
       return;
     }
-    const { status, headers, body } = toErrorAnswer(error);
-    await keepAnswer(this.#db, claim, kept(status, headers, JSON.stringify(body)));
+    const { status, headers, body } = toErrorAnswer(fromThrown(reason));
+    await this.#keep(claim, kept(status, headers, JSON.stringify(body)));
+  }
+
+  /** Keeps the answer, here when the database does not take it: the client is to have it in either case. */
+  async #keep(claim: Claim, answer: KeptAnswer): Promise<void> {
+    const subject = subjectOf(claim);
+    try {
+      await keepAnswer(this.#db, claim, answer);
+      this.#unkept.delete(subject);
+    } catch (reason) {
+      this.#unkept.add(subject, { fingerprint: claim.fingerprint, answer });
+      this.#failed(claim, reason, "the database did not take the answer to an Idempotency-Key");
+    }
+  }
+
+  /** A key that cannot be given back is taken by the next request with it; this one's refusal is what counts. */
+  async #release(claim: Claim): Promise<void> {
+    try {
+      await releaseKey(this.#db, claim);
+    } catch (reason) {
+      this.#failed(claim, reason, "an Idempotency-Key could not be given back");
+    }
+  }
+
+  #failed({ owner, key }: Claim, reason: unknown, message: string): void {
+    this.#log.error({ owner, idempotency_key: key, err: reason }, message);
   }
 }
 
-function changedNothing(error: WrennError): boolean {
-  if (error.httpStatus < 500 || error.code === "not_implemented") return true;
-  return error.code === "unavailable" && wasNeverSent(error);
+/** A key has no space in it, so this is unambiguous. */
+function subjectOf({ owner, key }: Claim): string {
+  return `${owner} ${key}`;
+}
+
+function mismatch(): WrennError {
+  return new WrennError("idempotency_mismatch", "this Idempotency-Key was used for another request", {
+    field: HEADER,
+  });
+}
+
+function changedNothing(reason: unknown): boolean {
+  const { httpStatus, code } = fromThrown(reason);
+  if (httpStatus < 500 || code === "not_implemented") return true;
+  // A database that refuses a connection looks like a host that does, and says nothing of what was done before.
+  // What the host's client throws is a WrennError already; the database's failures are not.
+  return code === "unavailable" && reason instanceof WrennError && wasNeverSent(reason);
 }
 
 function kept(status: number, headers: Record<string, string>, body: string): KeptAnswer {

@@ -4,7 +4,8 @@ import type { Db } from "../connect.ts";
 import { workerIsGone } from "../worker.ts";
 
 /** How long a key stands for its request. */
-export const IDEMPOTENCY_KEPT = "24 hours";
+export const IDEMPOTENCY_KEPT_HOURS = 24;
+export const IDEMPOTENCY_KEPT = `${IDEMPOTENCY_KEPT_HOURS} hours`;
 
 export interface KeptAnswer {
   status: number;
@@ -31,8 +32,12 @@ export interface Claim {
 /**
  * Takes the key for a request, or says what it stands for already. One statement decides, so that of two
  * requests at the same time one runs. A key whose control plane died before answering can be taken again.
+ *
+ * The caller lets no two requests of its own with one key run at once. So a key of its own without an answer is a
+ * left-over, of a claim whose result was lost or of a release that failed, and with `takesOwn` it is taken, by
+ * whatever request. Another control plane's key is left alone as long as that one holds its lock.
  */
-export async function claimKey(db: Db, claim: Claim): Promise<KeyState> {
+export async function claimKey(db: Db, claim: Claim, { takesOwn }: { takesOwn: boolean }): Promise<KeyState> {
   const claimed = await db
     .insertInto("idempotency_keys")
     .values(claim)
@@ -46,7 +51,14 @@ export async function claimKey(db: Db, claim: Claim): Promise<KeyState> {
             eb.and([
               eb("idempotency_keys.status", "is", null),
               eb("idempotency_keys.fingerprint", "=", claim.fingerprint),
+              // Our own lock may be gone for a moment; that says nothing about our own keys.
+              eb("idempotency_keys.worker", "!=", claim.worker),
               workerIsGone("idempotency_keys"),
+            ]),
+            eb.and([
+              sql<boolean>`${takesOwn}::boolean`,
+              eb("idempotency_keys.status", "is", null),
+              eb("idempotency_keys.worker", "=", claim.worker),
             ]),
           ]),
         ),
@@ -56,15 +68,27 @@ export async function claimKey(db: Db, claim: Claim): Promise<KeyState> {
   return claimed ? { state: "claimed" } : await readKey(db, claim);
 }
 
-/** Keeps the answer of the request that holds the key. */
-export async function keepAnswer(db: Db, { owner, key, worker }: Claim, answer: KeptAnswer): Promise<void> {
+/**
+ * Keeps the answer of the request that holds the key. Also when the row is gone, as after an earlier release
+ * that seemed to fail and that the server carried out late; not when another control plane has taken the key.
+ */
+export async function keepAnswer(db: Db, claim: Claim, answer: KeptAnswer): Promise<void> {
+  const kept = {
+    ...claim,
+    status: answer.status,
+    headers: JSON.stringify(answer.headers),
+    body: answer.body ?? null,
+  };
   await db
-    .updateTable("idempotency_keys")
-    .set({ status: answer.status, headers: JSON.stringify(answer.headers), body: answer.body ?? null })
-    .where("owner", "=", owner)
-    .where("key", "=", key)
-    .where("worker", "=", worker)
-    .where("status", "is", null)
+    .insertInto("idempotency_keys")
+    .values(kept)
+    .onConflict((conflict) =>
+      conflict
+        .columns(["owner", "key"])
+        .doUpdateSet(kept)
+        .where("idempotency_keys.worker", "=", claim.worker)
+        .where("idempotency_keys.status", "is", null),
+    )
     .execute();
 }
 
