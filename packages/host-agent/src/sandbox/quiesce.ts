@@ -27,7 +27,6 @@ export async function unquiesce(
 ): Promise<void> {
   const signal = whileItLives(machine, TIMEOUT_MS);
   const told = await Promise.allSettled([guest.init({}, { signal }), guest.unquiesce(signal)]);
-  for (const result of told)
-    if (result.status === "rejected")
-      log.warn({ err: result.reason }, "the guest was not told that it goes on");
+  const failed = told.find((result) => result.status === "rejected");
+  if (failed) log.warn({ err: failed.reason }, "the guest was not told that it goes on");
 }
