@@ -53,7 +53,11 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   const hostId = await hostIdOf(config.dataDir, config.block);
   const images = await ImageStore.open(config.dataDir);
   const snapshots = await SnapshotStore.open(config.dataDir);
-  const earlier = await findEarlier({ dataDir: config.dataDir, snapshots });
+  const earlier = await findEarlier({
+    dataDir: config.dataDir,
+    snapshots,
+    block: config.block,
+  });
   const swept = await sweepBlock({ block: config.block, cgroups, scope: "sandboxes", spare: earlier.spared });
   if (Object.values(swept).some((found) => found.length > 0))
     log.warn(swept, "removed what an earlier run left behind");

@@ -102,7 +102,7 @@ export {
 } from "./probe/probe.ts";
 export { identitiesOf, processesOfUids } from "./process/enumerate.ts";
 export { FAULT_FILE_VARIABLE, faultPoint } from "./process/fault-point.ts";
-export { cpuTimeOf, isAlive, type ProcessIdentity, processIdentity } from "./process/identity.ts";
+export { cpuTimeOf, isAlive, type ProcessIdentity, processIdentity, runsAs } from "./process/identity.ts";
 export { kill, killAll, waitForExit } from "./process/signal.ts";
 export { CommandError, type CommandFailure } from "./run/command-error.ts";
 export { type Argv, DEFAULT_RUN_DIR, type HostSide, inNetns } from "./run/host-side.ts";

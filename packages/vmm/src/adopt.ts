@@ -1,8 +1,7 @@
 // Taking over a machine that this process did not start.
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { WrennError } from "@wrenn/core";
-import { type Cgroup, isAlive, type ProcessIdentity } from "@wrenn/linux";
+import { type Cgroup, isAlive, type ProcessIdentity, runsAs } from "@wrenn/linux";
 import type { MachineExit, MachineSpec } from "./vmm.ts";
 
 /** How often a process that is nobody's child is looked at, when nothing tells sooner, `ms`. */
@@ -14,7 +13,7 @@ export function assertIsMachine(spec: MachineSpec, process: ProcessIdentity, cgr
     ? "it has ended"
     : !cgroup.members().includes(process.pid)
       ? `it is not in cgroup ${spec.cgroup}`
-      : userOf(process.pid) !== spec.uid
+      : !runsAs(process, spec.uid)
         ? `it does not run as user ${spec.uid}`
         : undefined;
   if (why === undefined) return;
@@ -36,13 +35,4 @@ export async function exitOf(
     await delay(LOOK_EVERY_MS, undefined, { signal: look.signal }).catch(() => {});
   }
   return { status: null };
-}
-
-function userOf(pid: number): number | undefined {
-  try {
-    const effective = /^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-    return effective === undefined ? undefined : Number(effective);
-  } catch {
-    return undefined;
-  }
 }

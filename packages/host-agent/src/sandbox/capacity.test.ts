@@ -15,6 +15,16 @@ describe("Capacity", () => {
     assert.equal(capacity.freeMb, 0);
   });
 
+  it("has what runs already, beyond its limits, and gives nothing more until there is room", () => {
+    const capacity = new Capacity({ maxSandboxes: 1, memoryMb: 512 + VMM_OVERHEAD_MB });
+    const [first, second] = [capacity.take(512), capacity.take(512)];
+    assert.throws(() => capacity.reserve(128), { code: "capacity" });
+    first();
+    assert.throws(() => capacity.reserve(128), { code: "capacity" });
+    second();
+    capacity.reserve(512);
+  });
+
   it("bounds the number of sandboxes", () => {
     const capacity = new Capacity({ maxSandboxes: 1, memoryMb: 100_000 });
     const release = capacity.reserve(128);

@@ -42,6 +42,12 @@ export class Capacity {
         { retryAfterSec: 5 },
       );
     }
+    return this.take(memoryMb);
+  }
+
+  /** The same for one that runs already, beyond the limits if need be. */
+  take(memoryMb: number): () => void {
+    const needed = memoryMb + VMM_OVERHEAD_MB;
     this.#sandboxes++;
     this.#memoryMb += needed;
     let held = true;

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
+import { planSlot, processIdentity } from "@wrenn/linux";
 import { FakeHost, GUEST_IMAGES, listeningLog, newRunningSandbox } from "../testing/fake-host.ts";
 import type { HostContext } from "./context.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
-import { adopt, fateOf } from "./recover.ts";
+import { adopt, fateOf, isRunning } from "./recover.ts";
 
 const WRITTEN = "what the machine has written";
 
@@ -104,5 +106,25 @@ describe("fateOf()", () => {
   it("of what never came to be, or was being deleted, is to go", () => {
     for (const status of ["pending", "starting", "stopped"] as const)
       assert.equal(fate({ status }, { alive: true }).kind, "remove", status);
+  });
+});
+
+describe("isRunning()", () => {
+  it("of a process that is there is whether it runs as the machine's user of that block", () => {
+    const own = processIdentity(process.pid);
+    assert.ok(own);
+    const life = { ...newRunningSandbox().life, process: own };
+    assert.equal(isRunning(life, 0), false, "this one is a test");
+    const uid = planSlot(0, life.slot).uid;
+    const child = spawn("sleep", ["60"], { uid, gid: uid, stdio: "ignore" });
+    try {
+      const machine = { ...life, process: processIdentity(child.pid ?? 0) ?? null };
+      assert.equal(isRunning(machine, 0), true);
+      assert.equal(isRunning(machine, 1), false, "of a copy in another block");
+      assert.equal(isRunning({ ...machine, slot: life.slot + 1 }, 0), false);
+      assert.equal(isRunning({ ...machine, process: { pid: child.pid ?? 0, startTime: 1 } }, 0), false);
+    } finally {
+      child.kill("SIGKILL");
+    }
   });
 });

@@ -1,7 +1,7 @@
 // What an earlier agent left: machines that still run are taken over, what is saved stays, the rest is given back.
 import { rm } from "node:fs/promises";
 import { type Release, Scope, WrennError } from "@wrenn/core";
-import { isAlive, planSlot } from "@wrenn/linux";
+import { planSlot, runsAs } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
 import { madeTops } from "../rootfs/made-tops.ts";
@@ -9,7 +9,7 @@ import type { HostContext } from "./context.ts";
 import { keepTops } from "./kept-tops.ts";
 import { diskPaths, machineSpec } from "./life.ts";
 import { unquiesce } from "./quiesce.ts";
-import { lifeDir, type SandboxRecord } from "./record.ts";
+import { type LifeRecord, lifeDir, type SandboxRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** What becomes of a record that was found. */
@@ -67,14 +67,23 @@ export function fateOf(
   }
 }
 
+/**
+ * Whether the machine of a life runs, as the user that it has in this block: in a copy of a data directory, or after a boot of
+ * the host, the process on record is somebody else's.
+ */
+export function isRunning(life: LifeRecord | null, block: number): boolean {
+  return life?.process != null && runsAs(life.process, planSlot(block, life.slot).uid);
+}
+
 /** The fate of what one record says, looking at what is really there. */
-export function lookAt(context: Pick<HostContext, "snapshots">, record: SandboxRecord): Fate {
-  const process = record.life?.process;
+export function lookAt(
+  { snapshots, block }: Pick<HostContext, "snapshots"> & { block: number },
+  record: SandboxRecord,
+): Fate {
   const { next } = record;
   return fateOf(record, {
-    alive: process != null && isAlive(process),
-    published:
-      next !== null && context.snapshots.has(next) ? context.snapshots.get(next).manifest.disk : undefined,
+    alive: isRunning(record.life, block),
+    published: next !== null && snapshots.has(next) ? snapshots.get(next).manifest.disk : undefined,
   });
 }
 
@@ -95,7 +104,8 @@ export async function adopt(
   sandbox.record = { ...record, status: "running", next: null };
   const slot = planSlot(block, life.slot);
   const dir = lifeDir(context.dataDir, record.id, life.number);
-  const freeCapacity = context.capacity.reserve(record.memoryMb);
+  // It has what it has, whatever the limits are today.
+  const freeCapacity = context.capacity.take(record.memoryMb);
   scope.defer("capacity", freeCapacity);
   scope.defer("slot", () => context.slots.release(slot));
   // The files of a life go with it, but not by failing to take it over before what it has written is kept.

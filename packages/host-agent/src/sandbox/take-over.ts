@@ -16,7 +16,7 @@ import type { HostContext } from "./context.ts";
 import { dropUnnamedKept, keepTops } from "./kept-tops.ts";
 import type { SandboxManager } from "./manager.ts";
 import { lifeGroup, readRecords, removeSandboxDir, type SandboxRecord, sandboxDir } from "./record.ts";
-import { adopt, clearLife, type Fate, lookAt } from "./recover.ts";
+import { adopt, clearLife, type Fate, isRunning, lookAt } from "./recover.ts";
 import type { ReportLog } from "./reports.ts";
 import { Sandbox } from "./sandbox.ts";
 
@@ -27,7 +27,11 @@ export interface Earlier {
 }
 
 /** Reads all records and decides the fate of each. Takes nothing and changes nothing. */
-export async function findEarlier(context: { dataDir: string; snapshots: SnapshotStore }): Promise<Earlier> {
+export async function findEarlier(context: {
+  dataDir: string;
+  snapshots: SnapshotStore;
+  block: number;
+}): Promise<Earlier> {
   const found = (await readRecords(context.dataDir)).map(({ id, record, unreadable }) => ({
     id,
     record,
@@ -171,8 +175,10 @@ async function endMachine(
   { block, cgroups }: Pick<TakeOver, "block" | "cgroups">,
 ): Promise<void> {
   if (!life?.process) return;
-  kill(life.process, "SIGKILL");
-  await waitForExit(life.process, 10_000);
+  if (isRunning(life, block)) {
+    kill(life.process, "SIGKILL");
+    await waitForExit(life.process, 10_000);
+  }
   const group = cgroups.open(`${context.cgroup}/${lifeGroup(id, life.number)}`);
   await group.kill();
   await group.remove();

@@ -25,6 +25,21 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return readStat(identity.pid)?.startTime === identity.startTime;
 }
 
+/** Whether that very process still runs, and as this user (its effective one). */
+export function runsAs(identity: ProcessIdentity, uid: number): boolean {
+  return effectiveUid(identity.pid) === uid && isAlive(identity);
+}
+
+/** Undefined when there is no such process. */
+function effectiveUid(pid: number): number | undefined {
+  try {
+    const uid = /^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return uid === undefined ? undefined : Number(uid);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Time that a process has had on processors so far, `ms`; undefined when it no longer runs. */
 export function cpuTimeOf(identity: ProcessIdentity): number | undefined {
   const stat = readStat(identity.pid);
