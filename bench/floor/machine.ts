@@ -137,7 +137,7 @@ async function start(what: Start, lap: (name: string) => void): Promise<Running>
   const memory = new Memory(pid, Number(/is (0x[0-9a-f]+)/.exec(where)?.[1]), what.memoryBytes);
   if (what.pages !== undefined) {
     const file = openSync(what.pages, "r");
-    memory.fill(file, JSON.parse(readFileSync(`${what.pages}.json`, "utf8")) as Run[]);
+    memory.fill(file, runsOf(`${what.pages}.json`));
     closeSync(file);
     lap("fill");
   }
@@ -150,6 +150,10 @@ async function start(what: Start, lap: (name: string) => void): Promise<Running>
   if (what.exec !== undefined) await guest.exec(Buffer.from(what.exec, "base64"));
   lap("exec");
   return { start: what, child, pid, qmp, guest, memory, added: 0 };
+}
+
+function runsOf(path: string): Run[] {
+  return JSON.parse(readFileSync(path, "utf8")) as Run[];
 }
 
 /** bwrap has made everything and holds the program. */
@@ -230,11 +234,16 @@ async function capture(
   await qmp.execute("xen-save-devices-state", { filename: "/vm/devices.state", live: true });
   await writeFile(join(into, "devices"), await readFile(join(what.vm, "devices.state")));
   lap("devices");
-  const runs = await memory.save(pages, image);
+  const earlier = what.pages === undefined ? undefined : openSync(what.pages, "r");
+  const runs = await memory.save(
+    pages,
+    image,
+    earlier === undefined ? undefined : { file: earlier, runs: runsOf(`${what.pages}.json`) },
+  );
   lap("memory");
   await goOn();
   const still = performance.now() - stopped;
-  closeSync(image);
+  for (const fd of [image, earlier]) if (fd !== undefined) closeSync(fd);
   await writeFile(join(into, "pages.json"), JSON.stringify(runs));
   await Promise.all([
     pages.sync(),

@@ -12,6 +12,12 @@ export interface Run {
   count: number;
 }
 
+/** A file of saved pages, and which they are. */
+export interface Saved {
+  file: number;
+  runs: readonly Run[];
+}
+
 export class Memory {
   readonly #mem: number;
   readonly #pagemap: number;
@@ -31,11 +37,12 @@ export class Memory {
   }
 
   /**
-   * Writes the pages that are the machine's own and differ from `image` (a descriptor) to a file, one behind the other;
-   * returns which they are. The machine stands still.
+   * Writes the pages that are the machine's own and differ from what was saved last to a file, one behind the other: that is
+   * `image` (a descriptor), and over it what `earlier` holds. Returns which they are. The machine stands still.
    */
-  async save(file: FileHandle, image: number): Promise<Run[]> {
+  async save(file: FileHandle, image: number, earlier?: Saved): Promise<Run[]> {
     const runs: Run[] = [];
+    const isSavedEarlier = earlier === undefined ? undefined : comparison(earlier, this.#pages);
     const ours = Buffer.allocUnsafeSlow(BATCH_BYTES);
     const theirs = Buffer.allocUnsafeSlow(BATCH_BYTES);
     let out = Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -56,11 +63,13 @@ export class Memory {
         readSync(this.#mem, ours, 0, size, this.#start + (page + done) * PAGE);
         const known = readSync(image, theirs, 0, size, (page + done) * PAGE);
         for (let at = 0; at < size; at += PAGE) {
-          if (known === size && ours.compare(theirs, at, at + PAGE, at, at + PAGE) === 0) continue;
+          const number = page + done + at / PAGE;
+          const saved = isSavedEarlier?.(number, ours, at);
+          if (saved ?? (known === size && ours.compare(theirs, at, at + PAGE, at, at + PAGE) === 0)) continue;
           if (filled === BATCH_BYTES) await flush();
           ours.copy(out, filled, at, at + PAGE);
           filled += PAGE;
-          append(runs, page + done + at / PAGE);
+          append(runs, number);
         }
       }
     }
@@ -121,6 +130,23 @@ export function copyRuns(
       position += size;
     }
   }
+}
+
+/** Whether a page is as it was saved; undefined when it was not. */
+function comparison(
+  { file, runs }: Saved,
+  pages: number,
+): (page: number, bytes: Buffer, at: number) => boolean | undefined {
+  const places = new Int32Array(pages).fill(-1);
+  let place = 0;
+  for (const { page, count } of runs) for (let n = 0; n < count; n++) places[page + n] = place++;
+  const saved = Buffer.allocUnsafe(PAGE);
+  return (page, bytes, at) => {
+    const found = places[page] as number;
+    if (found < 0) return undefined;
+    readSync(file, saved, 0, PAGE, found * PAGE);
+    return bytes.compare(saved, 0, PAGE, at, at + PAGE) === 0;
+  };
 }
 
 function append(runs: Run[], page: number): void {

@@ -64,14 +64,17 @@ describe(`everything at once on one sandbox (seed ${SEED})`, () => {
   const chance = new Chance(SEED);
   for (let round = 1; round <= ROUNDS; round++) {
     const onTimeout = chance.pick(["pause", "destroy"]);
+    // Idle for that long it ends by itself, besides what is asked of it; 0 = never.
+    const idleSec = chance.pick([0, 1]);
     const plan = Array.from({ length: 7 }, () => ({
       operation: chance.pick(OPERATIONS),
       at: Math.round(chance.next() * SPREAD_MS),
     })).sort((a, b) => a.at - b.at);
     const title = plan.map(({ operation, at }) => `${operation} ${at}`).join(", ");
-    it(`round ${round}: ${title}; ${onTimeout} in the end`, async () => {
+    const ends = idleSec > 0 ? `${onTimeout} when idle for ${idleSec} s` : `${onTimeout} in the end`;
+    it(`round ${round}: ${title}; ${ends}`, async () => {
       try {
-        await play(plan, onTimeout);
+        await play(plan, { onTimeout, idleSec });
       } catch (reason) {
         const log = agent.log();
         const { sandboxes } = await agent.rpc.listSandboxes({}, OPTIONS);
@@ -82,12 +85,17 @@ describe(`everything at once on one sandbox (seed ${SEED})`, () => {
   }
 });
 
-async function play(plan: { operation: Operation; at: number }[], onTimeout: string): Promise<void> {
+async function play(
+  plan: { operation: Operation; at: number }[],
+  { onTimeout, idleSec }: { onTimeout: string; idleSec: number },
+): Promise<void> {
   const { rpc } = agent;
   const sandboxId = newSandboxId();
-  await rpc.createSandbox({ sandboxId, template: TEMPLATE, onTimeout, ...SHAPE }, OPTIONS);
+  const life = { template: TEMPLATE, onTimeout, ...SHAPE, timeoutSec: idleSec };
+  await rpc.createSandbox({ sandboxId, ...life }, OPTIONS);
   const asked = new Set(plan.map(({ operation }) => operation));
-  const mayBeGone = asked.has("destroy") || (asked.has("expire") && onTimeout === "destroy");
+  const expires = asked.has("expire") || idleSec > 0;
+  const mayBeGone = asked.has("destroy") || (expires && onTimeout === "destroy");
   const copies: string[] = [];
   await Promise.all(
     plan.map(async ({ operation, at }) => {
@@ -104,10 +112,10 @@ async function play(plan: { operation: Operation; at: number }[], onTimeout: str
     }),
   );
   for (const id of [sandboxId, ...copies]) {
-    if (asked.has("expire")) await stopClock(id);
+    if (expires) await stopClock(id);
     const status = await statusOf(id);
     if (status === undefined) {
-      const gone = id === sandboxId ? mayBeGone : asked.has("expire") && onTimeout === "destroy";
+      const gone = id === sandboxId ? mayBeGone : expires && onTimeout === "destroy";
       assert.ok(gone, `${id} is gone and nothing has ended it`);
       continue;
     }
