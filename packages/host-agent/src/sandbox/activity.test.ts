@@ -19,6 +19,22 @@ describe("Activity", () => {
     assert.ok(!activity.isExpired(5));
   });
 
+  it("is not moved by a wall clock that is set, and tells its times by the one that is", () => {
+    let [now, wall] = [1000, 1_700_000_000_000];
+    const activity = new Activity(
+      () => now,
+      () => wall,
+    );
+    now += 2000;
+    wall += 8 * 3_600_000;
+    assert.ok(!activity.isExpired(5));
+    assert.equal(activity.lastActiveAt, wall - 2000);
+    assert.equal(activity.expiresAt(5), wall + 3000);
+    now += 3000;
+    wall = 0;
+    assert.ok(activity.isExpired(5));
+  });
+
   it("0 means no time-out", () => {
     const activity = new Activity(() => Number.MAX_SAFE_INTEGER);
     assert.equal(activity.expiresAt(0), undefined);

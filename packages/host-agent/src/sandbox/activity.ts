@@ -2,22 +2,25 @@
 
 /**
  * The inactivity clock of one sandbox. An operation in progress (an open stream, a long command) counts as activity
- * for as long as it lasts; the clock starts when the last one ends.
+ * for as long as it lasts; the clock starts when the last one ends. It is a steady one: a host that is set right, or that
+ * slept, ends no sandbox by that.
  */
 export class Activity {
-  #lastActiveAt: number;
+  #usedAt: number;
   #inProgress = 0;
   readonly #now: () => number;
+  readonly #wall: () => number;
 
-  /** `now` gives milliseconds since the epoch. */
-  constructor(now: () => number = Date.now) {
+  /** `now`: a steady clock, `ms`; `wall`: milliseconds since the epoch. */
+  constructor(now: () => number = () => performance.now(), wall: () => number = Date.now) {
     this.#now = now;
-    this.#lastActiveAt = now();
+    this.#wall = wall;
+    this.#usedAt = now();
   }
 
   /** Restarts the clock. */
   touch(): void {
-    this.#lastActiveAt = this.#now();
+    this.#usedAt = this.#now();
   }
 
   /** Marks the start of an operation; the returned function marks its end and may be called more than once. */
@@ -33,9 +36,9 @@ export class Activity {
     };
   }
 
-  /** Milliseconds since the epoch. */
+  /** By the wall clock as it is now, milliseconds since the epoch. */
   get lastActiveAt(): number {
-    return this.#inProgress > 0 ? this.#now() : this.#lastActiveAt;
+    return Math.round(this.#wall() - this.#idleMs);
   }
 
   /** When the sandbox has been idle for `timeoutSec`, in `ms` since the epoch; undefined for no time-out. */
@@ -44,7 +47,10 @@ export class Activity {
   }
 
   isExpired(timeoutSec: number): boolean {
-    const at = this.expiresAt(timeoutSec);
-    return at !== undefined && at <= this.#now();
+    return timeoutSec !== 0 && this.#idleMs >= timeoutSec * 1000;
+  }
+
+  get #idleMs(): number {
+    return this.#inProgress > 0 ? 0 : this.#now() - this.#usedAt;
   }
 }

@@ -53,7 +53,7 @@ describe("Samples", () => {
     fake.cpuMs = 60_000;
     await samples.round();
     assert.equal(fake.asked, 2);
-    Object.assign(sandbox, { activity: new Activity(() => Date.now() + 1000) });
+    Object.assign(sandbox, { activity: new Activity(undefined, () => Date.now() + 1000) });
     await samples.round();
     assert.equal(fake.asked, 3);
     assert.equal(samples.between("a", 0, Number.POSITIVE_INFINITY).length, 3);
