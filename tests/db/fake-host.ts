@@ -9,7 +9,7 @@ import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/conne
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type BuildImageRequest, HostAgentService, type SendExecInputRequest } from "@wrenn/rpc/hostagent";
 import { answerExec, streamScript } from "./fake-exec.ts";
-import { type FakeSandbox, FakeSandboxes } from "./fake-sandboxes.ts";
+import { type FakeSandbox, FakeSandboxes, inSeconds } from "./fake-sandboxes.ts";
 import { FakeTunnels } from "./fake-tunnel.ts";
 import { hostError } from "./host-error.ts";
 
@@ -184,7 +184,8 @@ export class FakeHost implements AsyncDisposable {
               ...sandbox,
               expiresAtUnixMs: BigInt(sandbox.expiresAt ?? 0),
               isolation: this.isolation,
-              lastActiveAtUnix: BigInt(Math.floor(Date.now() / 1000)),
+              createdAtUnix: inSeconds(sandbox.createdAt),
+              lastActiveAtUnix: inSeconds(),
             })),
         };
       },

@@ -15,13 +15,15 @@ export interface FakeSandbox {
   timeoutSec?: number;
   expiresAt?: number;
   diskMb?: number;
+  /** Milliseconds; just now when left out. */
+  createdAt?: number;
 }
 
 export class FakeSandboxes {
   readonly all = new Map<string, FakeSandbox>();
   readonly templates = new Set(["minimal"]);
   /** Contents of snapshots by store name. */
-  readonly snapshots = new Map<string, { vcpus: number; memoryMb: number }>();
+  readonly snapshots = new Map<string, { vcpus: number; memoryMb: number; createdAt?: number }>();
   /** Saved memory is of no use here: why. */
   incompatible: string | undefined;
   /** What that is called. */
@@ -116,13 +118,13 @@ export class FakeSandboxes {
   }
 
   snapshotInfos() {
-    return [...this.snapshots].map(([name, { vcpus, memoryMb }]) => ({
+    return [...this.snapshots].map(([name, { vcpus, memoryMb, createdAt }]) => ({
       name,
       type: "snapshot",
       vcpus,
       memoryMb,
       sizeBytes: 8192n,
-      createdAtUnix: 1_700_000_000n,
+      createdAtUnix: inSeconds(createdAt),
     }));
   }
 
@@ -217,4 +219,9 @@ export class FakeSandboxes {
     if (this.incompatible === undefined) return;
     throw hostError(this.refusal, Code.FailedPrecondition, this.incompatible);
   }
+}
+
+/** A time as hosts say it; just now when there is none. */
+export function inSeconds(at = Date.now()): bigint {
+  return BigInt(Math.floor(at / 1000));
 }

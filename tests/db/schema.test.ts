@@ -21,6 +21,7 @@ const TYPES: Record<string, string> = {
   boolean: "boolean",
   bytea: "Buffer",
   "timestamp with time zone": "Date",
+  tstzmultirange: "string",
 };
 
 interface Column {

@@ -7,7 +7,8 @@ import { documentedStatuses, ROUTES, type Route, SCHEMAS } from "@wrenn/api";
 import { newToken, Scope } from "@wrenn/core";
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
-import { pino } from "pino";
+import { sql } from "kysely";
+import { type Logger, pino } from "pino";
 import { readConfig } from "../../packages/control-plane/src/config/config.ts";
 import { startControlPlane } from "../../packages/control-plane/src/control-plane.ts";
 import { type TestDatabase, testDatabase } from "./database.ts";
@@ -33,8 +34,8 @@ export interface TestService extends AsyncDisposable {
   keyOf(owner: string): Promise<string>;
   /** Makes a running sandbox and returns its id. */
   sandbox(body?: object): Promise<string>;
-  /** Stops this control plane and starts another one on the same database and host. */
-  restart(): Promise<void>;
+  /** Stops this control plane and starts another one on the same database and host; `meanwhile` happens in between. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
 export interface CallOptions {
@@ -54,7 +55,16 @@ const SETTINGS = {
   WRENN_STALL_MS: "1000",
 };
 
-export async function testService(settings: Record<string, string> = {}): Promise<TestService> {
+export interface ServiceOptions {
+  log?: Logger;
+  /** Whether what is on the host was made before the database knew it; otherwise it has known the host for ever. */
+  isNew?: boolean;
+}
+
+export async function testService(
+  settings: Record<string, string> = {},
+  { log = pino({ level: process.env["WRENN_LOG_LEVEL"] ?? "silent" }), isNew = false }: ServiceOptions = {},
+): Promise<TestService> {
   await using scope = new Scope();
   const database = await scope.take(
     "database",
@@ -77,9 +87,9 @@ export async function testService(settings: Record<string, string> = {}): Promis
     ...SETTINGS,
     ...settings,
   });
-  const log = pino({ level: process.env["WRENN_LOG_LEVEL"] ?? "silent" });
   let running = await startControlPlane(config, log);
   scope.defer("control plane", () => running.close());
+  if (!isNew) await sql`update hosts set unwatched = '{}'`.execute(database.db);
   const held = scope.move();
   const service: TestService = {
     url: running.url,
@@ -97,8 +107,9 @@ export async function testService(settings: Record<string, string> = {}): Promis
       assert.equal(made.status, 201, JSON.stringify(made.body));
       return String(made.body.id);
     },
-    restart: async () => {
+    restart: async (meanwhile) => {
       await running.close();
+      await meanwhile?.();
       running = await startControlPlane(config, log);
       service.url = running.url;
     },

@@ -23,6 +23,8 @@ export class MortalPlatform implements AsyncDisposable {
     const host = `/run/wrenn/${platform.block}/pg`;
     const database = new Client({ host, user: "postgres", database: "wrenn" });
     await database.connect();
+    // What a control plane leaves behind that dies in the first minute of its database is left alone otherwise.
+    await database.query("update hosts set unwatched = '{}'");
     return new MortalPlatform(platform, database);
   }
 

@@ -25,7 +25,7 @@ const USAGE = `usage: wrenn up     [--listen HOST:PORT] [--data-dir DIR] [--dns 
   --detach         return when it is ready
 
 When an instance ends, the sandboxes that run are paused, and resumed when somebody asks for them. WRENN_ON_STOP=destroy in
-the environment of up deletes them instead.
+the environment of up deletes them instead. DATABASE_URL in it names a PostgreSQL to use in place of the instance's own.
 `;
 
 const SHARED = { "data-dir": { type: "string" } } as const;

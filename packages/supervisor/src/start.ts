@@ -1,5 +1,6 @@
 // Starts an instance: database, host agent and control plane, in order and under one owner.
 
+import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { newToken, Scope, WrennError } from "@wrenn/core";
@@ -8,7 +9,7 @@ import { copyCertificate } from "./certificate.ts";
 import { agentCodeCache, controlPlaneCodeCache, makeCodeCache } from "./code-cache.ts";
 import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
 import { DatabaseServer } from "./database/server.ts";
-import { databaseUrl } from "./database/settings.ts";
+import { databaseUrl, externalDatabaseNotice } from "./database/settings.ts";
 import { waitUntilHealthy } from "./health.ts";
 import { type Instance, removeInstance, writeInstance } from "./instance.ts";
 import { type DataLayout, dataLayout, logFile, type RuntimeLayout, runtimeLayout } from "./layout.ts";
@@ -89,6 +90,11 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     progress.say(
       `${listen.host} can be reached from other machines, and the API does not encrypt: put TLS in front`,
     );
+  }
+
+  if (options.databaseUrl !== undefined) {
+    const own = existsSync(data.database) ? data.database : undefined;
+    progress.say(externalDatabaseNotice(options.databaseUrl, own));
   }
 
   const runtime = runtimeLayout(block);

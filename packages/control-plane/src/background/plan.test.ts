@@ -8,7 +8,7 @@ import { type LiveSandbox, planCorrections, planStrays } from "./plan.ts";
 const row = (status: SandboxStatus) => ({ id: "sb-1", status }) as ReconcileRow;
 const LIVE: LiveSandbox = {
   ...{ id: "sb-1", status: "running", error: "", hostIp: "10.11.0.9", diskMb: 1024 },
-  ...{ timeoutSec: 0, ttlMode: "inactivity", expiresAtUnixMs: 0n },
+  ...{ timeoutSec: 0, ttlMode: "inactivity", expiresAtUnixMs: 0n, createdAtUnix: 0n },
 };
 const live = (status: string) => new Map<string, LiveSandbox>([["sb-1", { ...LIVE, status }]]);
 const nobody = () => false;

@@ -10,6 +10,8 @@ export interface LiveSandbox {
   /** Empty: none. */
   hostIp: string;
   diskMb: number;
+  /** By its host's clock. */
+  createdAtUnix: bigint;
   timeoutSec: number;
   ttlMode: string;
   /** 0: never. */

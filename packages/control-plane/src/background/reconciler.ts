@@ -16,6 +16,7 @@ import type { Host } from "../hosts/host.ts";
 import { atTime } from "../services/at-time.ts";
 import type { InFlight } from "../services/in-flight.ts";
 import { makerOf } from "../services/store-name.ts";
+import { Foreign } from "./foreign.ts";
 import { type Correction, GONE, type LiveSandbox, planCorrections, planReturn, planStrays } from "./plan.ts";
 import type { ReportCollector } from "./report-collector.ts";
 import { Strays } from "./strays.ts";
@@ -41,12 +42,14 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #strays: Strays;
+  readonly #foreign: Foreign;
   /** Addresses of the hosts whose sandboxes have been compared with their rows since they answer. */
   readonly #compared = new Set<string>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#strays = new Strays({ graceMs: options.orphanGraceMs, ...(options.now && { now: options.now }) });
+    this.#foreign = new Foreign(options);
   }
 
   /** Whether the rows of a host's sandboxes say what the host says: false until the first round after its return. */
@@ -103,9 +106,14 @@ export class Reconciler {
     );
     // Read after the list: a row that is made meanwhile is known.
     const known = await wantedSandboxes(db, [...live.keys()]);
-    await this.#destroyStrays(host, planStrays(live.keys(), known, isInFlight));
+    const foreignSandboxes = await this.#destroyStrays(
+      host,
+      live,
+      planStrays(live.keys(), known, isInFlight),
+    );
     await this.#takeBack(host, live);
-    await this.#dropNamelessContent(host);
+    const foreignContents = await this.#dropNamelessContent(host);
+    this.#foreign.tell(host, { sandboxes: foreignSandboxes, contents: foreignContents });
   }
 
   /** The row first: when it has changed since it was read, its machine is somebody's. */
@@ -142,13 +150,23 @@ export class Reconciler {
     if (destroy) await this.#destroy(host, row.id, "whose start was interrupted");
   }
 
-  async #destroyStrays(host: Host, ids: readonly string[]): Promise<void> {
-    for (const id of this.#strays.ripe(`sandboxes of ${host.id}`, ids)) {
+  /** Returns how many were left, as they may be another database's. */
+  async #destroyStrays(
+    host: Host,
+    live: ReadonlyMap<string, LiveSandbox>,
+    ids: readonly string[],
+  ): Promise<number> {
+    const ripe = this.#strays.ripe(`sandboxes of ${host.id}`, ids);
+    const made = new Map(ripe.map((id) => [id, Number(live.get(id)?.createdAtUnix ?? 0)]));
+    const foreign = await this.#foreign.among(host, made);
+    for (const id of ripe) {
+      if (foreign.has(id)) continue;
       // Asked again: the ones before it took their time.
       const { db, inFlight } = this.#options;
       if (inFlight.has(id) || (await wantedSandboxes(db, [id])).has(id)) continue;
       await this.#destroy(host, id, "that no row knows");
     }
+    return foreign.size;
   }
 
   /**
@@ -176,11 +194,14 @@ export class Reconciler {
     }
   }
 
-  /** Content of snapshots that were overwritten, deleted, or never got their name. */
-  async #dropNamelessContent(host: Host): Promise<void> {
+  /**
+   * Content of snapshots that were overwritten, deleted, or never got their name. Returns how much was left, as it may be
+   * another database's.
+   */
+  async #dropNamelessContent(host: Host): Promise<number> {
     const { db, inFlight, log, worker } = this.#options;
     const made = [...host.snapshots, ...host.passing].filter((name) => makerOf(name) !== undefined);
-    if (made.length === 0) return;
+    if (made.length === 0) return 0;
     const named = await namesOfStores(db, made);
     const alive = await liveWorkers(db);
     const nameless = made.filter((name) => {
@@ -188,7 +209,12 @@ export class Reconciler {
       const inTheMaking = maker === worker ? inFlight.has(name) : alive.has(maker);
       return !named.has(name) && !inTheMaking;
     });
-    for (const name of this.#strays.ripe(`snapshots of ${host.id}`, nameless)) {
+    const ripe = this.#strays.ripe(`snapshots of ${host.id}`, nameless);
+    const byOthers = ripe.filter((name) => makerOf(name) !== worker);
+    const madeAt = new Map(byOthers.map((name) => [name, host.madeAt.get(name) ?? 0]));
+    const foreign = await this.#foreign.among(host, madeAt);
+    for (const name of ripe) {
+      if (foreign.has(name)) continue;
       const context = call(host, `deleting content ${name}`, DESTROY_TIMEOUT_MS);
       try {
         await host.client.call(
@@ -201,6 +227,7 @@ export class Reconciler {
         log.warn({ content: name, host_id: host.id, err }, "could not delete a snapshot's content yet");
       }
     }
+    return foreign.size;
   }
 
   /** One that cannot be destroyed holds nothing else up; the next rounds try again. */

@@ -40,6 +40,8 @@ interface HostsTable {
   max_sandboxes: number;
   version: string;
   vmm: string;
+  /** When this database did not see it: a `tstzmultirange`, in PostgreSQL's words. */
+  unwatched: Generated<string>;
   last_seen_at: Generated<Date>;
   created_at: Generated<Date>;
 }

@@ -102,7 +102,7 @@ export class HostDirectory {
   async #refreshOne(address: string, entry: Entry): Promise<void> {
     const before = { known: entry.host !== undefined, failure: entry.failure };
     try {
-      const host = await this.#describe(address, entry.client);
+      const host = await this.#describe(address, entry);
       // Once more: both may have answered for the first time at once.
       this.#assertAlone(host);
       entry.host = host;
@@ -124,7 +124,7 @@ export class HostDirectory {
     }
   }
 
-  async #describe(address: string, client: HostClient): Promise<Host> {
+  async #describe(address: string, { client, host: before }: Entry): Promise<Host> {
     const context = {
       attempted: `describing host ${address}`,
       requestId: "refresh",
@@ -136,7 +136,7 @@ export class HostDirectory {
     ]);
     this.#assertAlone({ id: facts.hostId, address });
     const isolation: Isolation = facts.isolation === "kvm" ? "kvm" : "tcg";
-    await recordHost(this.#db, {
+    const row = {
       id: facts.hostId,
       address,
       isolation,
@@ -147,7 +147,8 @@ export class HostDirectory {
       max_sandboxes: facts.maxSandboxes,
       version: facts.version,
       vmm: facts.vmm,
-    });
+    };
+    await recordHost(this.#db, row, { isFirst: before?.id !== facts.hostId });
     for (const template of templates) {
       if (template.type === "base" && !isPassing(template.name))
         await recordBaseTemplate(this.#db, baseTemplate(template));
@@ -162,6 +163,7 @@ export class HostDirectory {
       templates: new Set(templates.map(({ name }) => name)),
       snapshots: new Set(templates.filter(({ type }) => type === "snapshot").map(({ name }) => name)),
       passing: new Set(templates.map(({ name }) => name).filter(isPassing)),
+      madeAt: new Map(templates.map(({ name, createdAtUnix }) => [name, Number(createdAtUnix)])),
     };
   }
 }

@@ -15,4 +15,6 @@ export interface Host {
   snapshots: ReadonlySet<string>;
   /** Those that were made of images, for one build each. */
   passing: ReadonlySet<string>;
+  /** When each of them was made, by the host's clock, in seconds. */
+  madeAt: ReadonlyMap<string, number>;
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { findInstallation } from "./installation.ts";
 import { scramVerifier } from "./scram.ts";
-import { databaseUrl, serverSettings } from "./settings.ts";
+import { databaseUrl, externalDatabaseNotice, publicDatabaseUrl, serverSettings } from "./settings.ts";
 import { parsePasswd } from "./system-user.ts";
 
 let root: string;
@@ -76,6 +76,29 @@ describe("the server's settings", () => {
     const url = new URL(databaseUrl("/run/wrenn/7/pg", "secret"));
     assert.equal(url.searchParams.get("host"), "/run/wrenn/7/pg");
     assert.equal(url.password, "secret");
+  });
+});
+
+describe("a database that is not the instance's own", () => {
+  it("is named without its password", () => {
+    assert.equal(
+      publicDatabaseUrl("postgres://app:s%40cret@db.example:5433/app?password=s%40cret&sslmode=require"),
+      "postgres://app@db.example:5433/app",
+    );
+    assert.equal(
+      publicDatabaseUrl(databaseUrl("/run/wrenn/7/pg", "secret")),
+      "postgres://wrenn@localhost/wrenn?host=/run/wrenn/7/pg",
+    );
+    assert.equal(publicDatabaseUrl("host=db password=secret"), "one that is no URL");
+  });
+
+  it("is said to be another one than that which is there", () => {
+    const url = "postgres://app:secret@db/app";
+    assert.doesNotMatch(externalDatabaseNotice(url, undefined), /secret|unset/);
+    assert.match(
+      externalDatabaseNotice(url, "/var/lib/wrenn/postgres"),
+      /\/var\/lib\/wrenn\/postgres.*unset/,
+    );
   });
 });
 

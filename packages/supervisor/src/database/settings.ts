@@ -44,3 +44,19 @@ export const IDENT = `wrenn root ${ADMIN_ROLE}\nwrenn postgres ${ADMIN_ROLE}\n`;
 export function databaseUrl(socketDirectory: string, password: string): string {
   return `postgres://${ROLE}:${password}@localhost/${ROLE}?host=${socketDirectory}`;
 }
+
+/** What tells one database from another in such a URL, for people to read: nothing that may be a secret. */
+export function publicDatabaseUrl(url: string): string {
+  if (!URL.canParse(url)) return "one that is no URL";
+  const { protocol, username, host, pathname, searchParams } = new URL(url);
+  const [user, socket] = [username && `${username}@`, searchParams.get("host")];
+  return `${protocol}//${user}${host}${pathname}${socket === null ? "" : `?host=${socket}`}`;
+}
+
+/** What is said at the start of an instance that uses another database than its own; `own` names that if there is one. */
+export function externalDatabaseNotice(url: string, own: string | undefined): string {
+  const used = `DATABASE_URL is set, so the database is ${publicDatabaseUrl(url)}, not the instance's own`;
+  return own === undefined
+    ? used
+    : `${used}, whose sandboxes and keys (${own}) it does not know; unset it to use that`;
+}
