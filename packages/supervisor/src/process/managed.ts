@@ -132,22 +132,28 @@ export class ManagedProcess {
   #died(how: string, livedMs: number): void {
     this.#child = undefined;
     this.#pid = undefined;
-    if (this.#stopping) return;
+    this.#schedule(how, livedMs);
+  }
+
+  /**
+   * Has it started again after a while. A start that fails is told of twice, by the child and by {@link #spawn}; the first
+   * counts, since two timers would be two processes, of which one is not watched.
+   */
+  #schedule(why: string, livedMs: number): void {
+    if (this.#stopping || this.#child !== undefined || this.#retry !== undefined) return;
     const delay = this.#backoff.next(livedMs);
-    this.#options.say(`${this.#options.name} ${how}; starting it again in ${delay} ms`);
-    this.#retry = setTimeout(() => this.#restart(), delay);
+    this.#options.say(`${this.#options.name} ${why}; starting it again in ${delay} ms`);
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      void this.#restart();
+    }, delay);
   }
 
   async #restart(): Promise<void> {
     try {
       await this.#spawn();
     } catch (error) {
-      if (this.#stopping) return;
-      // A process that ran and died comes back through #died.
-      this.#options.say(`${this.#options.name} did not start again: ${(error as Error).message}`);
-      if (this.#child === undefined) {
-        this.#retry = setTimeout(() => this.#restart(), this.#backoff.next(0));
-      }
+      this.#schedule(`did not start again: ${(error as Error).message}`, 0);
     }
   }
 }
