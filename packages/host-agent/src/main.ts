@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { startAgent } from "./agent.ts";
 import { readConfig } from "./config.ts";
 import { logDestination } from "./log-destination.ts";
+import { onFirstSignal } from "./stop-signals.ts";
 
 process.title = "wrenn-host-agent";
 // All code is loaded by now; see LOAD_ONLY of the supervisor.
@@ -20,7 +21,7 @@ process.on("unhandledRejection", (err) => {
 
 try {
   const scope = await startAgent(config, log);
-  const stop = async (signal: string) => {
+  onFirstSignal(process, async (signal) => {
     log.info({ signal }, "stopping");
     try {
       await scope.close();
@@ -29,9 +30,7 @@ try {
       log.error({ err }, "could not give everything back");
       process.exit(1);
     }
-  };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  });
 } catch (err) {
   log.fatal({ err }, "the host agent could not start");
   process.exit(1);

@@ -53,7 +53,10 @@ export interface RunningInstance {
   data: DataLayout;
   /** Stops everything in order and gives everything back. */
   stop(): Promise<void>;
-  /** Makes a stop under way take no more time than it must. */
+  /**
+   * Makes a stop under way take no more time than it must. Sandboxes that are not paused yet are left as they are, for the
+   * next start to take over.
+   */
   hurry(): void;
 }
 
@@ -77,9 +80,10 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   const { block } = await scope.take("block", () => claimBlock({ dataDir: options.dataDir }), releaseBlock);
   await endDaemons(block, data);
   await removeInstance(data.instance);
-  // Machines that an earlier run left are nobody's to end before a host agent has taken them over, nor are those of one
-  // that was cut short in the middle of pausing them.
+  // Machines are ended only when a host agent has paused what it is to pause: not those that an earlier run left before
+  // one has taken them over, nor those of one that is not there to be asked, or is cut short.
   let mayEndMachines = !hasMachines(block);
+  let hasServed = false;
   scope.defer("what the block holds", async () => {
     if (mayEndMachines || !hasMachines(block)) return await removeLeftovers(block, data);
     await endDaemons(block, data);
@@ -148,8 +152,10 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   });
   scope.defer("database", () => database?.stop());
   scope.defer("host agent", async () => {
+    // Nobody has a sandbox of one that never listened: what it runs by then is a trial.
+    hasServed ||= await accepts(runtime.agentSocket);
     const inOrder = await agent.process.stop({ signal: "SIGTERM", patienceMs: HOST_AGENT_PATIENCE_MS });
-    mayEndMachines &&= inOrder;
+    mayEndMachines = inOrder || (mayEndMachines && !hasServed);
   });
   scope.defer("control plane", async () => {
     await api.process.stop({ signal: "SIGTERM", patienceMs: CONTROL_PLANE_PATIENCE_MS });
@@ -173,7 +179,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   await Promise.all([
     progress.step("starting the host agent", async () => {
       await agent.process.orDeath(answersOn(runtime.agentSocket, signal));
-      mayEndMachines = true;
+      hasServed = true;
     }),
     progress.step("starting the control plane", async () => {
       await api.process.start();
@@ -195,6 +201,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     apiKey,
     data,
     processes: { database, agent: agent.process, api: api.process },
+    say,
   });
 }
 
@@ -204,14 +211,16 @@ function running(parts: {
   apiKey: string;
   data: DataLayout;
   processes: { database: DatabaseServer | undefined; agent: ManagedProcess; api: ManagedProcess };
+  say: (line: string) => void;
 }): RunningInstance {
-  const { scope, instance, apiKey, data, processes } = parts;
+  const { scope, instance, apiKey, data, processes, say } = parts;
   return {
     instance,
     apiKey,
     data,
     stop: () => scope.close(),
     hurry() {
+      say("not waiting any longer: sandboxes that are not paused yet are left running");
       processes.api.signal("SIGKILL");
       processes.agent.signal("SIGKILL");
       processes.database?.hurry();

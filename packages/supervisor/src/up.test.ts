@@ -5,7 +5,18 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { findBlockHolder, isAlive, kill, processesOfUids, until, waitForExit } from "@wrenn/linux";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  findBlockHolder,
+  isAlive,
+  kill,
+  type ProcessIdentity,
+  planBlock,
+  processesOfUids,
+  processIdentity,
+  until,
+  waitForExit,
+} from "@wrenn/linux";
 import pg from "pg";
 import { agentCodeCache, bundleDirectory, controlPlaneCodeCache } from "./code-cache.ts";
 import { down } from "./down.ts";
@@ -149,6 +160,41 @@ test("after SIGKILL of the supervisor, down leaves nothing and up works again", 
   assert.equal((await statusOf(dataDir)).state, "running");
 });
 
+test("a terminal that closes cuts off nothing, however often it says so", async () => {
+  const { block } = await upWithStubs({ WRENN_STUB_STOP_MS: "1500" });
+  const machine = startMachine(block);
+  const { child, status } = running();
+  for (let i = 0; i < 3; i++) {
+    child.kill("SIGHUP");
+    await delay(20);
+  }
+  await delay(1_100);
+  child.kill("SIGHUP");
+  assert.equal(await status, 0, said);
+  assert.doesNotMatch(said, /left running|still run/);
+  const log = await readFile(join(dataDir, "log/host-agent.log"), "utf8");
+  assert.match(log.trim().split("\n").at(-1) ?? "", /"stopped"/);
+  // A host agent that ended in order has paused what it had.
+  assert.equal(isAlive(machine), false);
+  await assertNothingLeft(block);
+});
+
+test("a stop that is hurried leaves the machines to the next up, and down ends them", async () => {
+  const { block } = await upWithStubs({ WRENN_STUB_STOP_MS: "60000" });
+  const machine = startMachine(block);
+  const { child, status } = running();
+  child.kill("SIGTERM");
+  await delay(1_100);
+  child.kill("SIGTERM");
+  assert.equal(await status, 0, said);
+  assert.match(said, /sandboxes that are not paused yet are left running/);
+  assert.match(said, /some sandboxes still run: `wrenn up` takes them over/);
+  assert.equal(isAlive(machine), true);
+  await down(dataDir, silent);
+  assert.equal(isAlive(machine), false);
+  await assertNothingLeft(block);
+});
+
 test("down on a directory where nothing runs succeeds", async () => {
   await down(dataDir, silent);
   await down(join(directory, "never"), silent);
@@ -162,11 +208,11 @@ interface Started {
   output: () => string;
 }
 
-function start(data: string, listen = "127.0.0.1:0"): Started {
+function start(data: string, listen = "127.0.0.1:0", settings: NodeJS.ProcessEnv = {}): Started {
   const child = spawn(
     process.execPath,
     [join(import.meta.dirname, "testing/up-with-stubs.ts"), sourceRoot, data, listen],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...settings } },
   );
   let output = "";
   const collect = (chunk: Buffer): void => {
@@ -181,9 +227,9 @@ function start(data: string, listen = "127.0.0.1:0"): Started {
 }
 
 /** Starts the instance of this test and waits for the line that says that it is ready. */
-async function upWithStubs(): Promise<Instance> {
+async function upWithStubs(settings: NodeJS.ProcessEnv = {}): Promise<Instance> {
   said = "";
-  supervisor = start(dataDir);
+  supervisor = start(dataDir, "127.0.0.1:0", settings);
   const { child, output } = supervisor;
   const isReady = (): boolean => output().includes("is ready") || child.exitCode !== null;
   await until(isReady, { timeoutMs: 60_000 });
@@ -192,10 +238,24 @@ async function upWithStubs(): Promise<Instance> {
   return instance;
 }
 
-async function stopWith(signal: NodeJS.Signals): Promise<void> {
+function running(): Started {
   assert.ok(supervisor);
-  supervisor.child.kill(signal);
-  assert.equal(await supervisor.status, 0, said);
+  return supervisor;
+}
+
+/** What a sandbox's machine is to a supervisor: a process of one of the block's users. */
+function startMachine(block: number): ProcessIdentity {
+  const uid = planBlock(block).vmmUids.first;
+  const { pid = 0 } = spawn("sleep", ["600"], { uid, gid: uid, stdio: "ignore" });
+  const machine = processIdentity(pid);
+  assert.ok(machine);
+  return machine;
+}
+
+async function stopWith(signal: NodeJS.Signals): Promise<void> {
+  const { child, status } = running();
+  child.kill(signal);
+  assert.equal(await status, 0, said);
   supervisor = undefined;
 }
 

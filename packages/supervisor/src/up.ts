@@ -6,12 +6,13 @@ import { notifierOf } from "./notify.ts";
 import { lineProgress, type Progress } from "./progress.ts";
 import { RotatingLog } from "./rotating-log.ts";
 import { type RunningInstance, type StartOptions, startInstance } from "./start.ts";
+import { StopRequests } from "./stop-requests.ts";
 
 export type UpOptions = Omit<StartOptions, "progress" | "signal">;
 
 /**
- * Starts the instance, stays until SIGINT, SIGTERM or SIGHUP, and stops it. A second signal hurries the stop.
- * Returns the exit status.
+ * Starts the instance, stays until SIGINT, SIGTERM or SIGHUP, and stops it. One more that is no echo
+ * ({@link StopRequests}) hurries the stop. Returns the exit status.
  */
 export async function up(options: UpOptions): Promise<number> {
   const notifier = notifierOf(process.env);
@@ -26,9 +27,12 @@ export async function up(options: UpOptions): Promise<number> {
 
   const stopping = new AbortController();
   let running: RunningInstance | undefined;
-  const onSignal = (): void => {
-    if (stopping.signal.aborted) running?.hurry();
-    else progress.say("stopping");
+  const requests = new StopRequests();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const request = requests.receive(signal);
+    if (request === "hurry") running?.hurry();
+    if (request !== "stop") return;
+    progress.say("stopping");
     stopping.abort(new Error("stopped while starting"));
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);

@@ -61,3 +61,41 @@ describe("a process that cannot be started again", () => {
     assert.equal(said.length, 3, said.join("\n"));
   });
 });
+
+describe("stop()", () => {
+  const stop = () => managed.stop({ signal: "SIGTERM", patienceMs: 500 });
+
+  it("is in order when the process ends with 0 after it was asked", async () => {
+    await manage(() => shell("trap 'exit 0' TERM; READY; while :; do sleep 0.05; done")).start();
+    await untilBegun(1);
+    assert.equal(await stop(), true);
+  });
+
+  for (const [what, script] of [
+    ["says that it could not", "trap 'exit 1' TERM; READY; while :; do sleep 0.05; done"],
+    ["does not listen yet", "READY; exec sleep 60"],
+    ["has to be killed", "trap '' TERM; READY; exec sleep 60"],
+  ] as const) {
+    it(`is not in order when the process ${what}`, async () => {
+      await manage(() => shell(script)).start();
+      await untilBegun(1);
+      assert.equal(await stop(), false);
+    });
+  }
+
+  it("is not in order when somebody kills the process while it ends", async () => {
+    await manage(() => shell("trap '' TERM; READY; exec sleep 60")).start();
+    await untilBegun(1);
+    const stopped = managed.stop({ signal: "SIGTERM", patienceMs: 60_000 });
+    managed.signal("SIGKILL");
+    assert.equal(await stopped, false);
+  });
+
+  it("is not in order when the process was dead already, and nothing is started any more", async () => {
+    await manage(() => shell("READY")).start();
+    assert.ok(await until(() => said.length > 0, { timeoutMs: 10_000 }));
+    assert.equal(await stop(), false);
+    await delay(300);
+    assert.equal(begun(), 1);
+  });
+});

@@ -32,6 +32,13 @@ export interface StopOptions {
   patienceMs: number;
 }
 
+/** How a process came to its end. */
+interface Ending {
+  how: string;
+  /** Its exit status, if it had one: what a signal ended, or what could not be run, has none. */
+  status?: number | null;
+}
+
 const STATUS_FD = 3;
 /** How long bubblewrap may take for its namespaces, `ms`. */
 const START_MS = 10_000;
@@ -42,7 +49,7 @@ export class ManagedProcess {
   #child: ChildProcess | undefined;
   /** The process that gets the signals. */
   #pid: number | undefined;
-  #exited: Promise<string> = Promise.resolve("not started");
+  #exited: Promise<Ending> = Promise.resolve({ how: "not started" });
   #retry: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -64,7 +71,7 @@ export class ManagedProcess {
    * waiting until it is ready.
    */
   async orDeath<T>(work: Promise<T>): Promise<T> {
-    const death = this.#exited.then((how): never => {
+    const death = this.#exited.then(({ how }): never => {
       throw new WrennError(
         "unavailable",
         `${this.#options.name} ${how} while starting; the end of ${this.#options.log.path}:\n` +
@@ -74,29 +81,32 @@ export class ManagedProcess {
     return await Promise.race([work, death]);
   }
 
-  /** Asks the process to end, insists after a while, and returns when it is gone: whether it went without that. */
+  /**
+   * Asks the process to end, insists after a while, and returns when it is gone: whether it has gone in order, which is
+   * with status 0 and after having been asked. One that was dead already, that had not come as far as to listen for
+   * signals, or that somebody killed has not done what it does at its end.
+   */
   async stop({ signal, patienceMs }: StopOptions): Promise<boolean> {
     this.#stopping = true;
     clearTimeout(this.#retry);
-    this.signal(signal);
-    let hasInsisted = false;
+    const wasAsked = this.signal(signal);
     const insist = setTimeout(() => {
-      hasInsisted = true;
       this.#options.say(`${this.#options.name} does not end after ${patienceMs / 1000} s: killing it`);
       this.signal("SIGKILL");
     }, patienceMs);
-    await this.#exited;
+    const { status } = await this.#exited;
     clearTimeout(insist);
-    return !hasInsisted;
+    return wasAsked && status === 0;
   }
 
-  /** Sends a signal to the process, if it lives. */
-  signal(signal: NodeJS.Signals): void {
-    if (this.#child === undefined || this.#pid === undefined) return;
+  /** Sends a signal to the process, if it lives: whether it does. */
+  signal(signal: NodeJS.Signals): boolean {
+    if (this.#child === undefined || this.#pid === undefined) return false;
     try {
-      process.kill(this.#pid, signal);
+      return process.kill(this.#pid, signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      return false;
     }
   }
 
@@ -115,17 +125,17 @@ export class ManagedProcess {
     });
     child.stdout?.on("data", (chunk: Buffer) => log.write(chunk));
     child.stderr?.on("data", (chunk: Buffer) => log.write(chunk));
-    const { promise, resolve } = Promise.withResolvers<string>();
+    const { promise, resolve } = Promise.withResolvers<Ending>();
     this.#exited = promise;
     this.#child = child;
-    child.once("error", (error) => resolve(`could not be run (${error.message})`));
-    child.once("exit", (code, signal) =>
-      resolve(signal === null ? `ended with ${code}` : `was ended by ${signal}`),
+    child.once("error", (error) => resolve({ how: `could not be run (${error.message})` }));
+    child.once("exit", (status, signal) =>
+      resolve({ how: signal === null ? `ended with ${status}` : `was ended by ${signal}`, status }),
     );
-    void promise.then((how) => this.#died(how, performance.now() - began));
+    void promise.then(({ how }) => this.#died(how, performance.now() - began));
     this.#pid = reportsPid ? await this.orDeath(reportedPid(child)) : child.pid;
     if (this.#pid === undefined) {
-      throw new WrennError("unavailable", `could not run ${file} for ${name}: ${await this.#exited}`);
+      throw new WrennError("unavailable", `could not run ${file} for ${name}: ${(await this.#exited).how}`);
     }
   }
 

@@ -1,4 +1,5 @@
-// Stands in for the host agent: listens on its socket, says what it was given, and leaves when asked.
+// Stands in for the host agent: listens on its socket, says what it was given, and leaves when asked,
+// after WRENN_STUB_STOP_MS.
 import { chmodSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 
@@ -17,5 +18,9 @@ server.listen(socket, () => {
 });
 process.on("SIGTERM", () => {
   console.log(JSON.stringify({ msg: "stopping" }));
-  server.close(() => process.exit(0));
+  const stopped = () => {
+    console.log(JSON.stringify({ msg: "stopped" }));
+    process.exit(0);
+  };
+  setTimeout(() => server.close(stopped), Number(process.env["WRENN_STUB_STOP_MS"] ?? 0));
 });
