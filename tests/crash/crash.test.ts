@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { claimBlock, releaseBlock } from "@wrenn/linux";
 import { attach, type Platform, runWrenn, startPlatform, up } from "../e2e/platform.ts";
 import { pidsOf } from "../e2e/processes.ts";
 import { untilStatus } from "../e2e/until-status.ts";
@@ -97,6 +98,12 @@ describe("two instances", () => {
       other.close();
       assert.notEqual(failed.status, 0);
       assert.match(failed.stderr, /some sandboxes still run: `wrenn up` takes them over/);
+      // Whoever has claimed a block sweeps it.
+      const stranger = await mkdtemp(join(tmpdir(), "wrenn-e2e-"));
+      const claim = await claimBlock({ dataDir: stranger });
+      await releaseBlock(claim);
+      await rm(stranger, { recursive: true });
+      assert.notEqual(claim.block, one.block);
 
       await up(one.dataDir);
       one = await attach(one.dataDir);

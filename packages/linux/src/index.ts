@@ -7,6 +7,7 @@ export {
   releaseBlock,
 } from "./block/claim.ts";
 export { withMachineLock } from "./block/machine-lock.ts";
+export { hasMachines } from "./block/machines.ts";
 export { type BlockNetworkOptions, closeBlockNetwork, openBlockNetwork } from "./block/network.ts";
 export {
   PLATFORM_GROUP_PREFIX,

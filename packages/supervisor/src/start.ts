@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { newToken, Scope, WrennError } from "@wrenn/core";
-import { claimBlock, planBlock, processesOfUids, processIdentity, releaseBlock, until } from "@wrenn/linux";
+import { claimBlock, hasMachines, planBlock, processIdentity, releaseBlock, until } from "@wrenn/linux";
 import { copyCertificate } from "./certificate.ts";
 import { agentCodeCache, controlPlaneCodeCache, makeCodeCache } from "./code-cache.ts";
 import { checkSourcesReadable, controlPlane, hostAgent } from "./daemons.ts";
@@ -226,10 +226,6 @@ function running(parts: {
       processes.database?.hurry();
     },
   };
-}
-
-function hasMachines(block: number): boolean {
-  return processesOfUids(planBlock(block).vmmUids).length > 0;
 }
 
 /** The block's directory under /run, with the key where the control plane's user can read it. */

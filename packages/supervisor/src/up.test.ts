@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import {
+  claimBlock,
   findBlockHolder,
   isAlive,
   kill,
@@ -14,6 +15,7 @@ import {
   planBlock,
   processesOfUids,
   processIdentity,
+  releaseBlock,
   until,
   waitForExit,
 } from "@wrenn/linux";
@@ -190,6 +192,16 @@ test("a stop that is hurried leaves the machines to the next up, and down ends t
   assert.match(said, /sandboxes that are not paused yet are left running/);
   assert.match(said, /some sandboxes still run: `wrenn up` takes them over/);
   assert.equal(isAlive(machine), true);
+  // Whoever claims a block sweeps it.
+  const other = join(directory, "other");
+  await mkdir(other);
+  const claim = await claimBlock({ dataDir: other });
+  await releaseBlock(claim);
+  await rm(other, { recursive: true });
+  assert.notEqual(claim.block, block);
+  assert.equal((await upWithStubs()).block, block);
+  assert.equal(isAlive(machine), true);
+  await killSupervisor();
   await down(dataDir, silent);
   assert.equal(isAlive(machine), false);
   await assertNothingLeft(block);

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
-import { BLOCKS } from "../plan/plan.ts";
+import { BLOCKS, planBlock } from "../plan/plan.ts";
 import { type ProcessIdentity, processIdentity } from "../process/identity.ts";
-import { claimBlock, releaseBlock } from "./claim.ts";
+import { type BlockClaim, type ClaimOptions, claimBlock as claim, releaseBlock as release } from "./claim.ts";
 import { withMachineLock } from "./machine-lock.ts";
+import { hasMachines } from "./machines.ts";
 
 let dir: string;
 let runDir: string;
@@ -24,6 +25,15 @@ function dataDir(name: string): string {
   mkdirSync(path, { recursive: true });
   return path;
 }
+
+/** Blocks whose machines run here, whatever instances there are on the machine of the test. */
+let inUse: Set<number>;
+beforeEach(() => {
+  inUse = new Set();
+});
+const isInUse = (block: number) => inUse.has(block);
+const claimBlock = (options: ClaimOptions) => claim({ isInUse, ...options });
+const releaseBlock = (held: BlockClaim) => release(held, isInUse);
 
 const self = processIdentity(process.pid) as ProcessIdentity;
 const dead: ProcessIdentity = { pid: self.pid, startTime: self.startTime - 1 };
@@ -130,9 +140,47 @@ describe("claimBlock()", () => {
     assert.equal((await claimBlock({ dataDir: dataDir("a"), runDir })).block, 100);
   });
 
+  it("keeps the claim of a block whose machines run for its data directory", async () => {
+    const held = await claimBlock({ dataDir: dataDir("a"), runDir });
+    inUse.add(0);
+    await releaseBlock(held);
+    assert.equal((await claimBlock({ dataDir: dataDir("b"), runDir })).block, 1);
+    assert.equal((await claimBlock({ dataDir: dataDir("a"), runDir })).block, 0);
+  });
+
+  it("gives nobody a number whose machines run, with a claim or without", async () => {
+    await claimBlock({ dataDir: dataDir("a"), runDir, holder: dead });
+    rmSync(dataDir("a"), { recursive: true });
+    for (let block = 0; block < BLOCKS; block++) inUse.add(block);
+    await assert.rejects(claimBlock({ dataDir: dataDir("b"), runDir }), withCode("capacity"));
+    inUse.delete(7);
+    assert.equal((await claimBlock({ dataDir: dataDir("b"), runDir })).block, 7);
+    inUse.delete(0);
+    for (let block = 0; block < BLOCKS; block++) if (block !== 0) inUse.add(block);
+    assert.equal((await claimBlock({ dataDir: dataDir("c"), runDir })).block, 0);
+  });
+
   it("does not take a file that it cannot read for a free number", async () => {
     mkdirSync(join(runDir, "blocks"), { recursive: true });
     writeFileSync(join(runDir, "blocks", "0"), "{");
     await assert.rejects(claimBlock({ dataDir: dataDir("a"), runDir }), withCode("internal"));
+  });
+});
+
+describe("hasMachines()", () => {
+  it("sees a process of the last user of the block, and none of a neighbour's", async () => {
+    const block = BLOCKS - 1;
+    const { controlPlaneUid, vmmUids } = planBlock(block);
+    assert.equal(hasMachines(block), false);
+    for (const [uid, expected] of [
+      [vmmUids.last, true],
+      [vmmUids.last + 1, false],
+      [controlPlaneUid, false],
+    ] as const) {
+      const machine = spawn("sleep", ["60"], { uid, gid: uid, stdio: "ignore" });
+      assert.equal(hasMachines(block), expected, String(uid));
+      machine.kill("SIGKILL");
+      await once(machine, "exit");
+    }
   });
 });

@@ -15,6 +15,7 @@ import { BLOCKS } from "../plan/plan.ts";
 import { isAlive, type ProcessIdentity, processIdentity } from "../process/identity.ts";
 import { DEFAULT_RUN_DIR } from "../run/host-side.ts";
 import { withMachineLock } from "./machine-lock.ts";
+import { hasMachines } from "./machines.ts";
 
 export interface ClaimOptions {
   /** The instance's data directory, which must exist. It is what a block belongs to. */
@@ -23,6 +24,8 @@ export interface ClaimOptions {
   runDir?: string | undefined;
   /** The process that holds the claim. Default: this one. */
   holder?: ProcessIdentity | undefined;
+  /** Whether machines of a block run. Default: {@link hasMachines}. */
+  isInUse?: ((block: number) => boolean) | undefined;
 }
 
 export interface BlockClaim {
@@ -46,7 +49,8 @@ interface Record {
  * - the data directory's own claim is taken over when its holder has ended; when that lives, this
  *   throws `invalid_state`;
  * - another's claim is respected while its holder lives or its data directory exists;
- * - a claim with neither is up for reuse, after the numbers that were never claimed.
+ * - a claim with neither is up for reuse, after the numbers that were never claimed;
+ * - no number is given to another data directory while machines of it run, whatever became of its claim.
  *
  * The new holder sweeps before it uses the block ({@link sweepBlock}). `/run` is empty after a boot, as
  * is everything that a claim stands for. Throws `capacity` when all numbers are taken.
@@ -57,17 +61,22 @@ export async function claimBlock(options: ClaimOptions): Promise<BlockClaim> {
   const holder = options.holder ?? processIdentity(process.pid);
   if (!holder) throw new WrennError("internal", "the claiming process has no entry in /proc");
   return withMachineLock(runDir, async () => {
-    const block = chooseBlock(readClaims(runDir), dataDir, holder);
+    const isInUse = options.isInUse ?? hasMachines;
+    const block = chooseBlock(readClaims(runDir), { dataDir, holder, isInUse });
     writeClaim(runDir, block, { data_dir: dataDir, pid: holder.pid, start_time: holder.startTime });
     return { block, dataDir, runDir, holder };
   });
 }
 
-/** Gives a block number back. Does nothing when the claim is somebody else's by now. */
-export async function releaseBlock(claim: BlockClaim): Promise<void> {
+/**
+ * Gives a block number back. Does nothing when the claim is somebody else's by now, or while machines of the block run:
+ * whoever claims next sweeps, and only the same data directory can take them over.
+ */
+export async function releaseBlock(claim: BlockClaim, isInUse = hasMachines): Promise<void> {
   await withMachineLock(claim.runDir, async () => {
     const record = readClaims(claim.runDir).get(claim.block);
-    if (record && isHeldBy(record, claim.holder)) rmSync(claimFile(claim.runDir, claim.block));
+    if (record && isHeldBy(record, claim.holder) && !isInUse(claim.block))
+      rmSync(claimFile(claim.runDir, claim.block));
   });
 }
 
@@ -79,7 +88,14 @@ export function findBlockHolder(dataDir: string, runDir = DEFAULT_RUN_DIR): Proc
   return record && isAlive(holderOf(record)) ? holderOf(record) : undefined;
 }
 
-function chooseBlock(claims: Map<number, Record>, dataDir: string, holder: ProcessIdentity): number {
+function chooseBlock(
+  claims: Map<number, Record>,
+  {
+    dataDir,
+    holder,
+    isInUse,
+  }: { dataDir: string; holder: ProcessIdentity; isInUse: (block: number) => boolean },
+): number {
   for (const [block, record] of claims) {
     if (record.data_dir !== dataDir) continue;
     if (isAlive(holderOf(record)) && !isHeldBy(record, holder)) {
@@ -92,8 +108,8 @@ function chooseBlock(claims: Map<number, Record>, dataDir: string, holder: Proce
   }
   const numbers = Array.from({ length: BLOCKS }, (_, block) => block);
   const block =
-    numbers.find((number) => !claims.has(number)) ??
-    numbers.find((number) => isAbandoned(claims.get(number)));
+    numbers.find((number) => !claims.has(number) && !isInUse(number)) ??
+    numbers.find((number) => isAbandoned(claims.get(number)) && !isInUse(number));
   if (block === undefined) {
     throw new WrennError("capacity", `all ${BLOCKS} blocks of this machine are taken; stop an instance`);
   }
