@@ -6,9 +6,11 @@ import { buildEnvd, envdKey } from "@wrenn/envd";
 import {
   closeBlockNetwork,
   detectCgroups,
+  holdBlock,
   MemoryFile,
   openBlockNetwork,
   planBlock,
+  releaseBlock,
   removeUnfinished,
   SlotPool,
   sweepBlock,
@@ -50,6 +52,11 @@ export async function startAgent(config: Config, log: Logger): Promise<Scope> {
   await using scope = new Scope();
   const cgroups = detectCgroups();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  await scope.take(
+    "block",
+    () => holdBlock(config.block, { dataDir: config.dataDir, runDir: config.runDir }),
+    (claim) => claim && releaseBlock(claim),
+  );
   const hostId = await hostIdOf(config.dataDir, config.block);
   const images = await ImageStore.open(config.dataDir);
   const snapshots = await SnapshotStore.open(config.dataDir);

@@ -4,6 +4,7 @@ export {
   type ClaimOptions,
   claimBlock,
   findBlockHolder,
+  holdBlock,
   releaseBlock,
 } from "./block/claim.ts";
 export { withMachineLock } from "./block/machine-lock.ts";

@@ -8,7 +8,13 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { WrennError } from "@wrenn/core";
 import { BLOCKS, planBlock } from "../plan/plan.ts";
 import { type ProcessIdentity, processIdentity } from "../process/identity.ts";
-import { type BlockClaim, type ClaimOptions, claimBlock as claim, releaseBlock as release } from "./claim.ts";
+import {
+  type BlockClaim,
+  type ClaimOptions,
+  claimBlock as claim,
+  holdBlock,
+  releaseBlock as release,
+} from "./claim.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import { hasMachines } from "./machines.ts";
 
@@ -164,6 +170,28 @@ describe("claimBlock()", () => {
     mkdirSync(join(runDir, "blocks"), { recursive: true });
     writeFileSync(join(runDir, "blocks", "0"), "{");
     await assert.rejects(claimBlock({ dataDir: dataDir("a"), runDir }), withCode("internal"));
+  });
+});
+
+describe("holdBlock()", () => {
+  it("claims a block that was given, and leaves it to the supervisor of the same directory", async () => {
+    const own = await holdBlock(7, { dataDir: dataDir("a"), runDir });
+    assert.equal(own?.block, 7);
+    await assert.rejects(holdBlock(7, { dataDir: dataDir("b"), runDir }), withCode("invalid_state"));
+    assert.equal((await holdBlock(7, { dataDir: dataDir("a"), runDir }))?.block, 7, "its own, once more");
+    await releaseBlock(own);
+
+    await claimBlock({ dataDir: dataDir("b"), runDir, holder: self });
+    const other = { pid: 1, startTime: processIdentity(1)?.startTime ?? 0 };
+    assert.equal(await holdBlock(0, { dataDir: dataDir("b"), runDir, holder: other }), undefined);
+  });
+
+  it("takes over what a dead process of the same directory held, and what nobody can want", async () => {
+    await claimBlock({ dataDir: dataDir("a"), runDir, holder: dead });
+    assert.equal((await holdBlock(0, { dataDir: dataDir("a"), runDir }))?.holder.pid, self.pid);
+    await claimBlock({ dataDir: dataDir("gone"), runDir, holder: dead });
+    rmSync(dataDir("gone"), { recursive: true });
+    assert.equal((await holdBlock(1, { dataDir: dataDir("b"), runDir }))?.block, 1);
   });
 });
 

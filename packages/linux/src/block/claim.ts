@@ -56,16 +56,47 @@ interface Record {
  * is everything that a claim stands for. Throws `capacity` when all numbers are taken.
  */
 export async function claimBlock(options: ClaimOptions): Promise<BlockClaim> {
-  const runDir = options.runDir ?? DEFAULT_RUN_DIR;
-  const dataDir = realpathSync(options.dataDir);
-  const holder = options.holder ?? processIdentity(process.pid);
-  if (!holder) throw new WrennError("internal", "the claiming process has no entry in /proc");
+  const { dataDir, runDir, holder } = claimant(options);
   return withMachineLock(runDir, async () => {
     const isInUse = options.isInUse ?? hasMachines;
     const block = chooseBlock(readClaims(runDir), { dataDir, holder, isInUse });
     writeClaim(runDir, block, { data_dir: dataDir, pid: holder.pid, start_time: holder.startTime });
     return { block, dataDir, runDir, holder };
   });
+}
+
+/**
+ * Sees to it that a block which was given is claimed for the data directory: by its supervisor, or else by this process, so
+ * that nobody else takes it and sweeps it. Returns the claim to give back; undefined when it is another living process's of the
+ * same directory. Throws `invalid_state` when it is another directory's.
+ */
+export async function holdBlock(
+  block: number,
+  options: Omit<ClaimOptions, "isInUse">,
+): Promise<BlockClaim | undefined> {
+  const { dataDir, runDir, holder } = claimant(options);
+  return withMachineLock(runDir, async () => {
+    const record = readClaims(runDir).get(block);
+    const isOurs = record?.data_dir === dataDir;
+    if (record && !isOurs && !isAbandoned(record)) {
+      throw new WrennError(
+        "invalid_state",
+        `block ${block} of this machine is that of ${record.data_dir}; set WRENN_BLOCK to another number`,
+      );
+    }
+    if (record && isOurs && isAlive(holderOf(record)) && !isHeldBy(record, holder)) return undefined;
+    writeClaim(runDir, block, { data_dir: dataDir, pid: holder.pid, start_time: holder.startTime });
+    return { block, dataDir, runDir, holder };
+  });
+}
+
+function claimant({
+  dataDir,
+  runDir = DEFAULT_RUN_DIR,
+  holder = processIdentity(process.pid),
+}: ClaimOptions) {
+  if (!holder) throw new WrennError("internal", "the claiming process has no entry in /proc");
+  return { dataDir: realpathSync(dataDir), runDir, holder };
 }
 
 /**
