@@ -35,6 +35,25 @@ describe("Activity", () => {
     assert.ok(activity.isExpired(5));
   });
 
+  it("was last active no later than it was, whatever the fractions of a millisecond", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 1e6, noNaN: true }),
+        fc.double({ min: 0, max: 1e6, noNaN: true }),
+        (used, idle) => {
+          let now = used;
+          const activity = new Activity(
+            () => now,
+            () => Math.trunc(now),
+          );
+          now += idle;
+          assert.ok(activity.lastActiveAt <= Math.trunc(used));
+          assert.ok(activity.lastActiveAt >= Math.trunc(used) - 2);
+        },
+      ),
+    );
+  });
+
   it("0 means no time-out", () => {
     const activity = new Activity(() => Number.MAX_SAFE_INTEGER);
     assert.equal(activity.expiresAt(0), undefined);

@@ -36,9 +36,9 @@ export class Activity {
     };
   }
 
-  /** By the wall clock as it is now, milliseconds since the epoch. */
+  /** By the wall clock as it is now, milliseconds since the epoch; never later than it was. */
   get lastActiveAt(): number {
-    return Math.round(this.#wall() - this.#idleMs);
+    return Math.floor(this.#wall() - this.#idleMs);
   }
 
   /** When the sandbox has been idle for `timeoutSec`, in `ms` since the epoch; undefined for no time-out. */
