@@ -15,7 +15,8 @@ export async function down(dataDir: string, progress: Progress): Promise<void> {
   const supervisor = findBlockHolder(dataDir);
   if (supervisor) {
     await progress.step(`stopping the instance on ${dataDir} (supervisor ${supervisor.pid})`, async () => {
-      kill(supervisor, "SIGTERM");
+      // It may have been asked before, and this one never insists: what is not paused would be ended below.
+      kill(supervisor, "SIGHUP");
       if (await waitForExit(supervisor, PATIENCE_MS)) return;
       progress.say(`the supervisor did not end within ${PATIENCE_MS / 1000} s: killing it`);
       kill(supervisor, "SIGKILL");
