@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { claimBlock, releaseBlock } from "@wrenn/linux";
+import { claimBlock, processIdentity, releaseBlock, waitForExit } from "@wrenn/linux";
 import { attach, type Platform, runWrenn, startPlatform, up } from "../e2e/platform.ts";
 import { pidsOf } from "../e2e/processes.ts";
 import { untilStatus } from "../e2e/until-status.ts";
@@ -130,6 +130,29 @@ describe("two instances", () => {
       const args = ["-c", `cat /home/user/file; cat /proc/${started.stdout.trim()}/cmdline | tr '\\0' ' '`];
       assert.equal((await two.client.sandboxes.exec(b, { cmd: "sh", args })).stdout, "kept\nsleep 4321 ");
     });
+  });
+
+  it("pause what runs also when they are stopped while the host agent is being started again", async () => {
+    const sh = async (script: string) =>
+      (await two.client.sandboxes.exec(b, { cmd: "sh", args: ["-c", script] })).stdout.trim();
+    const pid = await sh("setsid sleep 5432 >/dev/null 2>&1 & echo $!");
+    const agentsOfTwo = () => {
+      const all = processesOf(two);
+      return pidsOf((argv) => argv[0] === "wrenn-host-agent").filter((each) => all.includes(each));
+    };
+    const [dying] = agentsOfTwo();
+    assert.ok(dying);
+    process.kill(dying, "SIGKILL");
+    await insist(async () => assert.ok(agentsOfTwo().some((each) => each !== dying)));
+    const supervisor = processIdentity(two.pid);
+    assert.ok(supervisor);
+    process.kill(two.pid, "SIGTERM");
+    assert.ok(await waitForExit(supervisor, 120_000));
+    await up(two.dataDir);
+    two = await attach(two.dataDir);
+    await untilStatus(two.client, b, "paused");
+    assert.equal((await two.client.sandboxes.resume(b)).status, "running");
+    assert.equal(await sh(`tr '\\0' ' ' < /proc/${pid}/cmdline`), "sleep 5432");
   });
 
   it("can be taken down when up was killed, and the other has its machine all the same", async () => {

@@ -1,4 +1,5 @@
 // wrenn-host-agent: the one process per machine that owns what is really there.
+import { hasMachines } from "@wrenn/linux";
 import { pino } from "pino";
 import { startAgent } from "./agent.ts";
 import { readConfig } from "./config.ts";
@@ -19,18 +20,24 @@ process.on("unhandledRejection", (err) => {
   process.exit(1);
 });
 
+let isReady = false;
+const started = startAgent(config, log);
+onFirstSignal(process, async (signal) => {
+  log.info({ signal }, "stopping");
+  // One that is starting has what an earlier one left to take over and pause, or else nothing that is worth a delay.
+  if (!isReady && !hasMachines(config.block)) process.exit(0);
+  try {
+    const scope = await started;
+    await scope.close();
+    process.exit(0);
+  } catch (err) {
+    log.error({ err }, "could not give everything back");
+    process.exit(1);
+  }
+});
 try {
-  const scope = await startAgent(config, log);
-  onFirstSignal(process, async (signal) => {
-    log.info({ signal }, "stopping");
-    try {
-      await scope.close();
-      process.exit(0);
-    } catch (err) {
-      log.error({ err }, "could not give everything back");
-      process.exit(1);
-    }
-  });
+  await started;
+  isReady = true;
 } catch (err) {
   log.fatal({ err }, "the host agent could not start");
   process.exit(1);
