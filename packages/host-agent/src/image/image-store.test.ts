@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -27,6 +27,18 @@ describe("ImageStore", () => {
       [name],
     );
     assert.throws(() => statSync(`${store.path(name)}.new`), { code: "ENOENT" });
+  });
+
+  it("lists what is there while something of it goes", async () => {
+    const store = await ImageStore.open(join(dir, "data"));
+    writeFileSync(join(dir, "file"), "content");
+    const name = await store.keep(join(dir, "file"));
+    // A name that is read and leads to nothing, as that of a file which goes between the two.
+    symlinkSync(join(dir, "gone"), store.path("0".repeat(64)));
+    assert.deepEqual(
+      (await store.list()).map((image) => image.name),
+      [name],
+    );
   });
 
   it("removes what is not needed at the moment at which it would go", async () => {

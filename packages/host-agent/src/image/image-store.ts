@@ -1,5 +1,5 @@
 // Immutable files that sandboxes boot from: kernels, initramfs, agent drives, root file systems, by name.
-import { constants } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { copyFile, link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
@@ -35,12 +35,13 @@ export class ImageStore {
     return exists(this.path(name));
   }
 
-  /** All images with their real sizes, `bytes`. */
+  /** All images with their real sizes, `bytes`; one that goes meanwhile is left out. */
   async list(): Promise<{ name: string; sizeBytes: number }[]> {
     const names = (await readdir(this.#dir)).filter((name) => NAME.test(name));
-    return Promise.all(
-      names.map(async (name) => ({ name, sizeBytes: (await stat(join(this.#dir, name))).blocks * 512 })),
+    const found = await Promise.all(
+      names.map(async (name) => ({ name, stat: await statOf(join(this.#dir, name)) })),
     );
+    return found.flatMap(({ name, stat }) => (stat ? [{ name, sizeBytes: stat.blocks * 512 }] : []));
   }
 
   /**
@@ -83,6 +84,14 @@ export class ImageStore {
     }
     return gone;
   }
+}
+
+/** Undefined when there is no such file. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  return await stat(path).catch((reason: NodeJS.ErrnoException) => {
+    if (reason.code !== "ENOENT") throw reason;
+    return undefined;
+  });
 }
 
 async function exists(path: string): Promise<boolean> {
