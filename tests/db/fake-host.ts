@@ -26,7 +26,7 @@ export interface FakeReport {
 const CALL_HEADER = "x-fake-call";
 
 export class FakeHost implements AsyncDisposable {
-  readonly id: string;
+  id: string;
   readonly machines = new FakeSandboxes();
   readonly sandboxes: Map<string, FakeSandbox> = this.machines.all;
   readonly tunnels = new FakeTunnels(this.machines.all);

@@ -66,6 +66,33 @@ describe("two hosts with one id", () => {
   });
 });
 
+describe("a host that answers at another address than before", () => {
+  test("is the host that it was, once nothing answers with its id where it was", async () => {
+    await using one = await FakeHost.start("first");
+    await using other = await FakeHost.start("second");
+    await using service = await testService({ WRENN_HOSTS: `${one.address},${other.address}` });
+    const known = async (count: number) =>
+      await eventually(
+        async () => (await service.call("GET", "/health", { key: null })).body.hosts === count || undefined,
+      );
+    await known(2);
+    [one.id, other.id] = [other.id, one.id];
+    const { db } = service.database;
+    const addresses = async () =>
+      Object.fromEntries(
+        (await db.selectFrom("hosts").select(["id", "address"]).execute()).map(({ id, address }) => [
+          id,
+          address,
+        ]),
+      );
+    await eventually(async () => {
+      const { first, second } = await addresses();
+      return (first === other.address && second === one.address) || undefined;
+    });
+    await known(2);
+  });
+});
+
 const MINUTE = 60_000;
 
 /** A control plane that is gone. */
@@ -134,6 +161,22 @@ describe("a host that another database has used", () => {
     await rounds(host, 8);
     assert.ok(meanwhile?.all());
     assert.equal(host.sandboxes.get(sandbox)?.status, "running");
+  });
+
+  test("keeps what was made since the state to which a database was set back under a control plane that lives", async () => {
+    await using service = await testService();
+    const { host, database } = service;
+    await service.sandbox();
+    await sql`update hosts set last_seen_at = now() - interval '1 hour'`.execute(database.db);
+    await eventually(
+      async () =>
+        (await sql`select from hosts where last_seen_at > now() - interval '1 minute'`.execute(database.db))
+          .rows.length === 1 || undefined,
+    );
+    const [before, meanwhile] = [90 * MINUTE, 30 * MINUTE].map((ago) => put(host, ago));
+    await eventually(async () => before?.none() || undefined);
+    await rounds(host, 5);
+    assert.ok(meanwhile?.all());
   });
 
   test("is judged as before by a database that knew it before it was asked since when", async () => {

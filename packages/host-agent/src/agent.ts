@@ -234,7 +234,7 @@ async function prepareBootParts({
 
 /**
  * Removes disks that an earlier run left, and lets what nobody needs be collected. Neither while something is there that
- * cannot be read: what that needs nobody knows.
+ * cannot be read or taken over: what that needs nobody knows.
  */
 async function removeLeftovers({
   earlier,
@@ -259,7 +259,7 @@ async function removeLeftovers({
   if (sandboxes.length + damaged.length + templates.length > 0) {
     log.error(
       { sandboxes, snapshots: damaged, templates },
-      "some of what is on disk cannot be read: nothing is collected until it is mended or moved away, and this agent starts anew",
+      "some of what is on disk cannot be read or taken over: nothing is collected until it is mended or moved away, and this agent starts anew",
     );
     return;
   }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { hostIdOf } from "./host-id.ts";
+import { hostIdOf, newHostId } from "./host-id.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -30,10 +30,24 @@ describe("hostIdOf()", () => {
     assert.equal(await hostIdOf(dataDir, 4), `${hostname()}-3`);
   });
 
-  for (const text of ["", "\n", "a b", "../x", "a".repeat(129)])
+  for (const text of ["", "\n", "a b", "a\tb", "a".repeat(301)])
     it(`is not guessed when the file holds ${JSON.stringify(text.slice(0, 10))}`, async () => {
       writeFileSync(join(dataDir, "host-id"), text);
       await assert.rejects(hostIdOf(dataDir, 0), { code: "internal", message: /host-id must hold/ });
       assert.equal(readFileSync(join(dataDir, "host-id"), "utf8"), text);
+    });
+});
+
+describe("newHostId()", () => {
+  for (const [name, expected] of [
+    ["node-1.example", /^node-1\.example-[0-9a-f]{8}$/],
+    ["(none)", /^none-[0-9a-f]{8}$/],
+    ["_x", /^x-[0-9a-f]{8}$/],
+    ["\u00e9t\u00e9", /^t-[0-9a-f]{8}$/],
+    ["", /^host-[0-9a-f]{8}$/],
+    ["a".repeat(100), /^a{64}-[0-9a-f]{8}$/],
+  ] as const)
+    it(`is made of the host name ${JSON.stringify(name.slice(0, 20))}`, () => {
+      assert.match(newHostId(name), expected);
     });
 });

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { WrennError } from "@wrenn/core";
 import { replaceFile } from "@wrenn/linux";
 
-const ACCEPTED = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** Also what a former version made of any host name. */
+const ACCEPTED = /^[^\p{Cc}\s]{1,300}$/u;
 
 /**
  * The id of a data directory, given once and kept in `host-id` there: rows of sandboxes name it, so neither another host name
@@ -20,17 +21,22 @@ export async function hostIdOf(dataDir: string, block: number): Promise<string> 
     return undefined;
   });
   if (kept !== undefined) return accepted(kept.trim(), path);
-  const name = hostname().replaceAll(/[^A-Za-z0-9.-]/g, "-") || "host";
   const isUsed = (await readdir(join(dataDir, "sandboxes")).catch(() => [])).length > 0;
-  const id = isUsed ? `${hostname()}-${block}` : `${name.slice(0, 64)}-${randomBytes(4).toString("hex")}`;
-  await replaceFile(path, `${accepted(id, path)}\n`);
+  const id = isUsed ? `${hostname()}-${block}` : newHostId(hostname());
+  await replaceFile(path, `${id}\n`);
   return id;
+}
+
+/** The host name is for whoever reads it; what tells hosts apart is the rest. */
+export function newHostId(hostName: string): string {
+  const name = hostName.replaceAll(/[^A-Za-z0-9.-]+/g, "-").replaceAll(/^[.-]+|[.-]+$/g, "");
+  return `${name.slice(0, 64) || "host"}-${randomBytes(4).toString("hex")}`;
 }
 
 function accepted(id: string, path: string): string {
   if (ACCEPTED.test(id)) return id;
   throw new WrennError(
     "internal",
-    `${path} must hold this host's id, 1 to 128 letters, digits, dots and dashes: that by which the control plane knows it`,
+    `${path} must hold one word, this host's id: that by which the control plane knows it`,
   );
 }

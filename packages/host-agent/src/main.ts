@@ -1,5 +1,5 @@
 // wrenn-host-agent: the one process per machine that owns what is really there.
-import { hasMachines } from "@wrenn/linux";
+import { hasSandboxMachines } from "@wrenn/linux";
 import { pino } from "pino";
 import { startAgent } from "./agent.ts";
 import { readConfig } from "./config.ts";
@@ -25,7 +25,7 @@ const started = startAgent(config, log);
 onFirstSignal(process, async (signal) => {
   log.info({ signal }, "stopping");
   // One that is starting has what an earlier one left to take over and pause, or else nothing that is worth a delay.
-  if (!isReady && !hasMachines(config.block)) process.exit(0);
+  if (!isReady && !hasSandboxMachines(config.block)) process.exit(0);
   try {
     const scope = await started;
     await scope.close();

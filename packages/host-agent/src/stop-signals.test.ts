@@ -26,7 +26,7 @@ it("a host agent that stops is not ended by more signals", async () => {
   child.kill("SIGTERM");
   assert.equal((await lines.next()).value, "stopping for SIGTERM");
   const ended = once(child, "exit");
-  for (const signal of ["SIGTERM", "SIGINT"] as const) child.kill(signal);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) child.kill(signal);
   assert.deepEqual(await ended, [0, null]);
   assert.equal((await lines.next()).done, true);
 });

@@ -8,7 +8,7 @@ export {
   releaseBlock,
 } from "./block/claim.ts";
 export { withMachineLock } from "./block/machine-lock.ts";
-export { hasMachines } from "./block/machines.ts";
+export { hasMachines, hasSandboxMachines } from "./block/machines.ts";
 export { type BlockNetworkOptions, closeBlockNetwork, openBlockNetwork } from "./block/network.ts";
 export {
   PLATFORM_GROUP_PREFIX,
@@ -84,6 +84,7 @@ export { formatIpv4, inPrefix, parseIpv4 } from "./plan/address.ts";
 export {
   BLOCKS,
   type BlockPlan,
+  blockOfVmm,
   GUEST,
   planBlock,
   planSlot,
@@ -104,7 +105,14 @@ export {
 } from "./probe/probe.ts";
 export { identitiesOf, processesOfUids } from "./process/enumerate.ts";
 export { FAULT_FILE_VARIABLE, faultPoint } from "./process/fault-point.ts";
-export { cpuTimeOf, isAlive, type ProcessIdentity, processIdentity, runsAs } from "./process/identity.ts";
+export {
+  cpuTimeOf,
+  isAlive,
+  type ProcessIdentity,
+  processIdentity,
+  runsAs,
+  userOf,
+} from "./process/identity.ts";
 export { kill, killAll, waitForExit } from "./process/signal.ts";
 export { CommandError, type CommandFailure } from "./run/command-error.ts";
 export { type Argv, DEFAULT_RUN_DIR, type HostSide, inNetns } from "./run/host-side.ts";

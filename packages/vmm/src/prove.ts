@@ -50,7 +50,11 @@ export async function proveAccelerator(options: ProofOptions): Promise<Proof> {
   if (remembered) return remembered;
   let { reason, isLate } = await attempt("kvm", options);
   // Remembered until the next boot, and wrong it would have nothing resume that was saved under KVM: a busy machine is slow.
-  if (isLate) ({ reason, isLate } = await attempt("kvm", { ...options, deadlineMs: SECOND_DEADLINE_MS }));
+  if (isLate)
+    ({ reason, isLate } = await attempt("kvm", {
+      ...options,
+      deadlineMs: Math.max(options.deadlineMs ?? 0, SECOND_DEADLINE_MS),
+    }));
   const proof: Proof = { accelerator: reason === undefined ? "kvm" : "tcg", reason };
   await mkdir(dirname(options.cacheFile), { recursive: true });
   await writeFile(`${options.cacheFile}.new`, JSON.stringify({ key, ...proof }));

@@ -115,8 +115,9 @@ export class HostDirectory {
 
   /** One of two hosts with one id would be told to end what the other one has. Throws `unavailable` for the second. */
   #assertAlone({ id, address }: Pick<Host, "id" | "address">): void {
-    for (const [other, { host }] of this.#entries) {
-      if (other === address || host?.id !== id) continue;
+    for (const [other, { host, failure }] of this.#entries) {
+      // What does not answer there any more may have moved here.
+      if (other === address || failure || host?.id !== id) continue;
       throw new WrennError(
         "unavailable",
         `the hosts ${other} and ${address} both have the id ${id}: one directory at two addresses, or a copy of one, whose host-id has to be removed before it has sandboxes of its own`,
@@ -124,7 +125,7 @@ export class HostDirectory {
     }
   }
 
-  async #describe(address: string, { client, host: before }: Entry): Promise<Host> {
+  async #describe(address: string, { client }: Entry): Promise<Host> {
     const context = {
       attempted: `describing host ${address}`,
       requestId: "refresh",
@@ -148,7 +149,7 @@ export class HostDirectory {
       version: facts.version,
       vmm: facts.vmm,
     };
-    await recordHost(this.#db, row, { isFirst: before?.id !== facts.hostId });
+    await recordHost(this.#db, row);
     for (const template of templates) {
       if (template.type === "base" && !isPassing(template.name))
         await recordBaseTemplate(this.#db, baseTemplate(template));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { planSlot, processIdentity } from "@wrenn/linux";
 import { FakeHost, GUEST_IMAGES, listeningLog, newRunningSandbox } from "../testing/fake-host.ts";
 import type { HostContext } from "./context.ts";
 import { lifeDir, type SandboxRecord, sandboxDir } from "./record.ts";
-import { adopt, fateOf, isRunning } from "./recover.ts";
+import { adopt, fateOf, isRunning, lookAt } from "./recover.ts";
 
 const WRITTEN = "what the machine has written";
 
@@ -106,6 +107,34 @@ describe("fateOf()", () => {
   it("of what never came to be, or was being deleted, is to go", () => {
     for (const status of ["pending", "starting", "stopped"] as const)
       assert.equal(fate({ status }, { alive: true }).kind, "remove", status);
+  });
+});
+
+describe("lookAt()", () => {
+  it("leaves a sandbox alone whose machine runs in another block", async () => {
+    const uid = planSlot(7, 0).uid;
+    const child = spawn("sleep", ["60"], { uid, gid: uid, stdio: "ignore" });
+    const snapshots = { has: () => false } as never;
+    try {
+      const { record } = newRunningSandbox();
+      const life = {
+        ...record.life,
+        process: processIdentity(child.pid ?? 0) ?? null,
+      } as SandboxRecord["life"];
+      const fate = (block: number, status: SandboxRecord["status"]) =>
+        lookAt({ snapshots, block }, { ...record, status, life });
+      for (const status of ["running", "pausing"] as const) {
+        const found = fate(0, status);
+        assert.equal(found.kind, "leave");
+        assert.match("reason" in found ? found.reason : "", /runs in block 7 .* WRENN_BLOCK=7/);
+        assert.equal(fate(7, status).kind, "adopt");
+      }
+      child.kill("SIGKILL");
+      await once(child, "exit");
+      assert.equal(fate(0, "running").kind, "lost");
+    } finally {
+      child.kill("SIGKILL");
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 // What an earlier agent left: machines that still run are taken over, what is saved stays, the rest is given back.
 import { rm } from "node:fs/promises";
 import { type Release, Scope, WrennError } from "@wrenn/core";
-import { planSlot, runsAs } from "@wrenn/linux";
+import { blockOfVmm, planSlot, runsAs, userOf } from "@wrenn/linux";
 import type { Logger } from "pino";
 import { GuestClient } from "../guest/client.ts";
 import { madeTops } from "../rootfs/made-tops.ts";
@@ -22,7 +22,7 @@ export type Fate =
   | { kind: "lost"; reason: string }
   /** It never came to be. */
   | { kind: "remove"; reason: string }
-  /** There is a record that cannot be read: its files are left alone. */
+  /** Its record cannot be read, or its machine runs and is not this agent's: its files are left alone. */
   | { kind: "leave"; reason: string };
 
 /** Decides from the record, whether its process is there, and whether the snapshot that it was making is. Pure. */
@@ -75,12 +75,27 @@ export function isRunning(life: LifeRecord | null, block: number): boolean {
   return life?.process != null && runsAs(life.process, planSlot(block, life.slot).uid);
 }
 
+/** The other block as whose machine the process on record runs: its disk is being written, and nobody here may end it. */
+function blockElsewhere({ status, life }: SandboxRecord, block: number): number | undefined {
+  if (!life?.process || (status !== "running" && status !== "pausing")) return undefined;
+  const uid = userOf(life.process);
+  const other = uid === undefined ? undefined : blockOfVmm(uid);
+  return other === block ? undefined : other;
+}
+
 /** The fate of what one record says, looking at what is really there. */
 export function lookAt(
   { snapshots, block }: Pick<HostContext, "snapshots"> & { block: number },
   record: SandboxRecord,
 ): Fate {
   const { next } = record;
+  const elsewhere = blockElsewhere(record, block);
+  if (elsewhere !== undefined) {
+    const reason =
+      `its machine (process ${record.life?.process?.pid}) runs in block ${elsewhere} of this host, and this agent has block ` +
+      `${block}: start it with WRENN_BLOCK=${elsewhere}, or end that process, whose disk the next start keeps`;
+    return { kind: "leave", reason };
+  }
   return fateOf(record, {
     alive: isRunning(record.life, block),
     published: next !== null && snapshots.has(next) ? snapshots.get(next).manifest.disk : undefined,

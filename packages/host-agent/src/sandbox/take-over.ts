@@ -86,7 +86,7 @@ async function carryOut(
   log: Logger,
 ): Promise<void> {
   // What is left alone is left as it is.
-  if (record) await removeUnfinished(sandboxDir(context.dataDir, id));
+  if (record && fate.kind !== "leave") await removeUnfinished(sandboxDir(context.dataDir, id));
   if (fate.kind === "keep" && record) {
     manager.takeIn(await become(context, record, fate.record, log));
     // The control plane may still take it for running; it ignores what it knows.
@@ -117,7 +117,7 @@ async function carryOut(
   if (fate.kind === "leave") {
     log.error(
       { reason, dir: sandboxDir(context.dataDir, id) },
-      "left a sandbox alone: mend its record, or move its directory away",
+      "left a sandbox alone: see to the reason, or move its directory away",
     );
     return;
   }

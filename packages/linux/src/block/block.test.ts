@@ -186,6 +186,17 @@ describe("holdBlock()", () => {
     assert.equal(await holdBlock(0, { dataDir: dataDir("b"), runDir, holder: other }), undefined);
   });
 
+  it("refuses another block while machines of the directory run in the one that it has", async () => {
+    await claimBlock({ dataDir: dataDir("a"), runDir, holder: dead });
+    inUse.add(0);
+    const elsewhere = holdBlock(3, { dataDir: dataDir("a"), runDir, isInUse });
+    await assert.rejects(
+      elsewhere,
+      (error) => withCode("invalid_state")(error) && /block 0/.test(String(error)),
+    );
+    assert.equal((await holdBlock(0, { dataDir: dataDir("a"), runDir, isInUse }))?.block, 0);
+  });
+
   it("takes over what a dead process of the same directory held, and what nobody can want", async () => {
     await claimBlock({ dataDir: dataDir("a"), runDir, holder: dead });
     assert.equal((await holdBlock(0, { dataDir: dataDir("a"), runDir }))?.holder.pid, self.pid);

@@ -68,15 +68,20 @@ export async function claimBlock(options: ClaimOptions): Promise<BlockClaim> {
 /**
  * Sees to it that a block which was given is claimed for the data directory: by its supervisor, or else by this process, so
  * that nobody else takes it and sweeps it. Returns the claim to give back; undefined when it is another living process's of the
- * same directory. Throws `invalid_state` when it is another directory's.
+ * same directory. Throws `invalid_state` when it is another directory's, or when this directory's machines run in another block.
  */
-export async function holdBlock(
-  block: number,
-  options: Omit<ClaimOptions, "isInUse">,
-): Promise<BlockClaim | undefined> {
+export async function holdBlock(block: number, options: ClaimOptions): Promise<BlockClaim | undefined> {
   const { dataDir, runDir, holder } = claimant(options);
   return withMachineLock(runDir, async () => {
-    const record = readClaims(runDir).get(block);
+    const claims = readClaims(runDir);
+    const record = claims.get(block);
+    for (const [other, { data_dir }] of claims) {
+      if (other === block || data_dir !== dataDir || !(options.isInUse ?? hasMachines)(other)) continue;
+      throw new WrennError(
+        "invalid_state",
+        `machines of ${dataDir} run in block ${other} of this machine; set WRENN_BLOCK to that`,
+      );
+    }
     const isOurs = record?.data_dir === dataDir;
     if (record && !isOurs && !isAbandoned(record)) {
       throw new WrennError(

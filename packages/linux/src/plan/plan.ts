@@ -86,6 +86,14 @@ export function planBlock(block: number): BlockPlan {
   };
 }
 
+/** The block of which this is a virtual machine monitor's user; undefined when it is nobody's. */
+export function blockOfVmm(uid: number): number | undefined {
+  const block = Math.floor((uid - UID_BASE) / UIDS_PER_BLOCK);
+  if (!(block >= 0 && block < BLOCKS)) return undefined;
+  const { first, last } = planBlock(block).vmmUids;
+  return uid >= first && uid <= last ? block : undefined;
+}
+
 /** The plan of a slot. Throws `invalid_argument` for a slot that does not exist. */
 export function planSlot(block: number, slot: number): SlotPlan {
   const plan = planBlock(block);

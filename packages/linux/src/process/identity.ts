@@ -27,7 +27,13 @@ export function isAlive(identity: ProcessIdentity): boolean {
 
 /** Whether that very process still runs, and as this user (its effective one). */
 export function runsAs(identity: ProcessIdentity, uid: number): boolean {
-  return effectiveUid(identity.pid) === uid && isAlive(identity);
+  return userOf(identity) === uid;
+}
+
+/** The effective user of that very process; undefined when it no longer runs. */
+export function userOf(identity: ProcessIdentity): number | undefined {
+  const uid = effectiveUid(identity.pid);
+  return isAlive(identity) ? uid : undefined;
 }
 
 /** Undefined when there is no such process. */

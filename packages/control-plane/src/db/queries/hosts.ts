@@ -3,17 +3,17 @@ import { sql } from "kysely";
 import type { Db } from "../connect.ts";
 import type { HostRow, NewHostRow } from "../schema.ts";
 
-/** How long no process may have had a word from a host and it is still a restart, too short to have served another database. */
+/** How long a host may not have been recorded and nothing is made of it: too short to have served another database. */
 const BLINK = "1 minute";
 
 /** How far the clocks of a host and of the database may be apart, with what rounding adds. */
 const CLOCKS_APART = "1 minute";
 
 /**
- * Records what a host said about itself. `isFirst`: it is the first word that this process has of it, so that nobody may have
- * watched it since the last one that was recorded.
+ * Records what a host said about itself, and the time since this was recorded last when that is long: nobody has watched the host
+ * meanwhile, or the database is an older copy of itself.
  */
-export async function recordHost(db: Db, host: NewHostRow, { isFirst }: { isFirst: boolean }): Promise<void> {
+export async function recordHost(db: Db, host: NewHostRow): Promise<void> {
   const { id: _, ...facts } = host;
   const unwatched = sql<string>`case when hosts.last_seen_at < now() - ${sql.lit(BLINK)}::interval
     then hosts.unwatched + tstzmultirange(tstzrange(hosts.last_seen_at, now())) else hosts.unwatched end`;
@@ -21,9 +21,7 @@ export async function recordHost(db: Db, host: NewHostRow, { isFirst }: { isFirs
     .insertInto("hosts")
     .values(host)
     .onConflict((conflict) =>
-      conflict
-        .column("id")
-        .doUpdateSet({ ...facts, last_seen_at: sql<Date>`now()`, ...(isFirst && { unwatched }) }),
+      conflict.column("id").doUpdateSet({ ...facts, last_seen_at: sql<Date>`now()`, unwatched }),
     )
     .execute();
 }
