@@ -29,7 +29,7 @@ function fakeSandbox(id: string) {
     id,
     status: "running",
     // Long ago.
-    activity: new Activity(() => 1),
+    activity: new Activity(undefined, () => 1),
     running: { guest, machine: { process: { pid: 1, startTime: 1, fake } } },
   } as unknown as Sampled;
   return { sandbox, fake };
