@@ -100,20 +100,11 @@ function pathPart(operation: Operation, fixtures: Fixtures, wrong: boolean): fc.
           inPath(id, [fault("resource", [404], "a sandbox that is not there")]),
         ),
         ...(operation.answers.has(409)
-          ? [
-              fc.constant(
-                inPath(fixtures.stopped, [fault(stoppedLayer(operation), [409], "a stopped sandbox")]),
-              ),
-            ]
+          ? [fc.constant(inPath(fixtures.stopped, [fault("state", [409], "a deleted sandbox")]))]
           : []),
       )
     : fc.constantFrom(...malformed);
   return fc.oneof(strangers, fc.constantFrom(...malformed), fc.constantFrom(...undecodable));
-}
-
-/** What has ended may have left something to go on with: a resume is refused by the host, after all that is checked. */
-function stoppedLayer({ id }: Operation): Layer {
-  return id === "resumeSandbox" ? "host" : "state";
 }
 
 function validPath(
