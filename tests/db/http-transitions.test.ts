@@ -179,10 +179,10 @@ describe("pause and resume", () => {
   const listed = async (path: string): Promise<number> => (await service.call("GET", path)).body.length;
   const RUNNING = "/v1/sandboxes?status=running";
   const KEPT = "/v1/snapshots?type=snapshot";
-  for (const { what, method, path = what, body, counted } of [
-    { what: "pause", method: "pauseSandbox" },
-    { what: "resume", method: "resumeSandbox" },
-    { what: "restore", method: "restoreSandbox", body: { snapshot: "minimal" } },
+  for (const { what, method, meanwhile = "running", path = what, body, counted } of [
+    { what: "pause", method: "pauseSandbox", meanwhile: "pausing" },
+    { what: "resume", method: "resumeSandbox", meanwhile: "resuming" },
+    { what: "restore", method: "restoreSandbox", meanwhile: "resuming", body: { snapshot: "minimal" } },
     { what: "fork", method: "forkSandbox", counted: RUNNING },
     { what: "snapshot", method: "createSnapshot", path: "", body: { name: "kept" }, counted: KEPT },
   ])
@@ -203,6 +203,7 @@ describe("pause and resume", () => {
         body: { ...body, ...(path === "" && { sandbox_id: id }) },
       });
       await reached.promise;
+      assert.equal(await statusOf(id), meanwhile);
       client.abort();
       await assert.rejects(request);
       held.resolve();
@@ -210,6 +211,7 @@ describe("pause and resume", () => {
         await eventually(async () => (await listed(counted)) === before + 1 || undefined);
       await becomes(id, what === "pause" ? "paused" : "running");
       assert.equal(service.host.callsOf(method).length, calls + 1);
+      if (what === "pause") assert.equal((await act(id, "resume")).status, 200);
     });
 
   test("a deletion meanwhile wins", async () => {

@@ -48,10 +48,11 @@ export async function proveAccelerator(options: ProofOptions): Promise<Proof> {
   const key = `${options.vmm.name} ${await options.vmm.version()}`;
   const remembered = await readCache(options.cacheFile, key);
   if (remembered) return remembered;
-  let { reason, isLate } = await attempt("kvm", options);
+  const first = await attempt("kvm", options);
+  let { reason } = first;
   // Remembered until the next boot, and wrong it would have nothing resume that was saved under KVM: a busy machine is slow.
-  if (isLate)
-    ({ reason, isLate } = await attempt("kvm", {
+  if (first.isLate)
+    ({ reason } = await attempt("kvm", {
       ...options,
       deadlineMs: Math.max(options.deadlineMs ?? 0, SECOND_DEADLINE_MS),
     }));

@@ -1,5 +1,5 @@
 // Forking: copies of a running sandbox, which stands still for a moment and goes on.
-import { WrennError } from "@wrenn/core";
+import { assertSandboxId, WrennError } from "@wrenn/core";
 import type { Logger } from "pino";
 import { beginDraft, capture } from "./capture.ts";
 import type { HostContext } from "./context.ts";
@@ -42,8 +42,9 @@ export async function freezeMoment(
   }
 }
 
-/** Throws `invalid_argument` unless the ids are distinct and not the source's. */
+/** Throws `invalid_argument` unless these are ids of sandboxes, distinct and not the source's. */
 export function assertForkIds(source: string, ids: readonly string[], max: number): void {
+  for (const id of ids) assertSandboxId(id);
   if (ids.length < 1 || ids.length > max) {
     throw new WrennError("invalid_argument", `a fork makes 1 to ${max} copies`, { field: "count" });
   }

@@ -1,5 +1,5 @@
 // The transitions of sandboxes that somebody asks for, each under the sandbox's own lock.
-import { assertSandboxId, BOUNDS, WrennError } from "@wrenn/core";
+import { BOUNDS, WrennError } from "@wrenn/core";
 import { assertEgress, type Egress, faultPoint } from "@wrenn/linux";
 import type { Logger } from "pino";
 import type { GuestClient } from "../guest/client.ts";
@@ -133,7 +133,6 @@ export class SandboxManager {
   /** Copies a running sandbox: all copies run in the end, or none is left. The source stands still for a moment. */
   async fork(id: string, forkIds: readonly string[]): Promise<{ forks: Sandbox[]; stoodStillMs: number }> {
     this.#assertOpen();
-    for (const forkId of forkIds) assertSandboxId(forkId);
     assertForkIds(id, forkIds, BOUNDS.fork_count.max);
     const source = this.get(id);
     const context = this.#context;

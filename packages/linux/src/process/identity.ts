@@ -36,14 +36,16 @@ export function userOf(identity: ProcessIdentity): number | undefined {
   return isAlive(identity) ? uid : undefined;
 }
 
-/** Undefined when there is no such process. */
-function effectiveUid(pid: number): number | undefined {
+/** From `/proc/PID/status`: the owner of the directory itself is root for a process that is not dumpable. Undefined when it has gone. */
+export function effectiveUid(pid: number): number | undefined {
+  let status: string;
   try {
-    const uid = /^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-    return uid === undefined ? undefined : Number(uid);
+    status = readFileSync(`/proc/${pid}/status`, "latin1");
   } catch {
     return undefined;
   }
+  const field = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
+  return field === undefined ? undefined : Number(field);
 }
 
 /** Time that a process has had on processors so far, `ms`; undefined when it no longer runs. */
